@@ -1,0 +1,107 @@
+/* amqp.h - one AMQP 1.0 connection over mutual TLS: qpid-proton as engine, OpenSSL and our own non-blocking socket
+ * around it, on an sd-event loop. Used by forebay-cloud (client, sends) and `forebay receive` (client or server,
+ * receives).
+ *
+ * TLS 1.2 and 1.3 only; only the given CA is trusted; DNS and IP names are looked for in the peer's SAN, never in its
+ * CN; SASL EXTERNAL. Every step has a deadline. */
+#ifndef FB_AMQP_AMQP_H
+#define FB_AMQP_AMQP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "gateway/common/error.h"
+
+struct amqp;
+struct amqp_trust;
+
+/* How far an attempt came. Words: "dns", "tcp", "tls", "sasl", "open", "attach", "credit", "up". */
+enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
+const char *amqp_step_word(enum amqp_step step);
+
+/* Certificates, loaded once and used for many connections (SSL_CTX). server: the end that listens.
+ * FB_INVALID: the cause names the file and what is wrong with it (expired, key does not fit ...). */
+enum fb_error amqp_trust_load(const char *ca, const char *certificate, const char *key, bool server,
+                              struct amqp_trust **ret_trust, struct fb_cause *cause) FB_MUST_USE;
+void amqp_trust_free(struct amqp_trust *trust); /* NULL is fine; connections hold their own reference */
+
+enum amqp_direction { AMQP_SEND, AMQP_RECEIVE };
+enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQP_MODIFIED = 4 };
+
+/* The properties of a message that Forebay uses; strings borrowed for the call. */
+struct amqp_message {
+    const char *message_id;   /* "<store id in hex>/<kind>/<number>" */
+    const char *subject;      /* "batch" or "catalogue" */
+    const char *group_id;     /* the gateway's name */
+    const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
+    bool historical;          /* application property "historical" */
+    const uint8_t *body;      /* one data section */
+    size_t body_length;
+};
+
+struct amqp_handlers {
+    /* A later step has been reached (client: DNS ... credit, up). May be NULL. */
+    void (*step)(struct amqp *amqp, enum amqp_step step, void *user);
+    /* AMQP_SEND: credit or buffer room has grown; call amqp_send() while amqp_send_room() > 0. */
+    void (*writable)(struct amqp *amqp, void *user);
+    /* AMQP_SEND: the peer has decided about a delivery. It stays unsettled until amqp_settle(). */
+    void (*outcome)(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason, void *user);
+    /* AMQP_RECEIVE: a whole message. Answer it now or later with amqp_answer(). */
+    void (*received)(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user);
+    /* The connection has ended or was never made; step is how far it had come, reason the exact cause in one line
+     * ("certificate is for gw.example, not for broker.example"). Called once; call amqp_free() here or later. */
+    void (*closed)(struct amqp *amqp, enum amqp_step step, const char *reason, void *user);
+};
+
+struct amqp_settings {
+    struct amqp_trust *trust;
+    const char *container; /* our container id */
+    const char *host;      /* client: name or address literal to resolve, connect to, and find in the certificate */
+    uint16_t port;         /* client */
+    enum amqp_direction direction;
+    const char *address; /* client: target (send) or source (receive); server: NULL, what the peer names is taken */
+    uint32_t connect_timeout_ms; /* for each of DNS, TCP, TLS */
+    uint32_t open_timeout_ms;    /* SASL to attach */
+    uint32_t idle_timeout_ms;
+    uint32_t receive_credit;              /* AMQP_RECEIVE: messages the peer may have on their way */
+    size_t receive_bytes_most;            /* AMQP_RECEIVE: a larger message ends the connection */
+    const struct amqp_handlers *handlers; /* borrowed */
+    void *user;
+};
+
+/* Start connecting (client). Never blocks; what happens is told by the handlers.
+ * settings' strings are copied. ret_amqp: yours until amqp_free(). */
+enum fb_error amqp_connect(sd_event *event, const struct amqp_settings *settings, struct amqp **ret_amqp,
+                           struct fb_cause *cause) FB_MUST_USE;
+/* Take over an accepted TCP connection (server, AMQP_RECEIVE). descriptor: non-blocking, becomes amqp's also on
+ * failure. */
+enum fb_error amqp_accept(sd_event *event, int descriptor, const struct amqp_settings *settings, struct amqp **ret_amqp,
+                          struct fb_cause *cause) FB_MUST_USE;
+/* Ends at once; the socket closes without waiting for the peer. NULL is fine. */
+void amqp_free(struct amqp *amqp);
+/* Say goodbye first: close the AMQP connection, then closed() with reason "closed here" (bounded by a short deadline).
+ */
+void amqp_close(struct amqp *amqp);
+
+/* AMQP_SEND: bytes of messages that may be handed over now: 0 without credit or while the send buffer is full. */
+size_t amqp_send_room(const struct amqp *amqp);
+/* AMQP_SEND: hand one message over, encoded durable, as the delivery with this number (chosen by the caller, unique
+ * among the unsettled). FB_AGAIN without room. FB_LIMIT: larger than the peer's max-message-size. */
+enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
+                        struct fb_cause *cause) FB_MUST_USE;
+/* AMQP_SEND: forget a delivery that has its outcome. */
+void amqp_settle(struct amqp *amqp, uint64_t delivery);
+
+/* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
+void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
+
+/* For the status: "TLSv1.3 TLS_AES_256_GCM_SHA384" once TLS is up, else "". Borrowed. */
+const char *amqp_tls_version(const struct amqp *amqp);
+/* The peer's address in numbers once TCP is up ("192.0.2.7"), and for a server the common name or first SAN of the
+ * peer's certificate; "" before. Borrowed. */
+const char *amqp_peer_address(const struct amqp *amqp);
+const char *amqp_peer_name(const struct amqp *amqp);
+
+#endif

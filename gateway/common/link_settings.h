@@ -1,0 +1,35 @@
+/* link_settings.h - what forebay-cloud must know to hold the link: read by config, told by core (LINK_CONFIG). */
+#ifndef FB_COMMON_LINK_SETTINGS_H
+#define FB_COMMON_LINK_SETTINGS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "gateway/common/error.h"
+
+#define LINK_TEXT_MAX 256 /* bytes with NUL */
+#define LINK_PATH_MAX 1024
+
+struct link_settings {
+    char gateway[64];                /* the gateway's name: AMQP container id */
+    char host[LINK_TEXT_MAX];        /* DNS name or address literal; must stand in the peer's certificate (SAN) */
+    uint16_t port;                   /* 5671 */
+    char address[LINK_TEXT_MAX];     /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
+    char ca[LINK_PATH_MAX];          /* PEM file: the only authorities that are trusted */
+    char certificate[LINK_PATH_MAX]; /* PEM file: this device's certificate and chain */
+    char key[LINK_PATH_MAX];         /* PEM file: its private key */
+    uint32_t window_messages;        /* unsettled messages at most, 1..1024, default 256 */
+    uint32_t window_bytes;           /* and bytes, 256 KiB..16 MiB, default 4 MiB */
+    uint32_t connect_timeout_ms;     /* for each of DNS, TCP, TLS; default 10 s */
+    uint32_t open_timeout_ms;        /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
+    uint32_t idle_timeout_ms;        /* a silent peer is gone after it; default 60 s */
+    uint32_t retry_first_ms;         /* back-off, default 1 s */
+    uint32_t retry_most_ms;          /* default 5 min */
+};
+
+/* All members as one object, and back with types, lengths and ranges checked. */
+json_t *link_settings_to_json(const struct link_settings *settings);
+enum fb_error link_settings_from_json(const json_t *json, struct link_settings *ret_settings,
+                                      struct fb_cause *cause) FB_MUST_USE;
+
+#endif

@@ -1,0 +1,125 @@
+/* plant.h - buses, instruments and tags as the plant configured them: what config reads, core numbers and stores, and
+ * field polls. Plain data, and its JSON form for the messages PLANT_BUS and PLANT_INSTRUMENT. */
+#ifndef FB_COMMON_PLANT_H
+#define FB_COMMON_PLANT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/common/error.h"
+#include "gateway/common/reading.h"
+
+#define PLANT_NAME_MAX 64  /* bytes with NUL; names are [a-z0-9][a-z0-9-]* */
+#define PLANT_UNIT_MAX 24  /* bytes with NUL; UTF-8: "mg/l", "NTU", "°C" */
+#define PLANT_PATH_MAX 256 /* bytes with NUL; host names and device paths */
+
+#define PLANT_BUSES_MAX 256
+#define PLANT_INSTRUMENTS_MAX 1024
+#define PLANT_TAGS_MAX 8192
+
+enum plant_bus_kind { PLANT_MODBUS_TCP = 0, PLANT_MODBUS_RTU = 1 };
+enum plant_parity { PLANT_PARITY_NONE = 0, PLANT_PARITY_EVEN = 1, PLANT_PARITY_ODD = 2 };
+
+struct plant_bus {
+    char name[PLANT_NAME_MAX];
+    enum plant_bus_kind kind;
+    char host[PLANT_PATH_MAX];   /* modbus-tcp: address or name */
+    uint16_t port;               /* modbus-tcp */
+    char device[PLANT_PATH_MAX]; /* modbus-rtu: the serial port's path */
+    uint32_t baud;               /* modbus-rtu: 1200..115200 */
+    enum plant_parity parity;    /* modbus-rtu */
+    uint8_t stop_bits;           /* modbus-rtu: 1 or 2 */
+    uint32_t timeout_ms;         /* for one reply, 10..30000 */
+    uint32_t pause_ms;           /* quiet time before each request, 0..1000; on RTU at least 3.5 characters are kept */
+};
+
+/* Tables after the Modbus application protocol V1.1b3, section 4.3; read by functions 1, 2, 3, 4. */
+enum plant_table { PLANT_COIL = 0, PLANT_DISCRETE = 1, PLANT_INPUT = 2, PLANT_HOLDING = 3 };
+
+enum plant_type {
+    PLANT_BIT = 0, /* a coil or discrete input; in register tables: bit 0 of the register */
+    PLANT_INT16,
+    PLANT_UINT16,
+    PLANT_INT32,
+    PLANT_UINT32,
+    PLANT_INT64,
+    PLANT_UINT64,
+    PLANT_FLOAT32,
+    PLANT_FLOAT64,
+};
+
+/* Order of the bytes A (most significant) B C D as they come on the wire; for 64 bits the same rule over words and
+ * bytes: whole word order reversed (CDAB), bytes within each word swapped (BADC), both (DCBA). 16 bits: bytes only. */
+enum plant_word_order { PLANT_ABCD = 0, PLANT_CDAB, PLANT_BADC, PLANT_DCBA };
+
+/* mantissa x 10^exponent, as written in the configuration: 0.01 is 1 x 10^-2 and stays exact. */
+struct plant_decimal {
+    int64_t mantissa;
+    int8_t exponent; /* -12..12 */
+};
+
+struct plant_tag {
+    uint32_t number; /* given by core for good, 1 and up; 0 before that */
+    char name[PLANT_NAME_MAX];
+    char unit[PLANT_UNIT_MAX]; /* "" for none */
+    enum plant_table table;
+    uint16_t address; /* as on the wire: 0-based */
+    enum plant_type type;
+    enum plant_word_order word_order;
+    struct plant_decimal scale; /* value = raw x scale + offset; {1, 0} and {0, 0} leave raw as it is */
+    struct plant_decimal offset;
+    bool has_min, has_max;
+    double min, max;      /* in the tag's unit; outside: uncertain, below or above range */
+    uint32_t interval_ms; /* 100..86,400,000 */
+};
+
+struct plant_instrument {
+    char name[PLANT_NAME_MAX];
+    uint16_t bus;           /* index into plant.buses */
+    uint8_t unit;           /* Modbus unit, 0..255 on TCP, 1..247 on RTU */
+    uint8_t registers_most; /* the most registers it answers in one reply, 1..125 */
+    struct plant_tag *tags; /* tag_count of them, malloc */
+    size_t tag_count;
+};
+
+struct plant {
+    struct plant_bus *buses; /* malloc */
+    size_t bus_count;
+    struct plant_instrument *instruments; /* malloc; in the order of the configuration */
+    size_t instrument_count;
+};
+
+/* Frees what the plant holds and leaves it empty. */
+void plant_done(struct plant *plant);
+
+/* Registers (or bits) of the wire that a value of the type takes: 1, 2 or 4. */
+unsigned plant_type_registers(enum plant_type type);
+
+/* What kind of reading the tag gives: bits are booleans; integers stay integers while scale and offset are whole
+ * numbers and the type is not uint64; float32 without scale and offset stays 32 bits; all else is 64-bit real. */
+enum reading_kind plant_tag_kind(const struct plant_tag *tag);
+
+/* The words of the configuration for enum values and back; NULL / -1 when there is none. Static storage. */
+const char *plant_bus_kind_word(enum plant_bus_kind kind);      /* "modbus-tcp", "modbus-rtu" */
+const char *plant_parity_word(enum plant_parity parity);        /* "none", "even", "odd" */
+const char *plant_table_word(enum plant_table table);           /* "coil", "discrete", "input", "holding" */
+const char *plant_type_word(enum plant_type type);              /* "bit", "int16" ... "float64" */
+const char *plant_word_order_word(enum plant_word_order order); /* "abcd", "cdab", "badc", "dcba" */
+
+/* JSON of one bus: {"name", "kind", "host", "port", "device", "baud", "parity", "stop_bits", "timeout_ms", "pause_ms"}.
+ * New reference, NULL when out of memory. */
+json_t *plant_bus_to_json(const struct plant_bus *bus);
+/* JSON of one instrument and its tags from first on, count of them: {"name", "bus": NAME, "unit", "registers_most",
+ * "tags": [{"number", "name", "unit", "table", "address", "type", "word_order", "scale": [mantissa, exponent],
+ * "offset": [m, e], "min", "max", "interval_ms"}]}. New reference, NULL when out of memory. */
+json_t *plant_instrument_to_json(const struct plant *plant, const struct plant_instrument *instrument, size_t first,
+                                 size_t count);
+
+/* Add what a message says to the plant: a bus; an instrument, or more tags of one that is there. Every field is
+ * required, typed and ranged as above; unknown fields are refused. FB_INVALID or FB_LIMIT leave the plant as it was. */
+enum fb_error plant_add_bus_json(struct plant *plant, const json_t *json, struct fb_cause *cause) FB_MUST_USE;
+enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json, struct fb_cause *cause) FB_MUST_USE;
+
+#endif

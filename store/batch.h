@@ -1,0 +1,65 @@
+/* batch.h - the batch: an immutable, numbered set of readings as docs/batch.md defines it byte for byte. Pure: encodes
+ * and decodes memory. Used by the store, by `forebay receive`, and by tests. */
+#ifndef FB_STORE_BATCH_H
+#define FB_STORE_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/error.h"
+#include "gateway/common/reading.h"
+
+#define BATCH_BYTES_MAX (128 * 1024)            /* sealed, as stored and forwarded */
+#define BATCH_PLAIN_BYTES_MAX (2 * 1024 * 1024) /* after decompression */
+#define BATCH_READINGS_MAX 65536
+#define BATCH_LOSSES_MAX 256
+#define BATCH_STORE_ID_BYTES 16
+#define BATCH_HASH_BYTES 32
+#define BATCH_GATEWAY_MAX 64 /* bytes with NUL */
+
+/* Why readings are missing; numbers are part of docs/batch.md. */
+enum batch_loss_reason {
+    BATCH_LOSS_QUOTA = 1,      /* unsent readings gave way to newer ones */
+    BATCH_LOSS_STORE_FULL = 2, /* the disk took no more */
+    BATCH_LOSS_CORE_AWAY = 3,  /* forebay-field's ring overflowed while core was away */
+    BATCH_LOSS_DAMAGED = 4,    /* the stored batch could no longer be read */
+};
+
+/* Readings that are known to be missing. */
+struct batch_loss {
+    enum batch_loss_reason reason;
+    uint64_t readings; /* how many; 0: not known */
+    int64_t from_ms;   /* first and last time that is affected, UTC */
+    int64_t to_ms;
+    uint64_t first_batch; /* the batches that are gone, 0 and 0 when the readings never were in one */
+    uint64_t last_batch;
+};
+
+struct batch_info {
+    char gateway[BATCH_GATEWAY_MAX];
+    uint8_t store_id[BATCH_STORE_ID_BYTES];     /* made when the store was created */
+    uint64_t number;                            /* 1, 2, 3 ... without a gap within the store */
+    uint8_t previous[BATCH_HASH_BYTES];         /* SHA-256 of the batch before it, as sealed; all 0 for number 1 */
+    uint8_t catalogue[BATCH_HASH_BYTES];        /* SHA-256 of the catalogue message it was made under */
+    int64_t sealed_ms;                          /* UTC */
+    enum clock_state clock;                     /* when it was sealed */
+    struct batch_loss losses[BATCH_LOSSES_MAX]; /* loss_count of them, since the batch before */
+    size_t loss_count;
+};
+
+/* Seal readings (in the order of arrival; any tags, kinds, qualities) into ret_bytes.
+ * ret_bytes: BATCH_BYTES_MAX bytes of room. FB_LIMIT: more than one batch holds; seal fewer. */
+enum fb_error batch_encode(const struct batch_info *info, const struct reading *readings, size_t count,
+                           uint8_t *ret_bytes, size_t *ret_length, struct fb_cause *cause) FB_MUST_USE;
+
+/* Take a batch apart. Every limit is checked before anything is allocated. The readings come ordered by tag, then as
+ * they were in time; values bit for bit.
+ * ret_info: filled. ret_readings: yours, free(); NULL when there are none. On failure both are untouched. */
+enum fb_error batch_decode(const uint8_t *bytes, size_t length, struct batch_info *ret_info,
+                           struct reading **ret_readings, size_t *ret_count, struct fb_cause *cause) FB_MUST_USE;
+
+/* SHA-256 of the bytes as sealed: what the next batch carries as previous. */
+void batch_hash(const uint8_t *bytes, size_t length, uint8_t ret_hash[static BATCH_HASH_BYTES]);
+
+#endif

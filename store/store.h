@@ -1,0 +1,136 @@
+/* store.h - durable, encrypted queue and history of readings. Used by forebay-core only; one thread.
+ * SQLCipher (AES-256, raw key), WAL, synchronous=FULL, temp_store=MEMORY. Every call marked (fsync) may block for one.
+ *
+ * A reading's way: store_append() keeps it in memory, store_commit() makes the tail durable, store_seal() turns the
+ * tail into the next batch, store_next() hands batches out, store_mark_sent() after the peer's acceptance makes them
+ * history, which stays until the quota needs its place. */
+#ifndef FB_STORE_STORE_H
+#define FB_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/error.h"
+#include "gateway/common/plant.h"
+#include "gateway/common/reading.h"
+#include "store/batch.h"
+#include "store/catalogue.h"
+
+#define STORE_KEY_BYTES 32
+#define STORE_REASON_MAX 256
+
+struct store;
+
+struct store_settings {
+    const char *path;    /* of the database file; borrowed for the call */
+    const char *gateway; /* goes into every batch; borrowed for the call */
+    uint64_t quota_bytes;
+    int64_t now_ms; /* UTC, for names of files set aside */
+};
+
+/* What open had to do; shown on the page and logged. */
+struct store_opening {
+    bool created;                  /* there was none */
+    char set_aside[1024];          /* an unreadable file was renamed to this path; "" if none */
+    char reason[STORE_REASON_MAX]; /* why: wrong key or not a database, damaged, empty file, foreign; "" if none */
+};
+
+/* Open the database, creating it if absent. A file that cannot be used (foreign, other key, size 0 without its marker,
+ * damaged) is renamed to path.unreadable-<UTC time> with its -wal and -shm, never deleted or written to, and a new one
+ * takes its place. The tail that was committed before a crash is there again.
+ * key: borrowed, not kept in readable memory after the call. ret_store: yours on success, end it with store_close().
+ * FB_VERSION: made by a newer Forebay, left as it is. FB_IO, FB_FULL. */
+enum fb_error store_open(const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
+                         struct store **ret_store, struct store_opening *ret_opening,
+                         struct fb_cause *cause) FB_MUST_USE;
+
+/* Commits nothing: call store_commit() first. Checkpoints the WAL. NULL is fine. */
+void store_close(struct store *store);
+
+const uint8_t *store_id(const struct store *store); /* BATCH_STORE_ID_BYTES */
+
+/* Tags' numbers: given once, never changed or reused, whatever becomes of the configuration. (fsync when new)
+ * Gives every tag of the plant its number. */
+enum fb_error store_number_tags(struct store *store, struct plant *plant, struct fb_cause *cause) FB_MUST_USE;
+
+/* Make the catalogue of this plant (numbered) the current one: a new revision if it names other tags than the last.
+ * (fsync when new) The tail must be empty or sealed first when it is new: store_seal() before store_set_catalogue(). */
+enum fb_error store_set_catalogue(struct store *store, const struct plant *plant, int64_t now_ms,
+                                  struct fb_cause *cause) FB_MUST_USE;
+
+/* The bytes of a catalogue by its hash (as a batch carries it). ret_bytes: CATALOGUE_BYTES_MAX bytes of room. */
+enum fb_error store_read_catalogue(struct store *store, const uint8_t hash[static BATCH_HASH_BYTES],
+                                   uint64_t *ret_revision, uint8_t *ret_bytes, size_t *ret_length,
+                                   struct fb_cause *cause) FB_MUST_USE;
+
+/* Add readings (valid ones, see reading_valid()) to the tail in memory. No I/O, never fails short of memory:
+ * FB_FULL when STORE_TAIL_MAX readings wait uncommitted because the disk takes nothing; the caller notes the loss. */
+#define STORE_TAIL_MAX (2 * BATCH_READINGS_MAX)
+enum fb_error store_append(struct store *store, const struct reading *readings, size_t count) FB_MUST_USE;
+
+/* Where forebay-field stood when the tail was committed: kept in the same transaction, so that nothing is taken twice.
+ */
+struct store_cursor {
+    uint64_t epoch;
+    uint64_t sequence;
+};
+
+/* Make everything appended so far durable, with the cursor and the losses noted. One transaction. (fsync)
+ * FB_FULL: disk full, nothing changed, the readings stay in memory; try again. */
+enum fb_error store_commit(struct store *store, struct store_cursor cursor, struct fb_cause *cause) FB_MUST_USE;
+struct store_cursor store_committed_cursor(const struct store *store);
+
+/* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
+void store_note_loss(struct store *store, const struct batch_loss *loss);
+
+/* Readings of the tail, committed or not; whether it has grown so large that it should be sealed now. */
+size_t store_tail_readings(const struct store *store);
+bool store_tail_full(const struct store *store);
+
+/* Turn the committed tail into the next batch, several if it is too large for one; nothing to do is FB_OK too.
+ * One transaction: batch in, tail out, quota kept (history first, then unsent batches oldest first, each loss
+ * noted). (fsync) ret_sealed: how many. */
+enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state clock, size_t *ret_sealed,
+                         struct fb_cause *cause) FB_MUST_USE;
+
+/* The number of the newest batch, 0 if there is none yet. */
+uint64_t store_last_number(const struct store *store);
+
+struct store_batch {
+    uint64_t number;
+    uint8_t catalogue[BATCH_HASH_BYTES];
+    uint32_t attempts; /* outcomes other than accepted, so far */
+    size_t length;
+    uint8_t bytes[BATCH_BYTES_MAX];
+};
+
+/* The unsent batch with the lowest number in [first, last]. FB_NOT_FOUND if there is none.
+ * A batch that cannot be read any more is marked lost, noted as a loss, and the next one is given. */
+enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, struct store_batch *ret_batch,
+                         struct fb_cause *cause) FB_MUST_USE;
+
+/* The peer has accepted these batches. One transaction. (fsync) Unknown or already sent numbers are no error. */
+enum fb_error store_mark_sent(struct store *store, const uint64_t *numbers, size_t count, int64_t now_ms,
+                              struct fb_cause *cause) FB_MUST_USE;
+/* The peer did not accept it: count the attempt, keep the reason. (fsync) */
+enum fb_error store_mark_refused(struct store *store, uint64_t number, const char *reason,
+                                 struct fb_cause *cause) FB_MUST_USE;
+
+struct store_figures {
+    uint64_t readings;        /* in batches and tail */
+    uint64_t unsent_readings; /* tail included */
+    uint64_t batches;
+    uint64_t unsent_batches;
+    uint64_t last_number;
+    int64_t oldest_unsent_ms; /* UTC time of the oldest reading that is not sent; 0 if none */
+    uint64_t lost_readings;   /* since the store was made */
+    uint64_t bytes;           /* of the file and its WAL */
+    uint64_t quota_bytes;
+};
+
+/* Kept up to date by the calls above; no I/O beyond stat(). */
+void store_figures(const struct store *store, struct store_figures *ret_figures);
+
+#endif
