@@ -10,7 +10,7 @@ PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
   -Wwrite-strings -Wvla -Wundef -Wcast-qual -Wswitch-enum -Wno-missing-field-initializers
-CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE -DSQLITE_HAS_CODEC -DFB_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS)
+CPPFLAGS += -I. -I$(B) -D_GNU_SOURCE -DSQLITE_HAS_CODEC -DFOREBAY_VERSION='"$(VERSION)"' $(PACKAGE_CFLAGS)
 CFLAGS_COMMON := -std=gnu17 -g $(WARNINGS) -fno-omit-frame-pointer -fno-strict-aliasing
 HARDENING := -O2 -fPIE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
   $(if $(filter x86_64,$(shell uname -m)),-fcf-protection)
