@@ -55,17 +55,22 @@ PROGRAMS := $(B)/forebay $(B)/forebay-core $(B)/forebay-field $(B)/forebay-cloud
 all: $(PROGRAMS)
 
 $(B)/forebay: $(call objects,$(cli_SOURCES))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(cli_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(cli_LIBS))
 $(B)/forebay-core: $(call objects,$(core_SOURCES))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(core_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(core_LIBS))
 $(B)/forebay-field: $(call objects,$(field_SOURCES))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(field_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(field_LIBS))
 $(B)/forebay-cloud: $(call objects,$(cloud_SOURCES))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(cloud_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(cloud_LIBS))
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC   $<'
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Unit tests: tests/unit/test_X.c is one program. Its first line "// links: FILE ..." names the sources it tests.
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -76,13 +81,15 @@ links = $(shell sed -n '1s,^// links: ,,p' $(1))
 .SECONDEXPANSION:
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $$(call objects,$$(call links,tests/unit/test_%.c))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(call libraries,$(ALL_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(call libraries,$(ALL_LIBS))
 # A fuzz target is LLVMFuzzerTestOneInput(); outside V=fuzz it is linked with a replayer of its corpus.
 REPLAY := $(if $(filter fuzz,$(V)),,tests/fuzz/replay.c)
 FUZZ_LDFLAGS := $(if $(filter fuzz,$(V)),-fsanitize=fuzzer)
 $(B)/tests/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call objects,$(REPLAY)) $$(call objects,$$(call links,tests/fuzz/fuzz_%.c))
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 
 clean:
 	rm -rf build

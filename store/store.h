@@ -114,8 +114,8 @@ enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, str
 /* The peer has accepted these batches. One transaction. (fsync) Unknown or already sent numbers are no error. */
 enum fb_error store_mark_sent(struct store *store, const uint64_t *numbers, size_t count, int64_t now_ms,
                               struct fb_cause *cause) FB_MUST_USE;
-/* The peer did not accept it: count the attempt, keep the reason. (fsync) */
-enum fb_error store_mark_refused(struct store *store, uint64_t number, const char *reason,
+/* The peer did not accept it: count the attempt, keep the reason. (fsync) ret_attempts: how many now; 0 on failure. */
+enum fb_error store_mark_refused(struct store *store, uint64_t number, const char *reason, uint32_t *ret_attempts,
                                  struct fb_cause *cause) FB_MUST_USE;
 
 struct store_figures {

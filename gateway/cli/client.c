@@ -1,0 +1,121 @@
+#include "gateway/cli/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/file.h"
+#include "gateway/common/message.h"
+#include "gateway/common/protocol.h"
+
+/* More than the largest answer of core. */
+#define ANSWER_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+struct answer {
+    char *bytes; /* malloc */
+    size_t length;
+};
+
+static enum fb_error open_socket(const char *run, int *ret_socket, struct fb_cause *cause) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const enum fb_error error =
+        file_join(run, PROTOCOL_CONTROL_SOCKET, address.sun_path, sizeof address.sun_path, cause);
+    if (error != FB_OK)
+        return error;
+    const int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return fb_fail_errno(cause, FB_IO, errno, "socket");
+    if (connect(descriptor, (const struct sockaddr *)&address, sizeof address) < 0) {
+        const int why = errno;
+        close(descriptor);
+        if (why == EACCES)
+            return fb_fail_errno(cause, FB_DENIED, why, "%s", address.sun_path);
+        return fb_fail(cause, FB_CLOSED, "no gateway is running here (%s: %s)", address.sun_path, strerror(why));
+    }
+    *ret_socket = descriptor;
+    return FB_OK;
+}
+
+static enum fb_error send_request(int descriptor, const char *call, struct fb_cause *cause) {
+    uint8_t packet[256];
+    char text[128];
+    snprintf(text, sizeof text, "{\"call\":\"%s\"}", call);
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_CONTROL_REQUEST, 0);
+    message_put_bytes(&writer, text, strlen(text));
+    if (message_finish(&writer) != FB_OK)
+        return fb_fail(cause, FB_LIMIT, "call too long");
+    if (send(descriptor, packet, writer.used, MSG_NOSIGNAL) < 0)
+        return fb_fail_errno(cause, FB_CLOSED, errno, "control socket");
+    return FB_OK;
+}
+
+/* One piece of the answer is added. ret_more: whether another follows. */
+static enum fb_error receive_piece(int descriptor, int64_t until_ms, struct answer *answer, bool *ret_more,
+                                   struct fb_cause *cause) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    struct pollfd wait = {.fd = descriptor, .events = POLLIN};
+    const int64_t left_ms = until_ms - clock_monotonic_ms();
+    if (left_ms <= 0 || poll(&wait, 1, (int)left_ms) <= 0)
+        return fb_fail(cause, FB_TIMEOUT, "forebay-core does not answer");
+    const ssize_t got = recv(descriptor, packet, sizeof packet, 0);
+    if (got <= 0)
+        return fb_fail(cause, FB_CLOSED, "forebay-core ended the connection");
+    struct message_reader reader;
+    if (message_open(packet, (size_t)got, &reader) != FB_OK || reader.type != PROTOCOL_CONTROL_ANSWER)
+        return fb_fail(cause, FB_INVALID, "forebay-core answered with something else");
+    *ret_more = (reader.flags & MESSAGE_MORE) != 0;
+    if (answer->length + reader.left > ANSWER_BYTES_MAX)
+        return fb_fail(cause, FB_LIMIT, "the answer is too large");
+    char *bytes = realloc(answer->bytes, answer->length + reader.left + 1);
+    if (bytes == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    answer->bytes = bytes;
+    memcpy(bytes + answer->length, reader.data, reader.left);
+    answer->length += reader.left;
+    return FB_OK;
+}
+
+static enum fb_error error_of_word(const char *word) {
+    for (int error = FB_INVALID; error <= FB_MEMORY; error++)
+        if (strcmp(fb_error_word((enum fb_error)error), word) == 0)
+            return (enum fb_error)error;
+    return FB_INVALID;
+}
+
+static enum fb_error read_answer(const struct answer *answer, json_t **ret_result, struct fb_cause *cause) {
+    json_t *json = json_loadb(answer->bytes, answer->length, 0, NULL);
+    enum fb_error error = FB_OK;
+    if (json_is_true(json_object_get(json, "ok"))) {
+        *ret_result = json_incref(json_object_get(json, "result"));
+    } else {
+        const char *word = json_string_value(json_object_get(json, "error"));
+        const char *why = json_string_value(json_object_get(json, "cause"));
+        error = fb_fail(cause, error_of_word(word != NULL ? word : ""), "%s", why != NULL ? why : "no reason given");
+    }
+    json_decref(json);
+    return error;
+}
+
+enum fb_error client_call(const char *run, const char *call, int timeout_ms, json_t **ret_result,
+                          struct fb_cause *cause) {
+    FB_CLEANUP(file_close_descriptor) int descriptor = -1;
+    enum fb_error error = open_socket(run, &descriptor, cause);
+    if (error == FB_OK)
+        error = send_request(descriptor, call, cause);
+    struct answer answer = {0};
+    const int64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    bool more = true;
+    while (error == FB_OK && more)
+        error = receive_piece(descriptor, until_ms, &answer, &more, cause);
+    if (error == FB_OK)
+        error = read_answer(&answer, ret_result, cause);
+    free(answer.bytes);
+    return error;
+}

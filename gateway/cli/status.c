@@ -1,0 +1,162 @@
+/* status.c - `forebay status` and `forebay reload`: ask and tell the running gateway. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gateway/cli/client.h"
+#include "gateway/cli/command.h"
+#include "gateway/cli/options.h"
+
+#define STATUS_TIMEOUT_MS 5000
+#define RELOAD_TIMEOUT_MS 30000
+
+static const char status_help[] = "Usage: forebay status [-c FILE] [--json]\n"
+                                  "\n"
+                                  "Shows the state of the running gateway. Exit status 1 when none is running.\n"
+                                  "\n"
+                                  "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
+                                  "  --json             as JSON, for programs (docs/api.md)\n"
+                                  "  --help             show this\n";
+
+static const char reload_help[] =
+    "Usage: forebay reload [-c FILE]\n"
+    "\n"
+    "Checks the configuration and applies what has changed to the running gateway; buses\n"
+    "that did not change go on undisturbed, and no reading is lost. A wrong file changes\n"
+    "nothing.\n"
+    "\n"
+    "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
+    "  --help             show this\n";
+
+struct arguments {
+    const char *config_file;
+    bool json;
+};
+
+/* Returns -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, const char *help, struct arguments *ret_arguments) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    *ret_arguments = (struct arguments){.config_file = COMMAND_CONFIG_DEFAULT};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0;
+        if (option == 'j')
+            ret_arguments->json = true;
+        else if (option == 'c')
+            ret_arguments->config_file = optarg;
+        else
+            return 2;
+    }
+    if (optind == argc)
+        return -1;
+    fputs(help, stderr);
+    return 2;
+}
+
+static const char *text(const json_t *object, const char *key) {
+    const char *value = json_string_value(json_object_get(object, key));
+    return value != NULL ? value : "";
+}
+
+static long long number(const json_t *object, const char *key) {
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_since(const json_t *object) {
+    const time_t since_s = (time_t)(number(object, "since_ms") / 1000);
+    struct tm local;
+    char shown[32];
+    if (since_s > 0 && localtime_r(&since_s, &local) != NULL && strftime(shown, sizeof shown, "%F %T", &local) > 0)
+        printf(" since %s", shown);
+}
+
+static void print_line(const char *kind, const json_t *object) {
+    const char *reason = text(object, "reason");
+    printf("%-11s %-20s %-10s", kind, text(object, "name"), text(object, "state"));
+    print_since(object);
+    printf("%s%s\n", reason[0] != '\0' ? ": " : "", reason);
+}
+
+static void print_list(const char *kind, const json_t *list) {
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item) print_line(kind, item);
+}
+
+static void print_status(const json_t *status) {
+    const json_t *gateway = json_object_get(status, "gateway");
+    const json_t *link = json_object_get(status, "link");
+    const json_t *store = json_object_get(status, "store");
+    const long long unsent_ms = number(store, "oldest_unsent_ms");
+    printf("gateway     %-20s version %s, clock %s\n", text(gateway, "name"), text(gateway, "version"),
+           text(gateway, "clock"));
+    const char *config_error = text(json_object_get(gateway, "configuration"), "error");
+    if (config_error[0] != '\0')
+        printf("            the configuration on disk was refused: %s\n", config_error);
+    printf("link        %-20s %s", text(link, "endpoint"), text(link, "state"));
+    print_since(link);
+    if (text(link, "reason")[0] != '\0')
+        printf(", came to %s: %s", text(link, "step"), text(link, "reason"));
+    printf("\nstore       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
+           number(store, "unsent_readings"));
+    if (unsent_ms > 0)
+        printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);
+    printf(", %lld lost, %.1f of %.1f MB\n", number(store, "lost_readings"), (double)number(store, "bytes") / 1e6,
+           (double)number(store, "quota_bytes") / 1e6);
+    print_list("bus", json_object_get(status, "buses"));
+    print_list("instrument", json_object_get(status, "instruments"));
+}
+
+static bool call_of(const char *config_file, const char *call, int timeout_ms, json_t **ret_result) {
+    struct config config;
+    if (!options_load_config(config_file, &config))
+        return false;
+    struct fb_cause cause;
+    const enum fb_error error = client_call(config.run, call, timeout_ms, ret_result, &cause);
+    if (error != FB_OK)
+        fprintf(stderr, "forebay: %s\n", cause.text);
+    config_done(&config);
+    return error == FB_OK;
+}
+
+int status_main(int argc, char **argv) {
+    struct arguments arguments;
+    const int done = parse(argc, argv, status_help, &arguments);
+    if (done >= 0)
+        return done;
+    json_t *status;
+    if (!call_of(arguments.config_file, "status", STATUS_TIMEOUT_MS, &status))
+        return EXIT_FAILURE;
+    if (arguments.json) {
+        json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+    } else {
+        print_status(status);
+    }
+    json_decref(status);
+    return EXIT_SUCCESS;
+}
+
+int reload_main(int argc, char **argv) {
+    struct arguments arguments;
+    const int done = parse(argc, argv, reload_help, &arguments);
+    if (done >= 0)
+        return done;
+    json_t *result;
+    if (!call_of(arguments.config_file, "reload", RELOAD_TIMEOUT_MS, &result))
+        return EXIT_FAILURE;
+    const json_t *changed = json_object_get(result, "changed");
+    size_t index;
+    json_t *what;
+    json_array_foreach(changed, index, what) printf("changed: %s\n", json_string_value(what));
+    if (json_array_size(changed) == 0)
+        puts("nothing has changed");
+    json_decref(result);
+    return EXIT_SUCCESS;
+}

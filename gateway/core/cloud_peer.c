@@ -1,0 +1,417 @@
+#include "gateway/core/cloud_peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/common/backoff.h"
+#include "gateway/common/clock.h"
+#include "gateway/common/log.h"
+#include "gateway/common/protocol.h"
+#include "gateway/core/lanes.h"
+
+/* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
+#define ACCEPTED_AT_ONCE 64
+#define ACCEPTED_WAIT_US 10000
+#define ACCEPTED_RETRY_US 1000000
+/* Handed out as long as less than this waits in the channel. */
+#define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
+/* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
+#define CATALOGUES_MAX 16
+
+struct sent_catalogue {
+    uint8_t hash[BATCH_HASH_BYTES];
+    uint64_t revision;
+};
+
+struct cloud_peer {
+    struct peer peer;
+    struct store *store;
+    const struct cloud_peer_handlers *handlers;
+    void *user;
+    sd_event_source *mark_timer, *wake_timer;
+    bool has_link, link_up;
+    struct link_settings link;
+    uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
+    struct lanes lanes;
+    uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
+    size_t accepted_count;
+    bool marking_failed;
+    struct sent_catalogue catalogues[CATALOGUES_MAX]; /* catalogue_count of them, oldest first */
+    size_t catalogue_count;
+    json_t *status; /* what forebay-cloud said of the link; NULL: nothing yet */
+    int64_t since_ms;
+    char refusal[STORE_REASON_MAX + 16]; /* why the peer last refused a batch */
+};
+
+static void send_link(struct cloud_peer *cloud) {
+    if (cloud->peer.channel == NULL)
+        return;
+    json_t *json = cloud->has_link ? link_settings_to_json(&cloud->link) : json_object();
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    if (text == NULL)
+        abort();
+    channel_send_text(cloud->peer.channel, PROTOCOL_LINK_CONFIG, text);
+    free(text);
+}
+
+static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, uint64_t number) {
+    if (cloud->peer.channel == NULL)
+        return;
+    uint8_t packet[MESSAGE_HEADER_BYTES + 1 + sizeof number];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_SETTLED, 0);
+    message_put_u8(&writer, (uint8_t)kind);
+    message_put_u64(&writer, number);
+    channel_send(cloud->peer.channel, &writer);
+}
+
+static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool historical, uint64_t number,
+                        const uint8_t *bytes, size_t length) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_PARCEL, 0);
+    message_put_u8(&writer, (uint8_t)kind);
+    message_put_u8(&writer, historical ? PARCEL_HISTORICAL : 0);
+    message_put_u64(&writer, number);
+    message_put_bytes(&writer, bytes, length);
+    channel_send(cloud->peer.channel, &writer);
+    cloud->room_messages--;
+    cloud->room_bytes -= length < cloud->room_bytes ? (uint32_t)length : cloud->room_bytes;
+}
+
+static bool catalogue_was_sent(const struct cloud_peer *cloud, const uint8_t hash[static BATCH_HASH_BYTES]) {
+    for (size_t i = 0; i < cloud->catalogue_count; i++)
+        if (memcmp(cloud->catalogues[i].hash, hash, BATCH_HASH_BYTES) == 0)
+            return true;
+    return false;
+}
+
+static void remember_catalogue(struct cloud_peer *cloud, const uint8_t hash[static BATCH_HASH_BYTES],
+                               uint64_t revision) {
+    if (cloud->catalogue_count == CATALOGUES_MAX)
+        memmove(&cloud->catalogues[0], &cloud->catalogues[1], --cloud->catalogue_count * sizeof cloud->catalogues[0]);
+    struct sent_catalogue *sent = &cloud->catalogues[cloud->catalogue_count++];
+    memcpy(sent->hash, hash, BATCH_HASH_BYTES);
+    sent->revision = revision;
+}
+
+static void forget_catalogue(struct cloud_peer *cloud, uint64_t revision) {
+    for (size_t i = 0; i < cloud->catalogue_count; i++)
+        if (cloud->catalogues[i].revision == revision)
+            cloud->catalogues[i] = cloud->catalogues[--cloud->catalogue_count];
+}
+
+/* A batch never goes before the catalogue it was made under. */
+static void send_catalogue_of(struct cloud_peer *cloud, const struct store_batch *batch) {
+    if (catalogue_was_sent(cloud, batch->catalogue))
+        return;
+    static uint8_t bytes[CATALOGUE_BYTES_MAX];
+    uint64_t revision;
+    size_t length;
+    struct fb_cause cause;
+    if (store_read_catalogue(cloud->store, batch->catalogue, &revision, bytes, &length, &cause) != FB_OK) {
+        /* The batch still has its readings and their numbers: it goes without. */
+        log_event(LOG_LEVEL_ERROR, "catalogue-unreadable", "batch=%llu %s", (unsigned long long)batch->number,
+                  cause.text);
+        revision = 0;
+    } else {
+        send_parcel(cloud, PARCEL_CATALOGUE, false, revision, bytes, length);
+    }
+    remember_catalogue(cloud, batch->catalogue, revision);
+}
+
+static bool may_hand_out(const struct cloud_peer *cloud) {
+    return cloud->link_up && cloud->room_messages >= 2 && cloud->room_bytes > 0 &&
+           cloud->lanes.in_flight_count < cloud->link.window_messages &&
+           cloud->lanes.in_flight_bytes < cloud->link.window_bytes &&
+           channel_queued_bytes(cloud->peer.channel) < CHANNEL_BYTES_MOST;
+}
+
+static void arm_wake(struct cloud_peer *cloud) {
+    const int64_t wake_ms = lanes_wake_ms(&cloud->lanes);
+    if (wake_ms == 0)
+        return;
+    sd_event_source_set_time(cloud->wake_timer, (uint64_t)wake_ms * 1000);
+    sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
+}
+
+static void hand_out(struct cloud_peer *cloud) {
+    static struct store_batch batch;
+    struct lanes_range range;
+    while (cloud->peer.channel != NULL && may_hand_out(cloud) &&
+           lanes_next(&cloud->lanes, clock_monotonic_ms(), &range)) {
+        struct fb_cause cause;
+        const enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
+        if (error == FB_NOT_FOUND) {
+            lanes_none(&cloud->lanes, &range);
+            continue;
+        }
+        if (error != FB_OK) {
+            log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
+            break; /* tried again with the next window or seal */
+        }
+        send_catalogue_of(cloud, &batch);
+        send_parcel(cloud, PARCEL_BATCH, range.historical, batch.number, batch.bytes, batch.length);
+        lanes_out(&cloud->lanes, &range, batch.number, batch.length);
+    }
+    arm_wake(cloud);
+}
+
+static void arm_mark(struct cloud_peer *cloud, uint64_t wait_us) {
+    sd_event_source_set_time_relative(cloud->mark_timer, wait_us);
+    sd_event_source_set_enabled(cloud->mark_timer, SD_EVENT_ONESHOT);
+}
+
+static void mark_accepted(struct cloud_peer *cloud) {
+    if (cloud->accepted_count == 0)
+        return;
+    struct fb_cause cause;
+    const enum fb_error error =
+        store_mark_sent(cloud->store, cloud->accepted, cloud->accepted_count, clock_utc_ms(), &cause);
+    if (error != FB_OK) {
+        if (!cloud->marking_failed)
+            log_event(LOG_LEVEL_ERROR, "mark-sent-failed", "%s", cause.text);
+        cloud->marking_failed = true;
+        arm_mark(cloud, ACCEPTED_RETRY_US);
+        return;
+    }
+    cloud->marking_failed = false;
+    for (size_t i = 0; i < cloud->accepted_count; i++) {
+        lanes_settle(&cloud->lanes, cloud->accepted[i]);
+        send_settled(cloud, PARCEL_BATCH, cloud->accepted[i]);
+    }
+    cloud->accepted_count = 0;
+    hand_out(cloud);
+}
+
+static int on_mark_timer(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)source;
+    (void)time_us;
+    mark_accepted(user);
+    return 0;
+}
+
+static int on_wake_timer(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)source;
+    (void)time_us;
+    hand_out(user);
+    return 0;
+}
+
+static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
+    if (cloud->accepted_count == LANES_IN_FLIGHT_MAX)
+        return; /* more than was handed out: stays unsent and goes again in the next session */
+    cloud->accepted[cloud->accepted_count++] = number;
+    if (cloud->accepted_count == ACCEPTED_AT_ONCE)
+        mark_accepted(cloud);
+    else if (cloud->accepted_count == 1)
+        arm_mark(cloud, ACCEPTED_WAIT_US);
+}
+
+static const char *outcome_word(uint8_t outcome) {
+    static const char *const words[] = {"", "accepted", "rejected", "released", "modified"};
+    return words[outcome];
+}
+
+static void batch_refused(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
+    char line[STORE_REASON_MAX + 16];
+    snprintf(line, sizeof line, "%s: %s", outcome_word(outcome), reason);
+    if (strcmp(line, cloud->refusal) != 0)
+        log_event(LOG_LEVEL_WARNING, "batch-refused", "batch=%llu %s", (unsigned long long)number, line);
+    memcpy(cloud->refusal, line, sizeof cloud->refusal);
+    struct fb_cause cause;
+    uint32_t attempts = 0;
+    if (store_mark_refused(cloud->store, number, line, &attempts, &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "mark-refused-failed", "%s", cause.text);
+    lanes_wait(&cloud->lanes, number, attempts, clock_monotonic_ms(), backoff_random());
+    send_settled(cloud, PARCEL_BATCH, number);
+}
+
+static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) {
+    const uint8_t kind = message_get_u8(reader);
+    const uint64_t number = message_get_u64(reader);
+    const uint8_t outcome = message_get_u8(reader);
+    size_t length;
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (!message_done(reader) || outcome < PARCEL_ACCEPTED || outcome > PARCEL_MODIFIED || length > LINK_PATH_MAX)
+        return false;
+    if (kind == PARCEL_CATALOGUE) {
+        if (outcome != PARCEL_ACCEPTED)
+            forget_catalogue(cloud, number);
+        send_settled(cloud, PARCEL_CATALOGUE, number);
+        return true;
+    }
+    if (kind != PARCEL_BATCH)
+        return false;
+    if (outcome == PARCEL_ACCEPTED) {
+        batch_accepted(cloud, number);
+        return true;
+    }
+    char reason[STORE_REASON_MAX];
+    snprintf(reason, sizeof reason, "%.*s", (int)length, (const char *)bytes);
+    /* One that is not in flight was handed out in an earlier session: it goes again anyway. */
+    if (lanes_settle(&cloud->lanes, number))
+        batch_refused(cloud, number, outcome, reason);
+    return true;
+}
+
+static void session_ends(struct cloud_peer *cloud) {
+    mark_accepted(cloud);
+    cloud->room_messages = 0;
+    cloud->room_bytes = 0;
+    cloud->catalogue_count = 0;
+    if (!cloud->link_up)
+        return;
+    cloud->link_up = false;
+    cloud->handlers->link_changed(false, cloud->user);
+}
+
+static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) {
+    session_ends(cloud);
+    cloud->link_up = true;
+    lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
+    cloud->handlers->link_changed(true, cloud->user);
+    return message_done(reader);
+}
+
+static bool on_link_down(struct cloud_peer *cloud, struct message_reader *reader) {
+    session_ends(cloud);
+    return message_done(reader);
+}
+
+static bool on_next(struct cloud_peer *cloud, struct message_reader *reader) {
+    cloud->room_messages = message_get_u32(reader);
+    cloud->room_bytes = message_get_u32(reader);
+    if (!message_done(reader))
+        return false;
+    hand_out(cloud);
+    return true;
+}
+
+static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
+    size_t length;
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (!message_done(reader))
+        return false;
+    json_t *status = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
+    if (!json_is_object(status)) {
+        json_decref(status);
+        return false;
+    }
+    json_decref(cloud->status);
+    cloud->status = status;
+    return true;
+}
+
+static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct message_reader *reader) {
+    if (!message_done(reader))
+        return false;
+    peer_hello(&cloud->peer, channel);
+    send_link(cloud);
+    return true;
+}
+
+static const struct {
+    uint8_t type;
+    bool (*handle)(struct cloud_peer *cloud, struct message_reader *reader);
+} messages[] = {
+    {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
+    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},
+};
+
+static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
+    struct cloud_peer *cloud = user;
+    if (reader->type == PROTOCOL_CLOUD_HELLO)
+        return on_hello(cloud, channel, reader);
+    if (!peer_is_program(&cloud->peer, channel))
+        return false;
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++)
+        if (messages[i].type == reader->type)
+            return messages[i].handle(cloud, reader);
+    return false;
+}
+
+static void on_closed(struct channel *channel, const char *reason, void *user) {
+    struct cloud_peer *cloud = user;
+    if (!peer_closed(&cloud->peer, channel, reason))
+        return;
+    session_ends(cloud);
+    json_decref(cloud->status);
+    cloud->status = NULL;
+    cloud->since_ms = clock_utc_ms();
+}
+
+static void on_drained(struct channel *channel, void *user) {
+    struct cloud_peer *cloud = user;
+    if (peer_is_program(&cloud->peer, channel))
+        hand_out(cloud);
+}
+
+static const struct channel_handlers handlers = {.message = on_message, .closed = on_closed, .drained = on_drained};
+
+static int add_timer(sd_event *event, sd_event_source **source, sd_event_time_handler_t handler, void *user) {
+    const int error = sd_event_add_time(event, source, CLOCK_MONOTONIC, 0, 1000, handler, user);
+    return error < 0 ? error : sd_event_source_set_enabled(*source, SD_EVENT_OFF);
+}
+
+enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *store,
+                             const struct cloud_peer_handlers *peer_handlers, void *user, struct cloud_peer **ret_cloud,
+                             struct fb_cause *cause) {
+    struct cloud_peer *cloud = calloc(1, sizeof *cloud);
+    if (cloud == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    cloud->store = store;
+    cloud->handlers = peer_handlers;
+    cloud->user = user;
+    cloud->since_ms = clock_utc_ms();
+    enum fb_error error = FB_OK;
+    if (add_timer(event, &cloud->mark_timer, on_mark_timer, cloud) < 0 ||
+        add_timer(event, &cloud->wake_timer, on_wake_timer, cloud) < 0)
+        error = fb_fail(cause, FB_IO, "event loop");
+    if (error == FB_OK)
+        error = peer_listen(&cloud->peer, event, "forebay-cloud", run, PROTOCOL_CLOUD_SOCKET, &handlers, cloud, cause);
+    if (error != FB_OK) {
+        cloud_peer_free(cloud);
+        return error;
+    }
+    *ret_cloud = cloud;
+    return FB_OK;
+}
+
+void cloud_peer_free(struct cloud_peer *cloud) {
+    if (cloud == NULL)
+        return;
+    cloud->link_up = false; /* nothing more is handed out */
+    mark_accepted(cloud);
+    peer_done(&cloud->peer);
+    sd_event_source_disable_unref(cloud->mark_timer);
+    sd_event_source_disable_unref(cloud->wake_timer);
+    json_decref(cloud->status);
+    free(cloud);
+}
+
+void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *settings) {
+    cloud->has_link = settings != NULL;
+    if (settings != NULL)
+        cloud->link = *settings;
+    send_link(cloud);
+}
+
+void cloud_peer_sealed(struct cloud_peer *cloud) {
+    lanes_sealed(&cloud->lanes);
+    hand_out(cloud);
+}
+
+const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
+    return &cloud->peer;
+}
+
+json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
+    json_t *link = cloud->status != NULL
+                       ? json_copy(cloud->status)
+                       : json_pack("{s:s, s:I, s:s}", "state", "off", "since_ms", (json_int_t)cloud->since_ms, "reason",
+                                   cloud->has_link ? "forebay-cloud is not running" : "");
+    json_object_set_new(link, "configured", json_boolean(cloud->has_link));
+    json_object_set_new(link, "refusal", json_string(cloud->refusal));
+    return link;
+}

@@ -1,0 +1,38 @@
+/* cloud_peer.h - core's side of the exchange with forebay-cloud: hands out batches and their catalogues, commits the
+ * peer's decisions before forebay-cloud may forget them. */
+#ifndef FB_CORE_CLOUD_PEER_H
+#define FB_CORE_CLOUD_PEER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "gateway/common/error.h"
+#include "gateway/common/link_settings.h"
+#include "gateway/core/peers.h"
+#include "store/store.h"
+
+struct cloud_peer;
+
+struct cloud_peer_handlers {
+    void (*link_changed)(bool up, void *user);
+};
+
+/* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */
+enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *store,
+                             const struct cloud_peer_handlers *handlers, void *user, struct cloud_peer **ret_cloud,
+                             struct fb_cause *cause) FB_MUST_USE;
+/* Commits what the peer has accepted. NULL is fine. */
+void cloud_peer_free(struct cloud_peer *cloud);
+
+/* The link to keep; NULL for none. Copied. Told at once if forebay-cloud is there. */
+void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *settings);
+
+/* New batches were sealed: hand them out. */
+void cloud_peer_sealed(struct cloud_peer *cloud);
+
+const struct peer *cloud_peer_peer(const struct cloud_peer *cloud);
+/* The "link" object of docs/api.md. New reference. */
+json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud);
+
+#endif

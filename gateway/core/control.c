@@ -1,0 +1,155 @@
+#include "gateway/core/control.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/common/file.h"
+#include "gateway/common/log.h"
+#include "gateway/common/protocol.h"
+#include "gateway/core/report.h"
+
+#define CLIENTS_MAX 16
+#define REQUEST_BYTES_MAX 65536
+
+struct control {
+    struct core *core;
+    struct channel_listener *listener;
+    struct channel *clients[CLIENTS_MAX]; /* NULL where free */
+};
+
+/* A call adds its result to the text; on failure the text is thrown away. */
+static enum fb_error call_status(struct core *core, struct text *result, struct fb_cause *cause) {
+    (void)cause;
+    text_add_json(result, report_status(core));
+    return FB_OK;
+}
+
+static enum fb_error call_values(struct core *core, struct text *result, struct fb_cause *cause) {
+    (void)cause;
+    report_values(core, 0, result);
+    return FB_OK;
+}
+
+static enum fb_error call_reload(struct core *core, struct text *result, struct fb_cause *cause) {
+    json_t *changed;
+    const enum fb_error error = core_reload(core, &changed, cause);
+    if (error == FB_OK)
+        text_add_json(result, json_pack("{s:o}", "changed", changed));
+    return error;
+}
+
+static const struct {
+    const char *name;
+    enum fb_error (*call)(struct core *core, struct text *result, struct fb_cause *cause);
+} calls[] = {
+    {"status", call_status},
+    {"values", call_values},
+    {"reload", call_reload},
+};
+
+static enum fb_error dispatch(struct core *core, const char *name, struct text *result, struct fb_cause *cause) {
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        if (strcmp(calls[i].name, name) == 0)
+            return calls[i].call(core, result, cause);
+    return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%.64s\"", name);
+}
+
+static void answer(struct channel *channel, const struct text *text) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    size_t sent = 0;
+    do {
+        const size_t left = text->used - sent;
+        const size_t piece = left < MESSAGE_PAYLOAD_MAX ? left : MESSAGE_PAYLOAD_MAX;
+        struct message_writer writer =
+            message_begin(packet, sizeof packet, PROTOCOL_CONTROL_ANSWER, piece < left ? MESSAGE_MORE : 0);
+        message_put_bytes(&writer, text->data + sent, piece);
+        channel_send(channel, &writer);
+        sent += piece;
+    } while (sent < text->used);
+}
+
+static void handle(struct core *core, struct channel *channel, const char *name) {
+    struct text text = {0};
+    struct fb_cause cause = {0};
+    text_add_string(&text, "{\"ok\":true,\"result\":");
+    enum fb_error error = dispatch(core, name, &text, &cause);
+    text_add_string(&text, "}");
+    if (error == FB_OK && text.failed)
+        error = fb_fail(&cause, FB_LIMIT, "the answer is too large");
+    if (error != FB_OK) {
+        text_done(&text);
+        text_add_json(&text, json_pack("{s:b, s:s, s:s}", "ok", 0, "error", fb_error_word(error), "cause", cause.text));
+    }
+    answer(channel, &text);
+    text_done(&text);
+}
+
+static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
+    struct control *control = user;
+    size_t length;
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (reader->type != PROTOCOL_CONTROL_REQUEST || !message_done(reader) || length > REQUEST_BYTES_MAX)
+        return false;
+    json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
+    const char *name = json_string_value(json_object_get(request, "call"));
+    if (name != NULL)
+        handle(control->core, channel, name);
+    json_decref(request);
+    return name != NULL;
+}
+
+static void on_closed(struct channel *channel, const char *reason, void *user) {
+    struct control *control = user;
+    if (strcmp(reason, "peer left") != 0)
+        log_event(LOG_LEVEL_WARNING, "control-dropped", "reason=\"%s\"", reason);
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        if (control->clients[i] == channel)
+            control->clients[i] = NULL;
+    channel_free(channel);
+}
+
+static const struct channel_handlers handlers = {.message = on_message, .closed = on_closed};
+
+static void on_accepted(int descriptor, void *user) {
+    struct control *control = user;
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        if (control->clients[i] == NULL) {
+            struct fb_cause cause;
+            if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[i], &cause) !=
+                FB_OK)
+                log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);
+            return;
+        }
+    close(descriptor); /* more clients than anybody needs: the caller sees the end and may try again */
+}
+
+enum fb_error control_new(struct core *core, struct control **ret_control, struct fb_cause *cause) {
+    struct control *control = calloc(1, sizeof *control);
+    if (control == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    control->core = core;
+    char path[256];
+    enum fb_error error = file_join(core->config.run, PROTOCOL_CONTROL_SOCKET, path, sizeof path, cause);
+    if (error == FB_OK) {
+        const struct channel_listener_settings settings = {
+            .path = path, .mode = 0660, .type = SOCK_SEQPACKET, .accepted = on_accepted, .user = control};
+        error = channel_listen(core->event, &settings, &control->listener, cause);
+    }
+    if (error != FB_OK) {
+        free(control);
+        return error;
+    }
+    *ret_control = control;
+    return FB_OK;
+}
+
+void control_free(struct control *control) {
+    if (control == NULL)
+        return;
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        channel_free(control->clients[i]);
+    channel_listener_free(control->listener);
+    free(control);
+}

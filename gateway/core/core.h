@@ -1,0 +1,50 @@
+/* core.h - forebay-core as a whole: what its modules are put together from, and the configuration applied to them. */
+#ifndef FB_CORE_CORE_H
+#define FB_CORE_CORE_H
+
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "gateway/common/error.h"
+#include "gateway/config/config.h"
+#include "gateway/core/cloud_peer.h"
+#include "gateway/core/field_peer.h"
+#include "gateway/core/intake.h"
+#include "gateway/core/values.h"
+#include "store/store.h"
+
+struct control;
+struct web;
+
+struct core {
+    sd_event *event;
+    const char *config_file;      /* borrowed from the arguments */
+    struct config config;         /* the one in force */
+    struct fb_cause config_error; /* why the file was refused the last time; "" when it was not */
+    int64_t config_loaded_ms;     /* UTC */
+    int64_t started_ms;           /* UTC */
+    struct store *store;
+    struct store_opening opening;
+    struct intake *intake;
+    struct values values;
+    struct field_peer *field;
+    struct cloud_peer *cloud;
+    struct control *control;
+    struct web *web;
+    uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */
+    int64_t rate_ms;        /* monotonic */
+    double readings_per_s;
+};
+
+/* Read the configuration, open the store, listen. config_file is borrowed. On failure core_stop() still has to be
+ * called. */
+enum fb_error core_start(struct core *core, const char *config_file, struct fb_cause *cause) FB_MUST_USE;
+/* Commit, close the store cleanly, remove the sockets. */
+void core_stop(struct core *core);
+
+/* Read the file again and apply what changed; untouched buses go on. ret_changed: new reference, an array of words
+ * ("bus line-1", "cloud" ...). On failure the running configuration stays as it is; the cause has a line for each
+ * error, separated by line feeds. */
+enum fb_error core_reload(struct core *core, json_t **ret_changed, struct fb_cause *cause) FB_MUST_USE;
+
+#endif

@@ -1,0 +1,209 @@
+#include "gateway/core/intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/log.h"
+
+struct intake {
+    sd_event_source *commit_timer;
+    struct store *store;
+    const struct intake_handlers *handlers;
+    void *user;
+    struct store_cursor cursor; /* of what was taken, committed or not */
+    uint64_t commit_interval_us;
+    int64_t seal_interval_live_ms, seal_interval_offline_ms;
+    int64_t tail_since_ms; /* monotonic; when the tail got its first reading; meaningless while it is empty */
+    bool dirty;            /* something waits for a commit */
+    bool tail_open;
+    bool link_up;
+    struct intake_status status;
+};
+
+static void note_state(struct intake *intake, enum fb_error error, const struct fb_cause *cause) {
+    if (intake->status.error == error)
+        return;
+    intake->status.error = error;
+    snprintf(intake->status.reason, sizeof intake->status.reason, "%s", error == FB_OK ? "" : cause->text);
+    if (error == FB_OK)
+        log_event(LOG_LEVEL_NOTICE, "store-good", "the store takes readings again");
+    else
+        log_event(LOG_LEVEL_ERROR, "store-failed", "%s", cause->text);
+}
+
+static enum fb_error commit(struct intake *intake, struct fb_cause *cause) {
+    if (!intake->dirty)
+        return FB_OK;
+    const enum fb_error error = store_commit(intake->store, intake->cursor, cause);
+    if (error != FB_OK)
+        return error;
+    intake->dirty = false;
+    intake->status.last_commit_ms = clock_utc_ms();
+    intake->handlers->committed(intake->cursor, intake->user);
+    return FB_OK;
+}
+
+static enum fb_error seal(struct intake *intake, struct fb_cause *cause) {
+    size_t sealed = 0;
+    const enum fb_error error = store_seal(intake->store, clock_utc_ms(), clock_state(), &sealed, cause);
+    if (error != FB_OK)
+        return error;
+    intake->tail_open = store_tail_readings(intake->store) > 0;
+    intake->tail_since_ms = clock_monotonic_ms();
+    if (sealed > 0)
+        intake->handlers->sealed(intake->user);
+    return FB_OK;
+}
+
+static bool seal_due(const struct intake *intake) {
+    if (!intake->tail_open)
+        return false;
+    const int64_t interval_ms = intake->link_up ? intake->seal_interval_live_ms : intake->seal_interval_offline_ms;
+    return store_tail_full(intake->store) || clock_monotonic_ms() - intake->tail_since_ms >= interval_ms;
+}
+
+/* Runs while there is a tail; an idle gateway does not wake up. */
+static void arm(struct intake *intake) {
+    uint64_t now_us;
+    sd_event_now(sd_event_source_get_event(intake->commit_timer), CLOCK_MONOTONIC, &now_us);
+    sd_event_source_set_time(intake->commit_timer, now_us + intake->commit_interval_us);
+    sd_event_source_set_enabled(intake->commit_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_commit_timer(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)source;
+    (void)time_us;
+    struct intake *intake = user;
+    struct fb_cause cause = {0};
+    enum fb_error error = commit(intake, &cause);
+    if (error == FB_OK && seal_due(intake))
+        error = seal(intake, &cause);
+    note_state(intake, error, &cause);
+    if (intake->dirty || intake->tail_open)
+        arm(intake);
+    return 0;
+}
+
+enum fb_error intake_new(sd_event *event, struct store *store, const struct intake_handlers *handlers, void *user,
+                         struct intake **ret_intake, struct fb_cause *cause) {
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (intake == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    *intake = (struct intake){
+        .store = store,
+        .handlers = handlers,
+        .user = user,
+        .cursor = store_committed_cursor(store),
+        .commit_interval_us = 1000000,
+        .seal_interval_live_ms = 10000,
+        .seal_interval_offline_ms = 180000,
+        .tail_since_ms = clock_monotonic_ms(),
+        .tail_open = store_tail_readings(store) > 0,
+    };
+    const int error =
+        sd_event_add_time_relative(event, &intake->commit_timer, CLOCK_MONOTONIC, 0, 1000, on_commit_timer, intake);
+    if (error < 0) {
+        free(intake);
+        return fb_fail_errno(cause, FB_IO, -error, "event loop");
+    }
+    *ret_intake = intake;
+    return FB_OK;
+}
+
+void intake_free(struct intake *intake) {
+    if (intake == NULL)
+        return;
+    struct fb_cause cause;
+    if (commit(intake, &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "store-failed", "%s", cause.text);
+    sd_event_source_disable_unref(intake->commit_timer);
+    free(intake);
+}
+
+void intake_configure(struct intake *intake, const struct config *config) {
+    intake->commit_interval_us = (uint64_t)config->commit_interval_ms * 1000;
+    intake->seal_interval_live_ms = config->forward_interval_ms;
+    intake->seal_interval_offline_ms = config->forward_interval_offline_ms;
+}
+
+void intake_set_link(struct intake *intake, bool up) {
+    intake->link_up = up;
+}
+
+uint64_t intake_resume(const struct intake *intake, uint64_t epoch) {
+    return intake->cursor.epoch == epoch ? intake->cursor.sequence : 0;
+}
+
+void intake_follow_epoch(struct intake *intake, uint64_t epoch) {
+    if (intake->cursor.epoch != epoch)
+        intake->cursor = (struct store_cursor){.epoch = epoch};
+}
+
+static void changed(struct intake *intake) {
+    if (!intake->tail_open)
+        intake->tail_since_ms = clock_monotonic_ms();
+    intake->tail_open = true;
+    if (intake->dirty)
+        return;
+    intake->dirty = true;
+    int enabled = SD_EVENT_OFF;
+    sd_event_source_get_enabled(intake->commit_timer, &enabled);
+    if (enabled == SD_EVENT_OFF)
+        arm(intake);
+}
+
+static struct batch_loss refused_loss(const struct reading *readings, size_t count) {
+    struct batch_loss loss = {.reason = BATCH_LOSS_STORE_FULL,
+                              .readings = count,
+                              .from_ms = readings[0].time_ms,
+                              .to_ms = readings[0].time_ms};
+    for (size_t i = 1; i < count; i++) {
+        if (readings[i].time_ms < loss.from_ms)
+            loss.from_ms = readings[i].time_ms;
+        if (readings[i].time_ms > loss.to_ms)
+            loss.to_ms = readings[i].time_ms;
+    }
+    return loss;
+}
+
+bool intake_take(struct intake *intake, uint64_t sequence, const struct reading *readings, size_t count) {
+    if (sequence <= intake->cursor.sequence)
+        return true;
+    if (sequence != intake->cursor.sequence + 1)
+        return false;
+    intake->cursor.sequence = sequence;
+    if (store_append(intake->store, readings, count) == FB_OK) {
+        intake->status.readings_taken += count;
+    } else {
+        const struct batch_loss loss = refused_loss(readings, count);
+        store_note_loss(intake->store, &loss);
+        intake->status.readings_refused += count;
+    }
+    changed(intake);
+    return true;
+}
+
+bool intake_take_loss(struct intake *intake, uint64_t sequence, const struct batch_loss *loss) {
+    if (sequence <= intake->cursor.sequence)
+        return true;
+    if (sequence != intake->cursor.sequence + 1)
+        return false;
+    intake->cursor.sequence = sequence;
+    store_note_loss(intake->store, loss);
+    changed(intake);
+    return true;
+}
+
+enum fb_error intake_seal_now(struct intake *intake, struct fb_cause *cause) {
+    enum fb_error error = commit(intake, cause);
+    if (error == FB_OK)
+        error = seal(intake, cause);
+    note_state(intake, error, cause);
+    return error;
+}
+
+const struct intake_status *intake_status(const struct intake *intake) {
+    return &intake->status;
+}

@@ -1,0 +1,89 @@
+#include "gateway/core/peers.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/file.h"
+#include "gateway/common/log.h"
+
+static void on_accepted(int descriptor, void *user) {
+    struct peer *peer = user;
+    struct channel **slot = NULL;
+    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
+        if (peer->waiting[i] == NULL)
+            slot = &peer->waiting[i];
+    if (slot == NULL) {
+        close(descriptor);
+        peer->dropped++;
+        return;
+    }
+    struct fb_cause cause;
+    if (channel_adopt(peer->event, descriptor, peer->handlers, peer->user, slot, &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "peer-failed", "program=%s %s", peer->program, cause.text);
+}
+
+void peer_hello(struct peer *peer, struct channel *channel) {
+    if (peer->channel == channel)
+        return;
+    if (peer->channel != NULL)
+        channel_drain(peer->channel);
+    if (peer->channel != NULL)
+        peer->handlers->closed(peer->channel, "replaced by a newer connection", peer->user);
+    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
+        if (peer->waiting[i] == channel)
+            peer->waiting[i] = NULL;
+    peer->channel = channel;
+    peer->since_ms = clock_utc_ms();
+    log_event(LOG_LEVEL_NOTICE, "peer-connected", "program=%s", peer->program);
+}
+
+bool peer_is_program(const struct peer *peer, const struct channel *channel) {
+    return peer->channel == channel;
+}
+
+enum fb_error peer_listen(struct peer *peer, sd_event *event, const char *program, const char *run, const char *name,
+                          const struct channel_handlers *handlers, void *user, struct fb_cause *cause) {
+    *peer = (struct peer){
+        .program = program, .event = event, .handlers = handlers, .user = user, .since_ms = clock_utc_ms()};
+    char path[256];
+    const enum fb_error error = file_join(run, name, path, sizeof path, cause);
+    if (error != FB_OK)
+        return error;
+    const struct channel_listener_settings settings = {
+        .path = path, .mode = 0660, .type = SOCK_SEQPACKET, .accepted = on_accepted, .user = peer};
+    return channel_listen(event, &settings, &peer->listener, cause);
+}
+
+bool peer_closed(struct peer *peer, struct channel *channel, const char *reason) {
+    const bool left = strcmp(reason, "peer left") == 0 || strcmp(reason, strerror(ECONNRESET)) == 0;
+    const bool was_program = peer->channel == channel;
+    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
+        if (peer->waiting[i] == channel)
+            peer->waiting[i] = NULL;
+    if (was_program) {
+        peer->channel = NULL;
+        peer->since_ms = clock_utc_ms();
+    }
+    if (!left)
+        peer->dropped++;
+    if (was_program || !left)
+        log_event(left ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "peer-gone", "program=%s reason=\"%s\"", peer->program,
+                  reason);
+    channel_free(channel);
+    return was_program;
+}
+
+void peer_done(struct peer *peer) {
+    channel_free(peer->channel);
+    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
+        channel_free(peer->waiting[i]);
+    channel_listener_free(peer->listener);
+    *peer = (struct peer){0};
+}
+
+json_t *peer_to_json(const struct peer *peer) {
+    return json_pack("{s:s, s:b, s:I, s:I}", "name", peer->program, "connected", peer->channel != NULL, "since_ms",
+                     (json_int_t)peer->since_ms, "dropped", (json_int_t)peer->dropped);
+}

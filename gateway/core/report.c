@@ -1,0 +1,151 @@
+#include "gateway/core/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/common/clock.h"
+
+/* The rate is taken over at least this long. */
+#define RATE_WINDOW_MS 2000
+
+static json_t *time_or_null(int64_t time_ms) {
+    return time_ms != 0 ? json_integer(time_ms) : json_null();
+}
+
+static json_t *text_or_null(const char *text) {
+    return text[0] != '\0' ? json_string(text) : json_null();
+}
+
+static json_t *report_gateway(const struct core *core) {
+    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:s, s:I, s:o}}", "name", core->config.name, "version",
+                     FOREBAY_VERSION, "now_ms", (json_int_t)clock_utc_ms(), "started_ms", (json_int_t)core->started_ms,
+                     "clock", clock_state_word(clock_state()), "configuration", "file", core->config_file, "loaded_ms",
+                     (json_int_t)core->config_loaded_ms, "error", text_or_null(core->config_error.text));
+}
+
+static json_t *report_link(const struct core *core) {
+    json_t *link = cloud_peer_link_to_json(core->cloud);
+    if (core->config.has_cloud) {
+        char endpoint[LINK_TEXT_MAX + 32];
+        snprintf(endpoint, sizeof endpoint, "amqps://%s:%u", core->config.link.host, core->config.link.port);
+        json_object_set_new(link, "endpoint", json_string(endpoint));
+        json_object_set_new(link, "address", json_string(core->config.link.address));
+    }
+    return link;
+}
+
+static json_t *report_set_aside(const struct store_opening *opening) {
+    if (opening->set_aside[0] == '\0')
+        return json_null();
+    return json_pack("{s:s, s:s}", "path", opening->set_aside, "reason", opening->reason);
+}
+
+static json_t *report_identity(const struct store *store) {
+    char hex[2 * BATCH_STORE_ID_BYTES + 1];
+    for (size_t i = 0; i < BATCH_STORE_ID_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", store_id(store)[i]);
+    return json_string(hex);
+}
+
+static const char *store_state_word(enum fb_error error) {
+    return error == FB_OK ? "good" : error == FB_FULL ? "full" : "failed";
+}
+
+static json_t *report_store(const struct core *core) {
+    struct store_figures figures;
+    store_figures(core->store, &figures);
+    const struct intake_status *intake = intake_status(core->intake);
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o}", "state",
+                     store_state_word(intake->error), "reason", intake->reason, "identity",
+                     report_identity(core->store), "readings", (json_int_t)figures.readings, "unsent_readings",
+                     (json_int_t)figures.unsent_readings, "batches", (json_int_t)figures.batches, "unsent_batches",
+                     (json_int_t)figures.unsent_batches, "last_number", (json_int_t)figures.last_number,
+                     "oldest_unsent_ms", time_or_null(figures.oldest_unsent_ms), "lost_readings",
+                     (json_int_t)figures.lost_readings, "bytes", (json_int_t)figures.bytes, "quota_bytes",
+                     (json_int_t)figures.quota_bytes, "last_commit_ms", time_or_null(intake->last_commit_ms),
+                     "set_aside", report_set_aside(&core->opening));
+}
+
+static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {
+    static const char parity[] = {[PLANT_PARITY_NONE] = 'N', [PLANT_PARITY_EVEN] = 'E', [PLANT_PARITY_ODD] = 'O'};
+    if (bus->kind == PLANT_MODBUS_TCP)
+        snprintf(ret_text, size, "%s:%u", bus->host, bus->port);
+    else
+        snprintf(ret_text, size, "%s %u 8%c%u", bus->device, bus->baud, parity[bus->parity], bus->stop_bits);
+}
+
+static json_t *report_bus(const struct core *core, const struct plant_bus *bus) {
+    json_t *told = field_peer_bus(core->field, bus->name);
+    json_t *report =
+        told != NULL ? json_copy(told)
+                     : json_pack("{s:s, s:s}", "state", "starting", "reason",
+                                 field_peer_peer(core->field)->channel != NULL ? "" : "forebay-field is not running");
+    char endpoint[PLANT_PATH_MAX + 32];
+    bus_endpoint(bus, endpoint, sizeof endpoint);
+    json_object_del(report, "instruments"); /* they have their own list */
+    json_object_set_new(report, "name", json_string(bus->name));
+    json_object_set_new(report, "kind", json_string(plant_bus_kind_word(bus->kind)));
+    json_object_set_new(report, "endpoint", json_string(endpoint));
+    return report;
+}
+
+static json_t *find_named(const json_t *array, const char *name) {
+    size_t index;
+    json_t *item;
+    json_array_foreach(array, index, item) {
+        const char *its_name = json_string_value(json_object_get(item, "name"));
+        if (its_name != NULL && strcmp(its_name, name) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+static json_t *report_instrument(const struct core *core, const struct plant_instrument *instrument) {
+    const char *bus = core->config.plant.buses[instrument->bus].name;
+    json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
+    json_t *report =
+        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s}", "name", instrument->name, "bus", bus, "unit", (int)instrument->unit,
+                  "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "");
+    json_object_update(report, told);
+    return report;
+}
+
+static void update_rate(struct core *core) {
+    const int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - core->rate_ms < RATE_WINDOW_MS)
+        return;
+    const uint64_t taken = intake_status(core->intake)->readings_taken;
+    core->readings_per_s = (double)(taken - core->rate_readings) * 1000.0 / (double)(now_ms - core->rate_ms);
+    core->rate_readings = taken;
+    core->rate_ms = now_ms;
+}
+
+json_t *report_status(struct core *core) {
+    update_rate(core);
+    json_t *buses = json_array();
+    json_t *instruments = json_array();
+    const struct plant *plant = &core->config.plant;
+    for (size_t i = 0; i < plant->bus_count; i++)
+        json_array_append_new(buses, report_bus(core, &plant->buses[i]));
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        json_array_append_new(instruments, report_instrument(core, &plant->instruments[i]));
+    return json_pack("{s:o, s:[o, o], s:o, s:o, s:o, s:o, s:f}", "gateway", report_gateway(core), "programs",
+                     peer_to_json(field_peer_peer(core->field)), peer_to_json(cloud_peer_peer(core->cloud)), "link",
+                     report_link(core), "store", report_store(core), "buses", buses, "instruments", instruments,
+                     "readings_per_s", core->readings_per_s);
+}
+
+void report_values(struct core *core, uint64_t since, struct text *text) {
+    values_age(&core->values, clock_monotonic_ms());
+    text_add_string(text, "{\"values\":[");
+    const char *separator = "";
+    for (size_t i = 0; i < core->values.count && !text->failed; i++) {
+        const struct value *value = &core->values.all[i];
+        if (value->version <= since)
+            continue;
+        text_add_string(text, separator);
+        text_add_json(text, value_to_json(value));
+        separator = ",";
+    }
+    text_add_string(text, "]}");
+}
