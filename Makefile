@@ -91,9 +91,94 @@ $(B)/tests/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call objects,$(REPLAY)) $$(call ob
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 
+# The page's files go beside the programs, where `forebay run` looks for them.
+PAGES := $(wildcard gateway/web/*.html gateway/web/*.css gateway/web/*.js gateway/web/*.svg gateway/web/*.in)
+$(B)/web/%: gateway/web/%
+	@mkdir -p $(@D)
+	@cp $< $@
+all: $(PAGES:gateway/web/%=$(B)/web/%)
+
+unit: $(UNIT)
+	@for test in $(UNIT); do echo "  UNIT $$test" && $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
+	@cat $(UNIT:=.log) | awk '/PASSED/ { passed += $$4 } /FAILED/ { failed += $$4 } END { printf "unit tests ($(V)): %d passed, %d failed\n", passed, failed }'
+
+corpus: $(FUZZ)
+	@for test in $(FUZZ); do $$test tests/corpus/$${test##*/fuzz_} || exit 1; done
+
+# Runs each fuzz target for T seconds; what it finds is written to build/fuzz/.
+T ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory V=fuzz fuzz-targets
+	@for target in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
+	  mkdir -p build/fuzz/$$target && echo "fuzz_$$target for $(T) s" && \
+	  build/fuzz/tests/fuzz_$$target -max_total_time=$(T) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=build/fuzz/$$target/ \
+	    -print_final_stats=0 -verbosity=0 build/fuzz/$$target tests/corpus/$$target || exit 1; done
+fuzz-targets: $(FUZZ)
+
+setup:
+	@tests/setup.sh
+	@tests/rabbitmq.sh
+
+PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
+e2e: all
+	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/e2e tests/page
+
+# Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
+check:
+	@tests/setup.sh
+	@tests/rabbitmq.sh
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory V=asan unit corpus
+	@$(MAKE) --no-print-directory V=release all e2e
+
+# N rounds of kills and cuts, instead of the few in make check.
+N ?= 100
+abuse: all
+	@ABUSE=$(N) $(PYTEST) tests/e2e -m abuse
+
+demo:
+	@tests/setup.sh
+	@$(MAKE) --no-print-directory V=release all
+	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
+
+bench: all $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
+
+C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
+TIDY_FILES := $(filter %.c,$(filter-out tests/%,$(C_FILES)))
+lint:
+	@echo '  LINT clang-format' && clang-format-19 --dry-run -Werror $(C_FILES)
+	@echo '  LINT cppcheck' && cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+	  --enable=warning,portability,performance --suppress=missingIncludeSystem --suppress=missingInclude \
+	  --check-level=normal $(CPPCHECK_FLAGS) -D_GNU_SOURCE -I. $(TIDY_FILES)
+	@echo '  LINT clang-tidy' && mkdir -p build && printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 8 sh -c 'clang-tidy-19 --quiet \
+	  --warnings-as-errors="*" "$$@" -- $(subst ','"'"',$(CPPFLAGS)) -std=gnu17' lint 2>build/tidy.log || { cat build/tidy.log; exit 1; }
+	@echo '  LINT page' && tidy -q -e gateway/web/index.html
+	@echo '  LINT man pages' && for page in docs/man/*.[0-9]; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null | \
+	  { ! grep . ; } || exit 1; done
+
+# Installs below PREFIX (and DESTDIR): programs, page, man pages.
+PREFIX ?= /usr/local
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/forebay/web $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PAGES) $(DESTDIR)$(PREFIX)/share/forebay/web
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+
+help:
+	@printf '%s\n' 'make            build (V=release, asan or fuzz) into build/V' \
+	  'make demo       run a gateway with simulated instruments; DURATION=30 ends by itself' \
+	  'make check      everything a change must pass; sets the machine up first' \
+	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
+	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
+	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
+	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
+
 clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse demo bench lint install help clean
 .SECONDARY:

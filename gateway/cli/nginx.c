@@ -96,11 +96,10 @@ enum fb_error nginx_write(const struct config *config, const char *pages, char *
     for (size_t i = 0; i < count && error == FB_OK; i++)
         error = check_value(all[i].value, cause);
     FB_CLEANUP(file_free) char *text = NULL;
-    FB_CLEANUP(file_free) char *filled = malloc(RESULT_BYTES_MAX);
+    static char filled[RESULT_BYTES_MAX];
     size_t length;
     if (error == FB_OK)
-        error = filled == NULL ? fb_fail(cause, FB_MEMORY, "out of memory")
-                               : file_read(template, TEMPLATE_BYTES_MAX, &text, &length, cause);
+        error = file_read(template, TEMPLATE_BYTES_MAX, &text, &length, cause);
     if (error == FB_OK)
         error = fill(text, all, count, filled, &length, cause);
     if (error == FB_OK)

@@ -49,10 +49,13 @@ static void become(const struct supervisor_child *child, pid_t parent) {
     if (getppid() != parent)
         _exit(1); /* it died before we asked to be told */
     const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (nothing >= 0) {
+    if (nothing >= 0)
         dup2(nothing, STDIN_FILENO);
-        if (child->quiet)
-            dup2(nothing, STDOUT_FILENO);
+    const int output =
+        child->output != NULL ? open(child->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
+    if (output >= 0) {
+        dup2(output, STDOUT_FILENO);
+        dup2(output, STDERR_FILENO);
     }
     char *arguments[SUPERVISOR_ARGUMENTS_MAX]; /* execv() takes them without const and changes nothing */
     memcpy(arguments, child->arguments, sizeof arguments);

@@ -20,7 +20,7 @@ struct supervisor_child {
     const char *arguments[SUPERVISOR_ARGUMENTS_MAX]; /* ends with NULL; [0] is the path; borrowed */
     bool once;                                       /* its end is the supervisor's end: not started again */
     bool last;                                       /* when all ends, it is told only after the others are gone */
-    bool quiet;                                      /* its standard output goes nowhere */
+    const char *output; /* a file that its standard output and error are added to; NULL: ours */
 };
 
 struct supervisor_handlers {

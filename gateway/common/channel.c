@@ -95,7 +95,7 @@ static bool take_message(struct channel *channel, uint8_t *packet, size_t room) 
     const ssize_t got = recv(channel->descriptor, packet, room, MSG_DONTWAIT | MSG_TRUNC);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
-    struct message_reader reader;
+    struct message_reader reader = {0};
     const char *wrong = NULL;
     if (got <= 0)
         wrong = got == 0 ? "peer left" : strerror(errno);
@@ -120,12 +120,21 @@ static bool take_message(struct channel *channel, uint8_t *packet, size_t room) 
     return channel->doomed == NULL;
 }
 
-static void take_messages(struct channel *channel) {
-    /* One buffer for all channels of the process: a handler never reads from another channel. */
-    static uint8_t packet[MESSAGE_BYTES_MAX];
-    for (int round = 0; round < READ_ROUNDS_MAX; round++)
-        if (!take_message(channel, packet, sizeof packet))
-            return;
+/* One buffer for each level of channel_drain() within a handler: one, and the drained one. */
+static uint8_t packets[2][MESSAGE_BYTES_MAX];
+static unsigned packet_level;
+
+static void take_messages(struct channel *channel, int rounds) {
+    assert(packet_level < 2);
+    uint8_t *packet = packets[packet_level++];
+    while (rounds-- > 0 && take_message(channel, packet, MESSAGE_BYTES_MAX)) {
+    }
+    packet_level--;
+}
+
+void channel_drain(struct channel *channel) {
+    if (channel->doomed == NULL)
+        take_messages(channel, READ_ROUNDS_MAX * READ_ROUNDS_MAX);
 }
 
 static int on_io(sd_event_source *source, int descriptor, uint32_t events, void *user) {
@@ -148,7 +157,7 @@ static int on_io(sd_event_source *source, int descriptor, uint32_t events, void 
     }
     /* Also on a hang-up alone: what the peer said last may still be there to read. */
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && channel->doomed == NULL)
-        take_messages(channel);
+        take_messages(channel, READ_ROUNDS_MAX);
     return 0;
 }
 

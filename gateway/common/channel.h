@@ -41,6 +41,10 @@ enum fb_error channel_adopt(sd_event *event, int descriptor, const struct channe
 
 void channel_free(struct channel *channel); /* NULL is fine */
 
+/* Handle now all messages that have arrived, as before the channel is given up for a newer one. The channel may be
+ * freed or have closed afterwards, as after any handler. */
+void channel_drain(struct channel *channel);
+
 /* Send a finished message (message_finish() is called here). The bytes are copied. On overflow, or when the writer
  * overflowed, the channel closes itself from the loop; the caller need not look. */
 void channel_send(struct channel *channel, struct message_writer *writer);

@@ -22,19 +22,18 @@ static void mark_cut(struct fb_cause *cause, int wanted) {
         memcpy(cause->text + sizeof cause->text - 4, "...", 4);
 }
 
-enum fb_error fb_fail(struct fb_cause *cause, enum fb_error error, const char *format, ...) {
+void fb_cause_write(struct fb_cause *cause, const char *format, ...) {
     if (cause == NULL)
-        return error;
+        return;
     va_list arguments;
     va_start(arguments, format);
     mark_cut(cause, vsnprintf(cause->text, sizeof cause->text, format, arguments));
     va_end(arguments);
-    return error;
 }
 
-enum fb_error fb_fail_errno(struct fb_cause *cause, enum fb_error error, int errno_value, const char *format, ...) {
+void fb_cause_write_errno(struct fb_cause *cause, int errno_value, const char *format, ...) {
     if (cause == NULL)
-        return error;
+        return;
     char what[FB_CAUSE_MAX];
     va_list arguments;
     va_start(arguments, format);
@@ -43,12 +42,11 @@ enum fb_error fb_fail_errno(struct fb_cause *cause, enum fb_error error, int err
     char reason[128];
     mark_cut(cause,
              snprintf(cause->text, sizeof cause->text, "%s: %s", what, strerror_r(errno_value, reason, sizeof reason)));
-    return error;
 }
 
-enum fb_error fb_context(struct fb_cause *cause, enum fb_error error, const char *format, ...) {
+void fb_cause_prepend(struct fb_cause *cause, const char *format, ...) {
     if (cause == NULL)
-        return error;
+        return;
     char context[FB_CAUSE_MAX];
     va_list arguments;
     va_start(arguments, format);
@@ -56,5 +54,4 @@ enum fb_error fb_context(struct fb_cause *cause, enum fb_error error, const char
     va_end(arguments);
     struct fb_cause inner = *cause;
     mark_cut(cause, snprintf(cause->text, sizeof cause->text, "%s: %s", context, inner.text));
-    return error;
 }

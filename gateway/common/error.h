@@ -37,15 +37,20 @@ struct fb_cause {
 /* A word for the error ("invalid", "timeout"), for logs and JSON. Static storage. */
 const char *fb_error_word(enum fb_error error);
 
-/* Write the cause and return error, so that a failure is one statement: return fb_fail(cause, FB_IO, ...).
- * cause may be NULL. */
-enum fb_error fb_fail(struct fb_cause *cause, enum fb_error error, const char *format, ...) FB_PRINTF(3, 4);
-
+/* Write the cause and return error, so that a failure is one statement: return fb_fail(cause, FB_IO, "%s", path).
+ * cause may be NULL. A macro, so that readers and analysers of the caller see which error comes back. */
+static inline enum fb_error fb_same(enum fb_error error) {
+    return error;
+}
+#define fb_fail(cause, error, ...) (fb_cause_write(cause, __VA_ARGS__), fb_same(error))
 /* The same, with ": " and the text of errno_value behind it. */
-enum fb_error fb_fail_errno(struct fb_cause *cause, enum fb_error error, int errno_value, const char *format, ...)
-    FB_PRINTF(4, 5);
-
+#define fb_fail_errno(cause, error, errno_value, ...)                                                                  \
+    (fb_cause_write_errno(cause, errno_value, __VA_ARGS__), fb_same(error))
 /* Put "context: " in front of the cause and return error. */
-enum fb_error fb_context(struct fb_cause *cause, enum fb_error error, const char *format, ...) FB_PRINTF(3, 4);
+#define fb_context(cause, error, ...) (fb_cause_prepend(cause, __VA_ARGS__), fb_same(error))
+
+void fb_cause_write(struct fb_cause *cause, const char *format, ...) FB_PRINTF(2, 3);
+void fb_cause_write_errno(struct fb_cause *cause, int errno_value, const char *format, ...) FB_PRINTF(3, 4);
+void fb_cause_prepend(struct fb_cause *cause, const char *format, ...) FB_PRINTF(2, 3);
 
 #endif

@@ -10,6 +10,18 @@
 #define LINK_TEXT_MAX 256 /* bytes with NUL */
 #define LINK_PATH_MAX 1024
 
+/* Ranges: the configuration and the message hold to the same ones. */
+#define LINK_WINDOW_MESSAGES_MIN 1
+#define LINK_WINDOW_MESSAGES_MAX 1024
+#define LINK_WINDOW_BYTES_MIN (256 * 1024)
+#define LINK_WINDOW_BYTES_MAX (16 * 1024 * 1024)
+#define LINK_TIMEOUT_MIN_MS 1000 /* connect, open, idle */
+#define LINK_TIMEOUT_MAX_MS 600000
+#define LINK_RETRY_FIRST_MIN_MS 100
+#define LINK_RETRY_FIRST_MAX_MS 60000
+#define LINK_RETRY_MOST_MIN_MS 1000
+#define LINK_RETRY_MOST_MAX_MS 3600000
+
 struct link_settings {
     char gateway[64];                /* the gateway's name: AMQP container id */
     char host[LINK_TEXT_MAX];        /* DNS name or address literal; must stand in the peer's certificate (SAN) */
@@ -18,16 +30,17 @@ struct link_settings {
     char ca[LINK_PATH_MAX];          /* PEM file: the only authorities that are trusted */
     char certificate[LINK_PATH_MAX]; /* PEM file: this device's certificate and chain */
     char key[LINK_PATH_MAX];         /* PEM file: its private key */
-    uint32_t window_messages;        /* unsettled messages at most, 1..1024, default 256 */
-    uint32_t window_bytes;           /* and bytes, 256 KiB..16 MiB, default 4 MiB */
+    uint32_t window_messages;        /* unsettled messages at most, default 256 */
+    uint32_t window_bytes;           /* and bytes, default 4 MiB */
     uint32_t connect_timeout_ms;     /* for each of DNS, TCP, TLS; default 10 s */
     uint32_t open_timeout_ms;        /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
     uint32_t idle_timeout_ms;        /* a silent peer is gone after it; default 60 s */
     uint32_t retry_first_ms;         /* back-off, default 1 s */
-    uint32_t retry_most_ms;          /* default 5 min */
+    uint32_t retry_most_ms;          /* default 5 min; at least retry_first_ms */
 };
 
-/* All members as one object, and back with types, lengths and ranges checked. */
+/* All members as one object (NULL when out of memory), and back: every field required, unknown ones refused, types,
+ * lengths and ranges checked; ret_settings is untouched on failure. */
 json_t *link_settings_to_json(const struct link_settings *settings);
 enum fb_error link_settings_from_json(const json_t *json, struct link_settings *ret_settings,
                                       struct fb_cause *cause) FB_MUST_USE;

@@ -19,6 +19,18 @@
 #define PLANT_INSTRUMENTS_MAX 1024
 #define PLANT_TAGS_MAX 8192
 
+#define PLANT_INTERVAL_MIN_MS 100
+#define PLANT_INTERVAL_MAX_MS (24 * 60 * 60 * 1000)
+#define PLANT_TIMEOUT_MIN_MS 10
+#define PLANT_TIMEOUT_MAX_MS 30000
+#define PLANT_PAUSE_MAX_MS 1000
+#define PLANT_BAUD_MIN 1200
+#define PLANT_BAUD_MAX 115200
+#define PLANT_REGISTERS_MOST 125 /* Modbus application protocol V1.1b3, section 6.3 */
+#define PLANT_RTU_UNIT_MIN 1     /* Modbus over serial line V1.02, section 2.2 */
+#define PLANT_RTU_UNIT_MAX 247
+#define PLANT_EXPONENT_MOST 12
+
 enum plant_bus_kind { PLANT_MODBUS_TCP = 0, PLANT_MODBUS_RTU = 1 };
 enum plant_parity { PLANT_PARITY_NONE = 0, PLANT_PARITY_EVEN = 1, PLANT_PARITY_ODD = 2 };
 
@@ -28,11 +40,11 @@ struct plant_bus {
     char host[PLANT_PATH_MAX];   /* modbus-tcp: address or name */
     uint16_t port;               /* modbus-tcp */
     char device[PLANT_PATH_MAX]; /* modbus-rtu: the serial port's path */
-    uint32_t baud;               /* modbus-rtu: 1200..115200 */
+    uint32_t baud;               /* modbus-rtu: PLANT_BAUD_MIN..PLANT_BAUD_MAX */
     enum plant_parity parity;    /* modbus-rtu */
     uint8_t stop_bits;           /* modbus-rtu: 1 or 2 */
-    uint32_t timeout_ms;         /* for one reply, 10..30000 */
-    uint32_t pause_ms;           /* quiet time before each request, 0..1000; on RTU at least 3.5 characters are kept */
+    uint32_t timeout_ms;         /* for one reply, PLANT_TIMEOUT_MIN_MS..PLANT_TIMEOUT_MAX_MS */
+    uint32_t pause_ms; /* quiet before each request, 0..PLANT_PAUSE_MAX_MS; on RTU at least 3.5 characters are kept */
 };
 
 /* Tables after the Modbus application protocol V1.1b3, section 4.3; read by functions 1, 2, 3, 4. */
@@ -72,13 +84,13 @@ struct plant_tag {
     struct plant_decimal offset;
     bool has_min, has_max;
     double min, max;      /* in the tag's unit; outside: uncertain, below or above range */
-    uint32_t interval_ms; /* 100..86,400,000 */
+    uint32_t interval_ms; /* PLANT_INTERVAL_MIN_MS..PLANT_INTERVAL_MAX_MS */
 };
 
 struct plant_instrument {
     char name[PLANT_NAME_MAX];
     uint16_t bus;           /* index into plant.buses */
-    uint8_t unit;           /* Modbus unit, 0..255 on TCP, 1..247 on RTU */
+    uint8_t unit;           /* Modbus unit, 0..255 on TCP, PLANT_RTU_UNIT_MIN..MAX on RTU */
     uint8_t registers_most; /* the most registers it answers in one reply, 1..125 */
     struct plant_tag *tags; /* tag_count of them, malloc */
     size_t tag_count;
@@ -101,7 +113,17 @@ unsigned plant_type_registers(enum plant_type type);
  * numbers and the type is not uint64; float32 without scale and offset stays 32 bits; all else is 64-bit real. */
 enum reading_kind plant_tag_kind(const struct plant_tag *tag);
 
-/* The words of the configuration for enum values and back; NULL / -1 when there is none. Static storage. */
+/* True for [a-z0-9][a-z0-9-]* that fits into PLANT_NAME_MAX. */
+bool plant_name_valid(const char *name);
+
+/* The words of the configuration for enum values, in the order of the enums, NULL at the end. */
+extern const char *const plant_bus_kind_words[];
+extern const char *const plant_parity_words[];
+extern const char *const plant_table_words[];
+extern const char *const plant_type_words[];
+extern const char *const plant_word_order_words[];
+
+/* The same for one value; NULL when there is none. Static storage. */
 const char *plant_bus_kind_word(enum plant_bus_kind kind);      /* "modbus-tcp", "modbus-rtu" */
 const char *plant_parity_word(enum plant_parity parity);        /* "none", "even", "odd" */
 const char *plant_table_word(enum plant_table table);           /* "coil", "discrete", "input", "holding" */

@@ -1,0 +1,354 @@
+#include "gateway/common/plant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/common/json.h"
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+const char *const plant_bus_kind_words[] = {"modbus-tcp", "modbus-rtu", NULL};
+const char *const plant_parity_words[] = {"none", "even", "odd", NULL};
+const char *const plant_table_words[] = {"coil", "discrete", "input", "holding", NULL};
+const char *const plant_type_words[] = {"bit",   "int16",  "uint16",  "int32",   "uint32",
+                                        "int64", "uint64", "float32", "float64", NULL};
+const char *const plant_word_order_words[] = {"abcd", "cdab", "badc", "dcba", NULL};
+
+static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4};
+
+void plant_done(struct plant *plant) {
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        free(plant->instruments[i].tags);
+    free(plant->instruments);
+    free(plant->buses);
+    *plant = (struct plant){0};
+}
+
+bool plant_name_valid(const char *name) {
+    const size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return length > 0 && length < PLANT_NAME_MAX && name[length] == '\0' && name[0] != '-';
+}
+
+unsigned plant_type_registers(enum plant_type type) {
+    return type_registers[type];
+}
+
+static bool decimal_whole(struct plant_decimal decimal) {
+    int64_t mantissa = decimal.mantissa;
+    for (int exponent = decimal.exponent; exponent < 0 && mantissa != 0; exponent++) {
+        if (mantissa % 10 != 0)
+            return false;
+        mantissa /= 10;
+    }
+    return true;
+}
+
+static bool decimal_is(struct plant_decimal decimal, int64_t mantissa) {
+    return decimal.mantissa == mantissa && (decimal.exponent == 0 || mantissa == 0);
+}
+
+enum reading_kind plant_tag_kind(const struct plant_tag *tag) {
+    if (tag->type == PLANT_BIT)
+        return READING_BOOLEAN;
+    if (tag->type == PLANT_FLOAT32)
+        return decimal_is(tag->scale, 1) && decimal_is(tag->offset, 0) ? READING_REAL32 : READING_REAL64;
+    const bool whole = decimal_whole(tag->scale) && decimal_whole(tag->offset);
+    return whole && tag->type != PLANT_FLOAT64 && tag->type != PLANT_UINT64 ? READING_INTEGER : READING_REAL64;
+}
+
+static const char *word(const char *const *words, size_t count, unsigned value) {
+    return value < count ? words[value] : NULL;
+}
+
+const char *plant_bus_kind_word(enum plant_bus_kind kind) {
+    return word(plant_bus_kind_words, COUNT(plant_bus_kind_words), kind);
+}
+
+const char *plant_parity_word(enum plant_parity parity) {
+    return word(plant_parity_words, COUNT(plant_parity_words), parity);
+}
+
+const char *plant_table_word(enum plant_table table) {
+    return word(plant_table_words, COUNT(plant_table_words), table);
+}
+
+const char *plant_type_word(enum plant_type type) {
+    return word(plant_type_words, COUNT(plant_type_words), type);
+}
+
+const char *plant_word_order_word(enum plant_word_order order) {
+    return word(plant_word_order_words, COUNT(plant_word_order_words), order);
+}
+
+#define BUS(member) JSON_FIELD_MEMBER(struct plant_bus, member)
+#define INSTRUMENT(member) JSON_FIELD_MEMBER(struct plant_instrument, member)
+#define TAG(member) JSON_FIELD_MEMBER(struct plant_tag, member)
+
+static const struct json_field bus_fields[] = {
+    {"name", JSON_FIELD_TEXT, BUS(name), .min = 1},
+    {"kind", JSON_FIELD_WORD, BUS(kind), .words = plant_bus_kind_words},
+    {"host", JSON_FIELD_TEXT, BUS(host)},
+    {"port", JSON_FIELD_NUMBER, BUS(port), 0, UINT16_MAX},
+    {"device", JSON_FIELD_TEXT, BUS(device)},
+    {"baud", JSON_FIELD_NUMBER, BUS(baud), 0, PLANT_BAUD_MAX},
+    {"parity", JSON_FIELD_WORD, BUS(parity), .words = plant_parity_words},
+    {"stop_bits", JSON_FIELD_NUMBER, BUS(stop_bits), 0, 2},
+    {"timeout_ms", JSON_FIELD_NUMBER, BUS(timeout_ms), PLANT_TIMEOUT_MIN_MS, PLANT_TIMEOUT_MAX_MS},
+    {"pause_ms", JSON_FIELD_NUMBER, BUS(pause_ms), 0, PLANT_PAUSE_MAX_MS},
+};
+
+static const struct json_field instrument_fields[] = {
+    {"name", JSON_FIELD_TEXT, INSTRUMENT(name), .min = 1},
+    {"bus", JSON_FIELD_OTHER},
+    {"unit", JSON_FIELD_NUMBER, INSTRUMENT(unit), 0, UINT8_MAX},
+    {"registers_most", JSON_FIELD_NUMBER, INSTRUMENT(registers_most), 1, PLANT_REGISTERS_MOST},
+    {"tags", JSON_FIELD_OTHER},
+};
+
+static const struct json_field tag_fields[] = {
+    {"number", JSON_FIELD_NUMBER, TAG(number), 0, UINT32_MAX},
+    {"name", JSON_FIELD_TEXT, TAG(name), .min = 1},
+    {"unit", JSON_FIELD_TEXT, TAG(unit)},
+    {"table", JSON_FIELD_WORD, TAG(table), .words = plant_table_words},
+    {"address", JSON_FIELD_NUMBER, TAG(address), 0, UINT16_MAX},
+    {"type", JSON_FIELD_WORD, TAG(type), .words = plant_type_words},
+    {"word_order", JSON_FIELD_WORD, TAG(word_order), .words = plant_word_order_words},
+    {"scale", JSON_FIELD_OTHER},
+    {"offset", JSON_FIELD_OTHER},
+    {"min", JSON_FIELD_OTHER},
+    {"max", JSON_FIELD_OTHER},
+    {"interval_ms", JSON_FIELD_NUMBER, TAG(interval_ms), PLANT_INTERVAL_MIN_MS, PLANT_INTERVAL_MAX_MS},
+};
+
+json_t *plant_bus_to_json(const struct plant_bus *bus) {
+    return json_write_fields(bus_fields, COUNT(bus_fields), bus);
+}
+
+static json_t *limit_to_json(bool has_limit, double limit) {
+    return has_limit ? json_real(limit) : json_null();
+}
+
+static json_t *tag_to_json(const struct plant_tag *tag) {
+    json_t *json = json_write_fields(tag_fields, COUNT(tag_fields), tag);
+    json_t *others =
+        json_pack("{s:[I,i], s:[I,i], s:o, s:o}", "scale", (json_int_t)tag->scale.mantissa, tag->scale.exponent,
+                  "offset", (json_int_t)tag->offset.mantissa, tag->offset.exponent, "min",
+                  limit_to_json(tag->has_min, tag->min), "max", limit_to_json(tag->has_max, tag->max));
+    if (json == NULL || others == NULL || json_object_update(json, others) < 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(others);
+    return json;
+}
+
+json_t *plant_instrument_to_json(const struct plant *plant, const struct plant_instrument *instrument, size_t first,
+                                 size_t count) {
+    json_t *tags = json_array();
+    bool good = tags != NULL;
+    for (size_t i = first; i < first + count && good; i++)
+        good = json_array_append_new(tags, tag_to_json(&instrument->tags[i])) == 0;
+    json_t *json = json_write_fields(instrument_fields, COUNT(instrument_fields), instrument);
+    if (good && json_object_set_new(json, "bus", json_string(plant->buses[instrument->bus].name)) == 0 &&
+        json_object_set(json, "tags", tags) == 0) {
+        json_decref(tags);
+        return json;
+    }
+    json_decref(tags);
+    json_decref(json);
+    return NULL;
+}
+
+static enum fb_error check_name(const char *name, struct fb_cause *cause) {
+    return plant_name_valid(name) ? FB_OK : fb_fail(cause, FB_INVALID, "name: only a-z, 0-9 and - are allowed");
+}
+
+static enum fb_error check_bus(const struct plant_bus *bus, struct fb_cause *cause) {
+    const bool whole = bus->kind == PLANT_MODBUS_TCP ? bus->host[0] != '\0' && bus->port != 0
+                                                     : bus->device[0] != '\0' && bus->baud >= PLANT_BAUD_MIN &&
+                                                           (bus->stop_bits == 1 || bus->stop_bits == 2);
+    if (!whole)
+        return fb_fail(cause, FB_INVALID, "lacks what a %s bus needs", plant_bus_kind_word(bus->kind));
+    return check_name(bus->name, cause);
+}
+
+/* The index of the named bus, bus_count if there is none. */
+static size_t find_bus(const struct plant *plant, const char *name) {
+    size_t i = 0;
+    while (i < plant->bus_count && strcmp(plant->buses[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static size_t find_instrument(const struct plant *plant, const char *name) {
+    size_t i = 0;
+    while (i < plant->instrument_count && strcmp(plant->instruments[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+enum fb_error plant_add_bus_json(struct plant *plant, const json_t *json, struct fb_cause *cause) {
+    struct plant_bus bus = {0};
+    enum fb_error error = json_read_fields(json, bus_fields, COUNT(bus_fields), &bus, cause);
+    if (error == FB_OK)
+        error = check_bus(&bus, cause);
+    if (error != FB_OK)
+        return fb_context(cause, error, "bus");
+    if (find_bus(plant, bus.name) < plant->bus_count)
+        return fb_fail(cause, FB_INVALID, "bus %s: is there already", bus.name);
+    if (plant->bus_count == PLANT_BUSES_MAX)
+        return fb_fail(cause, FB_LIMIT, "bus %s: more than %d buses", bus.name, PLANT_BUSES_MAX);
+    struct plant_bus *buses = reallocarray(plant->buses, plant->bus_count + 1, sizeof *buses);
+    if (buses == NULL)
+        return fb_fail(cause, FB_MEMORY, "bus %s: out of memory", bus.name);
+    plant->buses = buses;
+    plant->buses[plant->bus_count++] = bus;
+    return FB_OK;
+}
+
+static enum fb_error read_decimal(const json_t *json, const char *name, struct plant_decimal *ret_decimal,
+                                  struct fb_cause *cause) {
+    const json_t *value = json_object_get(json, name);
+    int64_t mantissa, exponent;
+    if (json_array_size(value) != 2)
+        return fb_fail(cause, FB_INVALID, "%s: not [mantissa, exponent]", name);
+    enum fb_error error = json_read_integer(json_array_get(value, 0), name, INT64_MIN, INT64_MAX, &mantissa, cause);
+    if (error == FB_OK)
+        error = json_read_integer(json_array_get(value, 1), name, -PLANT_EXPONENT_MOST, PLANT_EXPONENT_MOST, &exponent,
+                                  cause);
+    if (error == FB_OK)
+        *ret_decimal = (struct plant_decimal){.mantissa = mantissa, .exponent = (int8_t)exponent};
+    return error;
+}
+
+static enum fb_error read_limit(const json_t *json, const char *name, bool *ret_has_limit, double *ret_limit,
+                                struct fb_cause *cause) {
+    const json_t *value = json_object_get(json, name);
+    if (!json_is_number(value) && !json_is_null(value))
+        return fb_fail(cause, FB_INVALID, "%s: neither a number nor null", name);
+    *ret_has_limit = json_is_number(value);
+    *ret_limit = json_number_value(value);
+    return FB_OK;
+}
+
+static enum fb_error check_tag(const struct plant_tag *tag, struct fb_cause *cause) {
+    const unsigned registers = plant_type_registers(tag->type);
+    if (tag->address + registers - 1 > UINT16_MAX)
+        return fb_fail(cause, FB_INVALID, "address: its registers run past 65535");
+    if (tag->table <= PLANT_DISCRETE && tag->type != PLANT_BIT)
+        return fb_fail(cause, FB_INVALID, "type: a %s holds one bit", plant_table_word(tag->table));
+    return check_name(tag->name, cause);
+}
+
+static enum fb_error read_tag(const json_t *json, struct plant_tag *ret_tag, struct fb_cause *cause) {
+    struct plant_tag tag = {0};
+    enum fb_error error = json_read_fields(json, tag_fields, COUNT(tag_fields), &tag, cause);
+    if (error == FB_OK)
+        error = read_decimal(json, "scale", &tag.scale, cause);
+    if (error == FB_OK)
+        error = read_decimal(json, "offset", &tag.offset, cause);
+    if (error == FB_OK)
+        error = read_limit(json, "min", &tag.has_min, &tag.min, cause);
+    if (error == FB_OK)
+        error = read_limit(json, "max", &tag.has_max, &tag.max, cause);
+    if (error == FB_OK)
+        error = check_tag(&tag, cause);
+    if (error == FB_OK)
+        *ret_tag = tag;
+    return error;
+}
+
+static enum fb_error read_instrument(const struct plant *plant, const json_t *json,
+                                     struct plant_instrument *ret_instrument, struct fb_cause *cause) {
+    enum fb_error error = json_read_fields(json, instrument_fields, COUNT(instrument_fields), ret_instrument, cause);
+    if (error == FB_OK)
+        error = check_name(ret_instrument->name, cause);
+    if (error != FB_OK)
+        return error;
+    const char *bus_name = json_string_value(json_object_get(json, "bus"));
+    const size_t bus = bus_name == NULL ? plant->bus_count : find_bus(plant, bus_name);
+    if (bus == plant->bus_count)
+        return fb_fail(cause, FB_INVALID, "bus: unknown");
+    const uint8_t unit = ret_instrument->unit;
+    if (plant->buses[bus].kind == PLANT_MODBUS_RTU && (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
+        return fb_fail(cause, FB_INVALID, "unit: %u, allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
+                       PLANT_RTU_UNIT_MAX);
+    ret_instrument->bus = (uint16_t)bus;
+    return FB_OK;
+}
+
+/* Make place for one more instrument, if index is a new one, and for count more tags of it. */
+static enum fb_error make_room(struct plant *plant, size_t index, size_t count, struct fb_cause *cause) {
+    size_t tags = count;
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        tags += plant->instruments[i].tag_count;
+    if (index == PLANT_INSTRUMENTS_MAX || tags > PLANT_TAGS_MAX)
+        return fb_fail(cause, FB_LIMIT, "more than %d instruments or %d tags", PLANT_INSTRUMENTS_MAX, PLANT_TAGS_MAX);
+    if (index == plant->instrument_count) {
+        struct plant_instrument *instruments = reallocarray(plant->instruments, index + 1, sizeof *instruments);
+        if (instruments == NULL)
+            return fb_fail(cause, FB_MEMORY, "out of memory");
+        plant->instruments = instruments;
+    }
+    return FB_OK;
+}
+
+/* ret_tags: malloc, ret_count of them. */
+static enum fb_error read_tags(const json_t *list, struct plant_tag **ret_tags, size_t *ret_count,
+                               struct fb_cause *cause) {
+    if (!json_is_array(list) || json_array_size(list) > PLANT_TAGS_MAX)
+        return fb_fail(cause, FB_INVALID, "tags: not a list of at most %d", PLANT_TAGS_MAX);
+    const size_t count = json_array_size(list);
+    struct plant_tag *tags = calloc(count + 1, sizeof *tags);
+    if (tags == NULL)
+        return fb_fail(cause, FB_MEMORY, "tags: out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const enum fb_error error = read_tag(json_array_get(list, i), &tags[i], cause);
+        if (error != FB_OK) {
+            free(tags);
+            return fb_context(cause, error, "tags[%zu]", i);
+        }
+    }
+    *ret_tags = tags;
+    *ret_count = count;
+    return FB_OK;
+}
+
+/* Put the tags behind those of the instrument with the given index, which is fresh when there is none yet. */
+static enum fb_error append_tags(struct plant *plant, size_t index, struct plant_instrument fresh,
+                                 const struct plant_tag *tags, size_t count, struct fb_cause *cause) {
+    const enum fb_error error = make_room(plant, index, count, cause);
+    if (error != FB_OK)
+        return error;
+    const bool is_new = index == plant->instrument_count;
+    struct plant_instrument *instrument = &plant->instruments[index];
+    struct plant_tag *all = is_new ? NULL : instrument->tags;
+    const size_t before = is_new ? 0 : instrument->tag_count;
+    all = reallocarray(all, before + count + 1, sizeof *all);
+    if (all == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    memcpy(all + before, tags, count * sizeof *all);
+    *instrument = fresh;
+    instrument->tags = all;
+    instrument->tag_count = before + count;
+    plant->instrument_count += is_new ? 1 : 0;
+    return FB_OK;
+}
+
+enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json, struct fb_cause *cause) {
+    struct plant_instrument fresh = {0};
+    enum fb_error error = read_instrument(plant, json, &fresh, cause);
+    if (error != FB_OK)
+        return fb_context(cause, error, "instrument");
+    const size_t index = find_instrument(plant, fresh.name);
+    const struct plant_instrument *known = index < plant->instrument_count ? &plant->instruments[index] : &fresh;
+    if (known->bus != fresh.bus || known->unit != fresh.unit || known->registers_most != fresh.registers_most)
+        return fb_fail(cause, FB_INVALID, "instrument %s: is not what it was in the message before", fresh.name);
+    struct plant_tag *tags = NULL;
+    size_t count = 0;
+    error = read_tags(json_object_get(json, "tags"), &tags, &count, cause);
+    if (error == FB_OK)
+        error = append_tags(plant, index, fresh, tags, count, cause);
+    free(tags);
+    return error == FB_OK ? FB_OK : fb_context(cause, error, "instrument %s", fresh.name);
+}
