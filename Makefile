@@ -77,7 +77,7 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 ALL_LIBS := $(PACKAGES)
 
-links = $(shell sed -n '1s,^// links: ,,p' $(1))
+links = $(wildcard $(shell sed -n '1s,^// links: ,,p' $(1)))
 .SECONDEXPANSION:
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $$(call objects,$$(call links,tests/unit/test_%.c))
 	@mkdir -p $(@D)

@@ -61,8 +61,12 @@ static enum fb_error receive_piece(int descriptor, int64_t until_ms, struct answ
                                    struct fb_cause *cause) {
     static uint8_t packet[MESSAGE_BYTES_MAX];
     struct pollfd wait = {.fd = descriptor, .events = POLLIN};
-    const int64_t left_ms = until_ms - clock_monotonic_ms();
-    if (left_ms <= 0 || poll(&wait, 1, (int)left_ms) <= 0)
+    int ready;
+    do {
+        const int64_t left_ms = until_ms - clock_monotonic_ms();
+        ready = left_ms > 0 ? poll(&wait, 1, (int)left_ms) : 0;
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0)
         return fb_fail(cause, FB_TIMEOUT, "forebay-core does not answer");
     const ssize_t got = recv(descriptor, packet, sizeof packet, 0);
     if (got <= 0)
@@ -91,9 +95,10 @@ static enum fb_error error_of_word(const char *word) {
 
 static enum fb_error read_answer(const struct answer *answer, json_t **ret_result, struct fb_cause *cause) {
     json_t *json = json_loadb(answer->bytes, answer->length, 0, NULL);
+    json_t *result = json_is_true(json_object_get(json, "ok")) ? json_object_get(json, "result") : NULL;
     enum fb_error error = FB_OK;
-    if (json_is_true(json_object_get(json, "ok"))) {
-        *ret_result = json_incref(json_object_get(json, "result"));
+    if (result != NULL) {
+        *ret_result = json_incref(result);
     } else {
         const char *word = json_string_value(json_object_get(json, "error"));
         const char *why = json_string_value(json_object_get(json, "cause"));

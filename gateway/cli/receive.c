@@ -108,7 +108,7 @@ static enum fb_error interpret(struct arguments *arguments, struct session_setti
     if (error == FB_OK)
         error = arguments->listen != NULL ? endpoint_parse_listen(arguments->listen, &session->endpoint, cause)
                                           : endpoint_parse_from(arguments->from, &session->endpoint, cause);
-    const int format = arguments->format != NULL ? lines_format_from_word(arguments->format) : (int)LINES_NDJSON;
+    const int format = lines_format_from_word(arguments->format);
     if (error == FB_OK && format < 0)
         error = fb_fail(cause, FB_INVALID, "--format %s: it is either ndjson or csv", arguments->format);
     if (error != FB_OK)
@@ -118,9 +118,8 @@ static enum fb_error interpret(struct arguments *arguments, struct session_setti
     session->certificate = arguments->certificate;
     session->key = arguments->key;
     session->once = arguments->once;
-    *receiver = (struct receiver_settings){.folder = arguments->folder,
-                                           .output = arguments->output != NULL ? arguments->output : "-",
-                                           .format = (enum lines_format)format};
+    *receiver = (struct receiver_settings){
+        .folder = arguments->folder, .output = arguments->output, .format = (enum lines_format)format};
     return FB_OK;
 }
 
@@ -136,7 +135,7 @@ static enum fb_error receive(const struct session_settings *session, const struc
 }
 
 int receive_main(int argc, char **argv) {
-    struct arguments arguments = {0};
+    struct arguments arguments = {.output = "-", .format = "ndjson"};
     struct session_settings session = {0};
     struct receiver_settings receiver;
     struct fb_cause cause = {""};

@@ -36,6 +36,7 @@ struct supervisor {
     sd_event_source *limit;
     bool stopping;
     bool last_told;
+    bool stopped; /* that was told */
     size_t count;
     struct kept kept[SUPERVISOR_CHILDREN_MAX];
 };
@@ -68,19 +69,30 @@ static int on_ended(sd_event_source *source, const siginfo_t *info, void *user);
 
 static enum fb_error start(struct kept *kept, struct fb_cause *cause) {
     const pid_t parent = getpid();
+    kept->started_ms = clock_monotonic_ms();
     const pid_t pid = fork();
     if (pid < 0)
         return fb_fail_errno(cause, FB_IO, errno, "fork");
     if (pid == 0)
         become(&kept->child, parent);
-    kept->pid = pid;
-    kept->started_ms = clock_monotonic_ms();
     const int error = sd_event_add_child(kept->supervisor->event, &kept->watch, pid, WEXITED, on_ended, kept);
     if (error < 0) {
         kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
         return fb_fail_errno(cause, FB_IO, -error, "event loop");
     }
+    kept->pid = pid;
     return FB_OK;
+}
+
+static int on_restart(sd_event_source *source, uint64_t time_us, void *user);
+
+static void plan_restart(struct kept *kept) {
+    if (clock_monotonic_ms() - kept->started_ms > RUN_WELL_MS)
+        kept->backoff.failures = 0;
+    const uint32_t wait_ms = backoff_next_ms(&kept->backoff, backoff_random());
+    sd_event_add_time_relative(kept->supervisor->event, &kept->timer, CLOCK_MONOTONIC, (uint64_t)wait_ms * 1000, 1000,
+                               on_restart, kept);
 }
 
 static int on_restart(sd_event_source *source, uint64_t time_us, void *user) {
@@ -89,17 +101,11 @@ static int on_restart(sd_event_source *source, uint64_t time_us, void *user) {
     sd_event_source_disable_unref(source);
     kept->timer = NULL;
     struct fb_cause cause;
-    if (start(kept, &cause) != FB_OK)
+    if (start(kept, &cause) != FB_OK) {
         log_event(LOG_LEVEL_ERROR, "start-failed", "program=%s %s", kept->child.name, cause.text);
+        plan_restart(kept);
+    }
     return 0;
-}
-
-static void plan_restart(struct kept *kept) {
-    if (clock_monotonic_ms() - kept->started_ms > RUN_WELL_MS)
-        kept->backoff.failures = 0;
-    const uint32_t wait_ms = backoff_next_ms(&kept->backoff, backoff_random());
-    sd_event_add_time_relative(kept->supervisor->event, &kept->timer, CLOCK_MONOTONIC, (uint64_t)wait_ms * 1000, 1000,
-                               on_restart, kept);
 }
 
 static bool running(const struct supervisor *supervisor, bool last) {
@@ -122,8 +128,9 @@ static void go_on_stopping(struct supervisor *supervisor) {
         supervisor->last_told = true;
         tell(supervisor, true, SIGTERM);
     }
-    if (running(supervisor, true))
+    if (running(supervisor, true) || supervisor->stopped)
         return;
+    supervisor->stopped = true;
     supervisor->limit = sd_event_source_disable_unref(supervisor->limit);
     supervisor->handlers->stopped(supervisor->user);
 }

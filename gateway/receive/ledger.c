@@ -1,0 +1,253 @@
+#include "gateway/receive/ledger.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void ledger_done(struct ledger *ledger) {
+    for (size_t i = 0; i < ledger->store_count; i++) {
+        free(ledger->stores[i].runs);
+        free(ledger->stores[i].lost);
+    }
+    free(ledger->stores);
+    *ledger = (struct ledger){0};
+}
+
+static struct ledger_store *find_store(struct ledger *ledger, const uint8_t *id) {
+    for (size_t i = 0; i < ledger->store_count; i++)
+        if (memcmp(ledger->stores[i].id, id, BATCH_STORE_ID_BYTES) == 0)
+            return &ledger->stores[i];
+    return NULL;
+}
+
+static enum ledger_verdict add_store(struct ledger *ledger, const struct batch_info *info,
+                                     struct ledger_store **ret_store) {
+    if (ledger->store_count == LEDGER_STORES_MAX)
+        return LEDGER_NO_ROOM;
+    struct ledger_store *grown = reallocarray(ledger->stores, ledger->store_count + 1, sizeof *grown);
+    if (grown == NULL)
+        return LEDGER_NO_MEMORY;
+    ledger->stores = grown;
+    struct ledger_store *store = &grown[ledger->store_count++];
+    *store = (struct ledger_store){0};
+    memcpy(store->id, info->store_id, sizeof store->id);
+    *ret_store = store;
+    return LEDGER_NEW;
+}
+
+/* The first run that ends at number or behind it; run_count if there is none. */
+static size_t run_at(const struct ledger_store *store, uint64_t number) {
+    size_t low = 0, high = store->run_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (store->runs[middle].last < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool same_hash(const uint8_t *a, const uint8_t *b) {
+    return memcmp(a, b, BATCH_HASH_BYTES) == 0;
+}
+
+/* Only the ends of a run still know their hashes; in between a repeat is believed. */
+static bool contradicts(const struct ledger_run *run, const struct batch_info *info, const uint8_t *hash) {
+    return (info->number == run->last && !same_hash(run->hash, hash)) ||
+           (info->number == run->first && !same_hash(run->previous, info->previous));
+}
+
+static enum ledger_verdict insert_run(struct ledger_store *store, size_t at, uint64_t number) {
+    if (store->run_count == LEDGER_RUNS_MAX)
+        return LEDGER_NO_ROOM;
+    struct ledger_run *grown = reallocarray(store->runs, store->run_count + 1, sizeof *grown);
+    if (grown == NULL)
+        return LEDGER_NO_MEMORY;
+    store->runs = grown;
+    memmove(&grown[at + 1], &grown[at], (store->run_count - at) * sizeof *grown);
+    store->run_count++;
+    grown[at] = (struct ledger_run){.first = number, .last = number};
+    return LEDGER_NEW;
+}
+
+static void remove_run(struct ledger_store *store, size_t at) {
+    store->run_count--;
+    memmove(&store->runs[at], &store->runs[at + 1], (store->run_count - at) * sizeof *store->runs);
+}
+
+static bool chain_fits(const struct ledger_run *left, const struct ledger_run *right, const struct batch_info *info,
+                       const uint8_t *hash) {
+    static const uint8_t none[BATCH_HASH_BYTES];
+    if (info->number == 1 && !same_hash(info->previous, none))
+        return false;
+    return (left == NULL || same_hash(left->hash, info->previous)) &&
+           (right == NULL || same_hash(right->previous, hash));
+}
+
+/* Put a number that is in no run into its place: at an end of a run, between two that become one, or alone. */
+static enum ledger_verdict enter(struct ledger_store *store, size_t at, const struct batch_info *info,
+                                 const uint8_t *hash, bool *ret_fits) {
+    struct ledger_run *left = at > 0 && store->runs[at - 1].last + 1 == info->number ? &store->runs[at - 1] : NULL;
+    struct ledger_run *right =
+        at < store->run_count && store->runs[at].first == info->number + 1 ? &store->runs[at] : NULL;
+    const bool fits = chain_fits(left, right, info, hash);
+    if (left != NULL && right != NULL) {
+        left->last = right->last;
+        memcpy(left->hash, right->hash, sizeof left->hash);
+        remove_run(store, at);
+    } else if (left != NULL) {
+        left->last = info->number;
+        memcpy(left->hash, hash, sizeof left->hash);
+    } else if (right != NULL) {
+        right->first = info->number;
+        memcpy(right->previous, info->previous, sizeof right->previous);
+    } else {
+        const enum ledger_verdict verdict = insert_run(store, at, info->number);
+        if (verdict != LEDGER_NEW)
+            return verdict;
+        memcpy(store->runs[at].previous, info->previous, sizeof store->runs[at].previous);
+        memcpy(store->runs[at].hash, hash, sizeof store->runs[at].hash);
+    }
+    *ret_fits = fits;
+    return LEDGER_NEW;
+}
+
+/* Add a range and join all that it touches. Without room it is left out: its batches then go on counting as missing. */
+static void add_lost(struct ledger_store *store, struct ledger_range range) {
+    size_t at = 0;
+    while (at < store->lost_count && store->lost[at].last + 1 < range.first)
+        at++;
+    size_t behind = at;
+    for (; behind < store->lost_count && store->lost[behind].first <= range.last + 1; behind++) {
+        const struct ledger_range *other = &store->lost[behind];
+        range.first = other->first < range.first ? other->first : range.first;
+        range.last = other->last > range.last ? other->last : range.last;
+    }
+    if (behind == at) {
+        struct ledger_range *grown = store->lost_count == LEDGER_RUNS_MAX
+                                         ? NULL
+                                         : reallocarray(store->lost, store->lost_count + 1, sizeof *grown);
+        if (grown == NULL)
+            return;
+        store->lost = grown;
+    }
+    memmove(&store->lost[at + 1], &store->lost[behind], (store->lost_count - behind) * sizeof *store->lost);
+    store->lost_count = store->lost_count - (behind - at) + 1;
+    store->lost[at] = range;
+}
+
+/* Never beyond what JSON keeps, whatever a peer claims. */
+static uint64_t add_bounded(uint64_t sum, uint64_t more) {
+    return more > LEDGER_NUMBER_MAX - sum ? LEDGER_NUMBER_MAX : sum + more;
+}
+
+/* A batch can only tell of batches before it; a range that says otherwise is cut. */
+static void note_losses(struct ledger_store *store, const struct batch_info *info) {
+    for (size_t i = 0; i < info->loss_count; i++) {
+        const struct batch_loss *loss = &info->losses[i];
+        store->lost_readings = add_bounded(store->lost_readings, loss->readings > 0 ? loss->readings : 1);
+        const uint64_t last = loss->last_batch < info->number ? loss->last_batch : info->number - 1;
+        if (loss->first_batch > 0 && loss->first_batch <= last)
+            add_lost(store, (struct ledger_range){loss->first_batch, last});
+    }
+}
+
+static enum ledger_verdict add_to_store(struct ledger_store *store, const struct batch_info *info, const uint8_t *hash,
+                                        size_t readings, struct ledger_entry *entry) {
+    const size_t at = run_at(store, info->number);
+    if (at < store->run_count && store->runs[at].first <= info->number) {
+        if (contradicts(&store->runs[at], info, hash))
+            return LEDGER_CONTRADICTS;
+        store->repeated++;
+        return LEDGER_REPEATED;
+    }
+    bool fits = true;
+    const enum ledger_verdict verdict = enter(store, at, info, hash, &fits);
+    if (verdict != LEDGER_NEW)
+        return verdict;
+    memcpy(store->gateway, info->gateway, sizeof store->gateway);
+    store->batches++;
+    store->readings += readings;
+    store->chain_breaks += !fits;
+    entry->chain_broken = !fits;
+    note_losses(store, info);
+    return LEDGER_NEW;
+}
+
+enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *info,
+                               const uint8_t hash[static BATCH_HASH_BYTES], size_t readings,
+                               struct ledger_entry *ret_entry) {
+    *ret_entry = (struct ledger_entry){0};
+    if (info->number == 0 || info->number > LEDGER_NUMBER_MAX)
+        return LEDGER_NO_NUMBER;
+    struct ledger_store *store = find_store(ledger, info->store_id);
+    if (store == NULL) {
+        const enum ledger_verdict verdict = add_store(ledger, info, &store);
+        if (verdict != LEDGER_NEW)
+            return verdict;
+    }
+    ret_entry->store = store;
+    const enum ledger_verdict verdict = add_to_store(store, info, hash, readings, ret_entry);
+    ret_entry->missing = ledger_missing(store);
+    return verdict;
+}
+
+/* How many numbers of range stand in runs. from: where to begin to look, moved on for the next, higher range. */
+static uint64_t arrived_within(const struct ledger_store *store, const struct ledger_range *range, size_t *from) {
+    uint64_t count = 0;
+    while (*from < store->run_count && store->runs[*from].last < range->first)
+        ++*from;
+    for (size_t i = *from; i < store->run_count && store->runs[i].first <= range->last; i++) {
+        const uint64_t first = store->runs[i].first > range->first ? store->runs[i].first : range->first;
+        const uint64_t last = store->runs[i].last < range->last ? store->runs[i].last : range->last;
+        count += last - first + 1;
+    }
+    return count;
+}
+
+uint64_t ledger_missing(const struct ledger_store *store) {
+    if (store->run_count == 0)
+        return 0;
+    uint64_t missing = store->runs[store->run_count - 1].last;
+    for (size_t i = 0; i < store->run_count; i++)
+        missing -= store->runs[i].last - store->runs[i].first + 1;
+    size_t from = 0;
+    for (size_t i = 0; i < store->lost_count; i++) {
+        const struct ledger_range *lost = &store->lost[i];
+        missing -= lost->last - lost->first + 1 - arrived_within(store, lost, &from);
+    }
+    return missing;
+}
+
+static bool named_before(const struct ledger *ledger, size_t index) {
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(ledger->stores[i].gateway, ledger->stores[index].gateway) == 0)
+            return true;
+    return false;
+}
+
+struct ledger_totals ledger_sum(const struct ledger *ledger) {
+    struct ledger_totals totals = {.rejected = ledger->rejected, .stores = ledger->store_count};
+    for (size_t i = 0; i < ledger->store_count; i++) {
+        const struct ledger_store *store = &ledger->stores[i];
+        totals.readings += store->readings;
+        totals.batches += store->batches;
+        totals.missing_batches += ledger_missing(store);
+        totals.lost_readings += store->lost_readings;
+        totals.repeated_batches += store->repeated;
+        totals.chain_breaks += store->chain_breaks;
+        totals.unnamed_readings += store->unnamed_readings;
+        totals.gateways += !named_before(ledger, i);
+    }
+    return totals;
+}
+
+void ledger_summary(const struct ledger_totals *totals, char *ret_text, size_t size) {
+    snprintf(ret_text, size,
+             "received %" PRIu64 " readings in %" PRIu64 " batches from %zu gateway%s, %" PRIu64 " missing, %" PRIu64
+             " lost, %" PRIu64 " repeated",
+             totals->readings, totals->batches, totals->gateways, totals->gateways == 1 ? "" : "s",
+             totals->missing_batches, totals->lost_readings, totals->repeated_batches);
+}

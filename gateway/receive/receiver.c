@@ -1,0 +1,281 @@
+#include "gateway/receive/receiver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "gateway/common/file.h"
+#include "gateway/receive/ledger_json.h"
+#include "gateway/receive/names.h"
+#include "gateway/receive/sink.h"
+
+#define STATE_VERSION 1
+
+struct receiver {
+    char state_path[PATH_MAX];
+    int folder_lock;
+    struct ledger ledger;
+    struct names *names;
+    struct sink *sink;
+    struct sink_place place; /* as of the last commit */
+    bool changed;            /* since the last commit */
+};
+
+static enum fb_error lock_folder(struct receiver *receiver, const char *folder, struct fb_cause *cause) {
+    receiver->folder_lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (receiver->folder_lock < 0)
+        return fb_fail_errno(cause, FB_IO, errno, "%s", folder);
+    if (flock(receiver->folder_lock, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? fb_fail(cause, FB_DENIED,
+                                              "%s: another forebay receive uses it; end that one or name another "
+                                              "--state folder",
+                                              folder)
+                                    : fb_fail_errno(cause, FB_IO, errno, "%s", folder);
+    return FB_OK;
+}
+
+static enum fb_error place_from_json(const json_t *json, struct sink_place *ret_place, struct fb_cause *cause) {
+    const char *path = json_string_value(json_object_get(json, "path"));
+    const char *word = json_string_value(json_object_get(json, "format"));
+    const json_t *offset = json_object_get(json, "offset");
+    const int format = word != NULL ? lines_format_from_word(word) : -1;
+    if (path == NULL || strlen(path) >= sizeof ret_place->path || format < 0 || !json_is_integer(offset) ||
+        json_integer_value(offset) < 0)
+        return fb_fail(cause, FB_CORRUPT, "no output");
+    memcpy(ret_place->path, path, strlen(path) + 1);
+    ret_place->format = (enum lines_format)format;
+    ret_place->offset = (uint64_t)json_integer_value(offset);
+    return FB_OK;
+}
+
+static enum fb_error state_from_json(struct receiver *receiver, const json_t *json, struct fb_cause *cause) {
+    const json_int_t version = json_integer_value(json_object_get(json, "version"));
+    if (version > STATE_VERSION)
+        return fb_fail(cause, FB_VERSION, "written by a newer forebay (version %lld)", (long long)version);
+    if (version != STATE_VERSION)
+        return fb_fail(cause, FB_CORRUPT, "no version");
+    const enum fb_error error = place_from_json(json_object_get(json, "output"), &receiver->place, cause);
+    return error == FB_OK ? ledger_from_json(json_object_get(json, "received"), &receiver->ledger, cause) : error;
+}
+
+static enum fb_error read_state(struct receiver *receiver, struct fb_cause *cause) {
+    FB_CLEANUP(file_free) char *text = NULL;
+    size_t length = 0;
+    enum fb_error error = file_read(receiver->state_path, RECEIVER_STATE_BYTES_MAX, &text, &length, cause);
+    if (error != FB_OK)
+        return error == FB_NOT_FOUND ? FB_OK : error; /* the first start */
+    json_error_t where;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
+    if (json == NULL)
+        error = fb_fail(cause, FB_CORRUPT, "line %d: %s", where.line, where.text);
+    else
+        error = state_from_json(receiver, json, cause);
+    json_decref(json);
+    return error == FB_OK ? FB_OK : fb_context(cause, error, "%s", receiver->state_path);
+}
+
+static enum fb_error write_state(struct receiver *receiver, struct fb_cause *cause) {
+    const struct ledger_totals totals = ledger_sum(&receiver->ledger);
+    json_t *json =
+        json_pack("{si, s{ss, ss, sI}, so, so}", "version", STATE_VERSION, "output", "path", receiver->place.path,
+                  "format", lines_format_word(receiver->place.format), "offset", (json_int_t)receiver->place.offset,
+                  "totals", ledger_totals_to_json(&totals), "received", ledger_to_json(&receiver->ledger));
+    FB_CLEANUP(file_free) char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (text == NULL)
+        return fb_fail(cause, FB_MEMORY, "%s: out of memory", receiver->state_path);
+    return file_write(receiver->state_path, text, strlen(text), 0640, cause);
+}
+
+static enum fb_error open_parts(struct receiver *receiver, const struct receiver_settings *settings,
+                                struct fb_cause *cause) {
+    char catalogues[PATH_MAX];
+    enum fb_error error = file_make_folder(settings->folder, cause);
+    if (error == FB_OK)
+        error = lock_folder(receiver, settings->folder, cause);
+    if (error == FB_OK)
+        error =
+            file_join(settings->folder, RECEIVER_STATE_FILE, receiver->state_path, sizeof receiver->state_path, cause);
+    if (error == FB_OK)
+        error = file_join(settings->folder, RECEIVER_CATALOGUES, catalogues, sizeof catalogues, cause);
+    if (error == FB_OK)
+        error = read_state(receiver, cause);
+    if (error == FB_OK)
+        error = names_open(catalogues, &receiver->names, cause);
+    if (error == FB_OK)
+        error = sink_open(settings->output, settings->format, &receiver->place, &receiver->sink, cause);
+    return error;
+}
+
+enum fb_error receiver_open(const struct receiver_settings *settings, struct receiver **ret_receiver,
+                            struct fb_cause *cause) {
+    struct receiver *receiver = calloc(1, sizeof *receiver);
+    if (receiver == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    receiver->folder_lock = -1;
+    enum fb_error error = open_parts(receiver, settings, cause);
+    /* From now on the state must know this output, or a kill before the first batch would leave a file that it
+     * disowns. */
+    receiver->changed = true;
+    if (error == FB_OK)
+        error = receiver_commit(receiver, cause);
+    if (error == FB_OK)
+        *ret_receiver = receiver;
+    else
+        receiver_close(receiver);
+    return error;
+}
+
+void receiver_close(struct receiver *receiver) {
+    if (receiver == NULL)
+        return;
+    sink_close(receiver->sink);
+    names_close(receiver->names);
+    ledger_done(&receiver->ledger);
+    if (receiver->folder_lock >= 0)
+        close(receiver->folder_lock);
+    free(receiver);
+}
+
+static enum fb_error refuse(struct receiver *receiver, struct receiver_result *result, enum receiver_verdict verdict) {
+    result->verdict = verdict;
+    receiver->ledger.rejected += verdict == RECEIVER_REJECT;
+    receiver->changed = true;
+    return FB_OK;
+}
+
+static void write_lines(struct receiver *receiver, const struct batch_info *info, const struct reading *readings,
+                        size_t count, struct ledger_store *store) {
+    const struct catalogue *catalogue = names_find(receiver->names, info);
+    struct lines_tag tag;
+    const struct catalogue_tag *names = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || readings[i].tag != readings[i - 1].tag) {
+            names = names_tag(catalogue, readings[i].tag);
+            lines_begin_tag(receiver->place.format, info, readings[i].tag, names, &tag);
+        }
+        sink_put(receiver->sink, lines_reading(&tag, &readings[i], sink_room(receiver->sink)));
+        store->unnamed_readings += names == NULL;
+    }
+}
+
+/* Say what a person should know about a batch that was taken; the last remark wins. */
+static void remark(const struct batch_info *info, const struct ledger_entry *entry, uint64_t unnamed,
+                   struct fb_cause *why) {
+    if (info->loss_count > 0)
+        fb_cause_write(why, "gateway %s batch %" PRIu64 " names %zu losses, the last of %" PRIu64 " readings",
+                       info->gateway, info->number, info->loss_count, info->losses[info->loss_count - 1].readings);
+    if (unnamed > 0)
+        fb_cause_write(why, "gateway %s batch %" PRIu64 ": no catalogue names the tags of %" PRIu64 " readings",
+                       info->gateway, info->number, unnamed);
+    if (entry->chain_broken)
+        fb_cause_write(why, "gateway %s batch %" PRIu64 ": its hash and that of its neighbour do not fit together",
+                       info->gateway, info->number);
+}
+
+static enum fb_error take_new(struct receiver *receiver, const struct batch_info *info, const struct reading *readings,
+                              size_t count, const struct ledger_entry *entry, struct receiver_result *result) {
+    const uint64_t unnamed_before = entry->store->unnamed_readings;
+    write_lines(receiver, info, readings, count, entry->store);
+    result->readings = count;
+    remark(info, entry, entry->store->unnamed_readings - unnamed_before, &result->why);
+    return FB_OK;
+}
+
+static enum fb_error take_decoded(struct receiver *receiver, const struct batch_info *info,
+                                  const struct reading *readings, size_t count, const uint8_t *hash,
+                                  struct receiver_result *result, struct fb_cause *cause) {
+    struct ledger_entry entry;
+    switch (ledger_add(&receiver->ledger, info, hash, count, &entry)) {
+    case LEDGER_NEW:
+        return take_new(receiver, info, readings, count, &entry, result);
+    case LEDGER_REPEATED:
+        return FB_OK;
+    case LEDGER_CONTRADICTS:
+        fb_cause_write(&result->why,
+                       "gateway %s batch %" PRIu64
+                       " came before with other content; was its store restored from a copy?",
+                       info->gateway, info->number);
+        return refuse(receiver, result, RECEIVER_REJECT);
+    case LEDGER_NO_NUMBER:
+        fb_cause_write(&result->why, "gateway %s: %" PRIu64 " is not the number of a batch", info->gateway,
+                       info->number);
+        return refuse(receiver, result, RECEIVER_REJECT);
+    case LEDGER_NO_ROOM:
+        fb_cause_write(&result->why,
+                       "gateway %s batch %" PRIu64
+                       ": more than %d gaps or %d stores; receive it with another --state folder",
+                       info->gateway, info->number, LEDGER_RUNS_MAX, LEDGER_STORES_MAX);
+        return refuse(receiver, result, RECEIVER_RELEASE);
+    case LEDGER_NO_MEMORY:
+        break;
+    }
+    return fb_fail(cause, FB_MEMORY, "out of memory");
+}
+
+static enum fb_error take_batch(struct receiver *receiver, const uint8_t *body, size_t length,
+                                struct receiver_result *result, struct fb_cause *cause) {
+    struct batch_info info;
+    FB_CLEANUP(file_free) struct reading *readings = NULL;
+    size_t count = 0;
+    uint8_t hash[BATCH_HASH_BYTES];
+    const enum fb_error error = batch_decode(body, length, &info, &readings, &count, &result->why);
+    if (error == FB_MEMORY)
+        return fb_fail(cause, error, "out of memory");
+    if (error != FB_OK)
+        return refuse(receiver, result, RECEIVER_REJECT);
+    batch_hash(body, length, hash);
+    return take_decoded(receiver, &info, readings, count, hash, result, cause);
+}
+
+static enum fb_error take_catalogue(struct receiver *receiver, const uint8_t *body, size_t length,
+                                    struct receiver_result *result, struct fb_cause *cause) {
+    bool fresh;
+    const enum fb_error error = names_add(receiver->names, body, length, &fresh, &result->why);
+    if (error == FB_OK)
+        return FB_OK;
+    if (error == FB_FULL)
+        return refuse(receiver, result, RECEIVER_RELEASE);
+    if (error != FB_IO && error != FB_MEMORY)
+        return refuse(receiver, result, RECEIVER_REJECT);
+    *cause = result->why;
+    return error;
+}
+
+enum fb_error receiver_take(struct receiver *receiver, const char *subject, const uint8_t *body, size_t length,
+                            struct receiver_result *ret_result, struct fb_cause *cause) {
+    static const struct kind {
+        const char *subject;
+        enum fb_error (*take)(struct receiver *, const uint8_t *, size_t, struct receiver_result *, struct fb_cause *);
+    } kinds[] = {{"batch", take_batch}, {"catalogue", take_catalogue}};
+    *ret_result = (struct receiver_result){.verdict = RECEIVER_ACCEPT};
+    receiver->changed = true;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (subject != NULL && strcmp(subject, kinds[i].subject) == 0)
+            return kinds[i].take(receiver, body, length, ret_result, cause);
+    fb_cause_write(&ret_result->why, "a message with the subject \"%.64s\" is neither batch nor catalogue",
+                   subject != NULL ? subject : "");
+    return refuse(receiver, ret_result, RECEIVER_REJECT);
+}
+
+enum fb_error receiver_commit(struct receiver *receiver, struct fb_cause *cause) {
+    if (!receiver->changed)
+        return FB_OK;
+    struct sink_place place;
+    enum fb_error error = sink_commit(receiver->sink, &place, cause);
+    if (error != FB_OK)
+        return error;
+    receiver->place = place;
+    error = write_state(receiver, cause);
+    receiver->changed = error != FB_OK;
+    return error;
+}
+
+struct ledger_totals receiver_totals(const struct receiver *receiver) {
+    return ledger_sum(&receiver->ledger);
+}

@@ -1,0 +1,56 @@
+"""What the whole-gateway figures are measured in: one simulated controller, a real RabbitMQ 4, one running gateway."""
+
+import contextlib
+
+from broker import Broker
+from common import make_certificates
+from gateway import Gateway, cloud_part
+from plants import instrument_part, sequence_tags
+from simulator import Simulator, block
+
+
+class World:
+    """registers: how many holding registers are polled every second. Use it as a context."""
+
+    def __init__(self, folder, registers):
+        self.folder = folder
+        self.registers = registers
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            pki = make_certificates(self.folder / "pki")
+            broker = stack.enter_context(Broker(self.folder / "broker", pki, ("bench",)))
+            blocks = [block("holding", 0, "uint16", "sine", count=self.registers, base=2000, swing=900, noise=20, period=600)]
+            simulator = stack.enter_context(
+                Simulator(self.folder / "plant", {"tcp": [{"name": "server", "units": [{"unit": 1, "blocks": blocks}]}]})
+            )
+            self.modbus_port = simulator.where["server"]
+            self._gateway = stack.enter_context(Gateway(self.folder / "gateway", self._configuration(pki, broker.port)))
+            self._gateway.start()
+            self._gateway.wait_for_link()
+            self._stack = stack.pop_all()
+        return self
+
+    def _configuration(self, pki, broker_port):
+        tags = sequence_tags("server", 1, self.registers)
+        return {
+            "store": {"commit_interval": "1s", "forward_interval": "10s"},
+            "cloud": cloud_part(broker_port, "bench", pki),
+            "buses": [{"name": "server", "kind": "modbus-tcp", "host": "127.0.0.1", "port": self.modbus_port}],
+            "instruments": [instrument_part("server", "server", 1, tags)],
+        }
+
+    def __exit__(self, *problem):
+        return self._stack.__exit__(*problem)
+
+    @property
+    def gateway_pid(self):
+        return self._gateway.process.pid
+
+    def check(self):
+        """Figures of a gateway that does not do its work would be worthless."""
+        status = self._gateway.status()
+        assert status["link"]["state"] == "up" and status["link"]["accepted"] > 0, status["link"]
+        assert 0.95 * self.registers < status["readings_per_s"] < 1.05 * self.registers, status["readings_per_s"]
+        assert status["store"]["unsent_readings"] < 30 * self.registers, status["store"]
