@@ -18,7 +18,7 @@ struct supervisor;
 struct supervisor_child {
     const char *name;                                /* for the log */
     const char *arguments[SUPERVISOR_ARGUMENTS_MAX]; /* ends with NULL; [0] is the path; borrowed */
-    bool once;                                       /* its end is the supervisor's end: not started again */
+    bool once;                                       /* not started again; ended() decides what follows */
     bool last;                                       /* when all ends, it is told only after the others are gone */
     const char *output; /* a file that its standard output and error are added to; NULL: ours */
 };
@@ -26,7 +26,7 @@ struct supervisor_child {
 struct supervisor_handlers {
     /* A child has ended; will_restart: it is started again after the back-off. May be NULL. */
     void (*ended)(const char *name, int status, bool will_restart, void *user);
-    /* All have ended after supervisor_stop() or the end of a child marked once. */
+    /* All have ended after supervisor_stop(), from which it may be called; once. */
     void (*stopped)(void *user);
 };
 

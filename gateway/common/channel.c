@@ -74,12 +74,17 @@ static void pop(struct channel *channel) {
     free(first);
 }
 
+/* The peer takes nothing more, but what it said before it left may still be there: reading finds its end. */
+static bool peer_is_gone(int error) {
+    return error == EPIPE || error == ECONNRESET;
+}
+
 /* Returns false when the channel is doomed. */
 static bool flush(struct channel *channel) {
     while (channel->first != NULL) {
         const ssize_t sent =
             send(channel->descriptor, channel->first->bytes, channel->first->length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || peer_is_gone(errno)))
             return true;
         if (sent < 0) {
             doom(channel, strerror(errno));
@@ -92,7 +97,10 @@ static bool flush(struct channel *channel) {
 
 /* One message. Returns false when there is none, or the channel is doomed or gone. */
 static bool take_message(struct channel *channel, uint8_t *packet, size_t room) {
-    const ssize_t got = recv(channel->descriptor, packet, room, MSG_DONTWAIT | MSG_TRUNC);
+    ssize_t got = recv(channel->descriptor, packet, room, MSG_DONTWAIT | MSG_TRUNC);
+    /* Of a peer that left without reading all, the kernel tells that first, once, and then what it had said. */
+    if (got < 0 && errno == ECONNRESET)
+        got = recv(channel->descriptor, packet, room, MSG_DONTWAIT | MSG_TRUNC);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     struct message_reader reader = {0};
@@ -244,10 +252,9 @@ void channel_send(struct channel *channel, struct message_writer *writer) {
         const ssize_t sent = send(channel->descriptor, writer->data, writer->used, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent >= 0)
             return;
+        if (peer_is_gone(errno))
+            return;
         if (errno != EAGAIN && errno != ENOBUFS) {
-            /* What the peer said before it left is still to be read: reading finds its end. */
-            if (errno == EPIPE || errno == ECONNRESET)
-                return;
             doom(channel, strerror(errno));
             return;
         }

@@ -17,9 +17,14 @@ const char *fb_error_word(enum fb_error error) {
     return words[error];
 }
 
+/* Cut in front of a character, not inside one: JSON takes only whole UTF-8. */
 static void mark_cut(struct fb_cause *cause, int wanted) {
-    if (wanted >= (int)sizeof cause->text)
-        memcpy(cause->text + sizeof cause->text - 4, "...", 4);
+    if (wanted < (int)sizeof cause->text)
+        return;
+    size_t end = sizeof cause->text - 4;
+    while (end > 0 && ((unsigned char)cause->text[end] & 0xc0) == 0x80)
+        end--;
+    memcpy(cause->text + end, "...", 4);
 }
 
 void fb_cause_write(struct fb_cause *cause, const char *format, ...) {

@@ -68,10 +68,11 @@ enum fb_error file_write(const char *path, const void *data, size_t length, unsi
     FB_CLEANUP(file_close_descriptor) int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return fb_fail_errno(cause, FB_IO, errno, "%s", fresh);
-    if (write_all(fd, data, length) != FB_OK || fsync(fd) < 0)
-        return fb_fail_errno(cause, errno == ENOSPC ? FB_FULL : FB_IO, errno, "%s", fresh);
-    if (rename(fresh, path) < 0)
-        return fb_fail_errno(cause, FB_IO, errno, "%s", path);
+    if (write_all(fd, data, length) != FB_OK || fsync(fd) < 0 || rename(fresh, path) < 0) {
+        const int why = errno;
+        unlink(fresh);
+        return fb_fail_errno(cause, why == ENOSPC ? FB_FULL : FB_IO, why, "%s", path);
+    }
     return sync_folder_of(path, cause);
 }
 
@@ -79,7 +80,7 @@ enum fb_error file_make_folder(const char *path, struct fb_cause *cause) {
     char part[PATH_MAX];
     if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part)
         return fb_fail(cause, FB_LIMIT, "%s: path too long", path);
-    for (char *at = part + 1;; at++) {
+    for (char *at = part[0] == '/' ? part + 1 : part;; at++) {
         if (*at != '/' && *at != '\0')
             continue;
         const char kept = *at;

@@ -322,9 +322,8 @@ static enum fb_error append_tags(struct plant *plant, size_t index, struct plant
         return error;
     const bool is_new = index == plant->instrument_count;
     struct plant_instrument *instrument = &plant->instruments[index];
-    struct plant_tag *all = is_new ? NULL : instrument->tags;
     const size_t before = is_new ? 0 : instrument->tag_count;
-    all = reallocarray(all, before + count + 1, sizeof *all);
+    struct plant_tag *all = reallocarray(is_new ? NULL : instrument->tags, before + count + 1, sizeof *all);
     if (all == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     memcpy(all + before, tags, count * sizeof *all);

@@ -54,7 +54,7 @@ struct config_report {
  * FB_INVALID: report says what is wrong. FB_NOT_FOUND, FB_IO, FB_LIMIT: report has one entry. */
 enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) FB_MUST_USE;
 
-/* The pure part: text (length bytes) as if it had been read from file in folder. The fuzz target's entry. */
+/* The pure part: text (length bytes) as if it had been read from report->file in folder. */
 enum fb_error config_parse(const char *text, size_t length, const char *folder, struct config *ret_config,
                            struct config_report *report) FB_MUST_USE;
 

@@ -16,6 +16,8 @@
 #define ACCEPTED_RETRY_US 1000000
 /* Handed out as long as less than this waits in the channel. */
 #define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
+/* When the store could not be read it is asked again after this long. */
+#define STORE_RETRY_MS 1000
 /* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
 #define CATALOGUES_MAX 16
 
@@ -101,10 +103,7 @@ static void forget_catalogue(struct cloud_peer *cloud, uint64_t revision) {
             cloud->catalogues[i] = cloud->catalogues[--cloud->catalogue_count];
 }
 
-/* A batch never goes before the catalogue it was made under. */
 static void send_catalogue_of(struct cloud_peer *cloud, const struct store_batch *batch) {
-    if (catalogue_was_sent(cloud, batch->catalogue))
-        return;
     static uint8_t bytes[CATALOGUE_BYTES_MAX];
     uint64_t revision;
     size_t length;
@@ -121,16 +120,19 @@ static void send_catalogue_of(struct cloud_peer *cloud, const struct store_batch
 }
 
 static bool may_hand_out(const struct cloud_peer *cloud) {
-    return cloud->link_up && cloud->room_messages >= 2 && cloud->room_bytes > 0 &&
+    return cloud->peer.channel != NULL && cloud->link_up && cloud->room_messages > 0 && cloud->room_bytes > 0 &&
            cloud->lanes.in_flight_count < cloud->link.window_messages &&
            cloud->lanes.in_flight_bytes < cloud->link.window_bytes &&
            channel_queued_bytes(cloud->peer.channel) < CHANNEL_BYTES_MOST;
 }
 
-static void arm_wake(struct cloud_peer *cloud) {
-    const int64_t wake_ms = lanes_wake_ms(&cloud->lanes);
-    if (wake_ms == 0)
+/* Without a link or a window nothing can go out: their coming hands out, and a timer that is due would spin. */
+static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
+    int64_t wake_ms = lanes_wake_ms(&cloud->lanes);
+    if ((wake_ms == 0 && not_before_ms == 0) || !may_hand_out(cloud))
         return;
+    if (wake_ms < not_before_ms)
+        wake_ms = not_before_ms;
     sd_event_source_set_time(cloud->wake_timer, (uint64_t)wake_ms * 1000);
     sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
 }
@@ -138,8 +140,8 @@ static void arm_wake(struct cloud_peer *cloud) {
 static void hand_out(struct cloud_peer *cloud) {
     static struct store_batch batch;
     struct lanes_range range;
-    while (cloud->peer.channel != NULL && may_hand_out(cloud) &&
-           lanes_next(&cloud->lanes, clock_monotonic_ms(), &range)) {
+    int64_t not_before_ms = 0;
+    while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), &range)) {
         struct fb_cause cause;
         const enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
         if (error == FB_NOT_FOUND) {
@@ -148,13 +150,18 @@ static void hand_out(struct cloud_peer *cloud) {
         }
         if (error != FB_OK) {
             log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
-            break; /* tried again with the next window or seal */
+            not_before_ms = clock_monotonic_ms() + STORE_RETRY_MS;
+            break;
         }
-        send_catalogue_of(cloud, &batch);
+        /* A batch never goes before the catalogue it was made under, which may take the last of the window. */
+        if (!catalogue_was_sent(cloud, batch.catalogue)) {
+            send_catalogue_of(cloud, &batch);
+            continue;
+        }
         send_parcel(cloud, PARCEL_BATCH, range.historical, batch.number, batch.bytes, batch.length);
         lanes_out(&cloud->lanes, &range, batch.number, batch.length);
     }
-    arm_wake(cloud);
+    arm_wake(cloud, not_before_ms);
 }
 
 static void arm_mark(struct cloud_peer *cloud, uint64_t wait_us) {
@@ -213,8 +220,22 @@ static const char *outcome_word(uint8_t outcome) {
     return words[outcome];
 }
 
+/* The peer's words, which may be anything: cut to fit, and what is not UTF-8 then becomes "?". */
+static void copy_reason(const uint8_t *bytes, size_t length, char *ret_reason, size_t size) {
+    size_t end = length < size ? length : size - 1;
+    while (end < length && end > 0 && (bytes[end] & 0xc0) == 0x80)
+        end--;
+    memcpy(ret_reason, bytes, end);
+    ret_reason[end] = '\0';
+    json_t *whole = json_stringn(ret_reason, end);
+    for (size_t i = 0; i < end; i++)
+        if ((unsigned char)ret_reason[i] < 0x20 || (whole == NULL && (unsigned char)ret_reason[i] > 0x7e))
+            ret_reason[i] = '?';
+    json_decref(whole);
+}
+
 static void batch_refused(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
-    char line[STORE_REASON_MAX + 16];
+    char line[STORE_REASON_MAX + 16] = "";
     snprintf(line, sizeof line, "%s: %s", outcome_word(outcome), reason);
     if (strcmp(line, cloud->refusal) != 0)
         log_event(LOG_LEVEL_WARNING, "batch-refused", "batch=%llu %s", (unsigned long long)number, line);
@@ -224,7 +245,7 @@ static void batch_refused(struct cloud_peer *cloud, uint64_t number, uint8_t out
     if (store_mark_refused(cloud->store, number, line, &attempts, &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "mark-refused-failed", "%s", cause.text);
     lanes_wait(&cloud->lanes, number, attempts, clock_monotonic_ms(), backoff_random());
-    send_settled(cloud, PARCEL_BATCH, number);
+    arm_wake(cloud, 0);
 }
 
 static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -248,17 +269,18 @@ static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) 
         return true;
     }
     char reason[STORE_REASON_MAX];
-    snprintf(reason, sizeof reason, "%.*s", (int)length, (const char *)bytes);
+    copy_reason(bytes, length, reason, sizeof reason);
     /* One that is not in flight was handed out in an earlier session: it goes again anyway. */
     if (lanes_settle(&cloud->lanes, number))
         batch_refused(cloud, number, outcome, reason);
+    send_settled(cloud, PARCEL_BATCH, number);
     return true;
 }
 
 static void session_ends(struct cloud_peer *cloud) {
-    mark_accepted(cloud);
-    cloud->room_messages = 0;
+    cloud->room_messages = 0; /* before what follows might hand out more */
     cloud->room_bytes = 0;
+    mark_accepted(cloud);
     cloud->catalogue_count = 0;
     if (!cloud->link_up)
         return;
@@ -267,11 +289,13 @@ static void session_ends(struct cloud_peer *cloud) {
 }
 
 static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) {
+    if (!message_done(reader))
+        return false;
     session_ends(cloud);
     cloud->link_up = true;
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
-    return message_done(reader);
+    return true;
 }
 
 static bool on_link_down(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -407,10 +431,13 @@ const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
 }
 
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
-    json_t *link = cloud->status != NULL
-                       ? json_copy(cloud->status)
-                       : json_pack("{s:s, s:I, s:s}", "state", "off", "since_ms", (json_int_t)cloud->since_ms, "reason",
-                                   cloud->has_link ? "forebay-cloud is not running" : "");
+    json_t *link =
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
+                  (json_int_t)cloud->since_ms, "reason", cloud->has_link ? "forebay-cloud is not running" : "", "step",
+                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "accepted", 0, "rejected", 0,
+                  "released", 0, "retry_at_ms");
+    if (cloud->status != NULL)
+        json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));
     json_object_set_new(link, "refusal", json_string(cloud->refusal));
     return link;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
@@ -16,7 +15,7 @@
 struct control {
     struct core *core;
     struct channel_listener *listener;
-    struct channel *clients[CLIENTS_MAX]; /* NULL where free */
+    struct channel *clients[CLIENTS_MAX]; /* oldest first, NULL behind the last */
 };
 
 /* A call adds its result to the text; on failure the text is thrown away. */
@@ -53,7 +52,7 @@ static enum fb_error dispatch(struct core *core, const char *name, struct text *
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (strcmp(calls[i].name, name) == 0)
             return calls[i].call(core, result, cause);
-    return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%.64s\"", name);
+    return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%s\"", name);
 }
 
 static void answer(struct channel *channel, const struct text *text) {
@@ -105,8 +104,10 @@ static void on_closed(struct channel *channel, const char *reason, void *user) {
     if (strcmp(reason, "peer left") != 0)
         log_event(LOG_LEVEL_WARNING, "control-dropped", "reason=\"%s\"", reason);
     for (size_t i = 0; i < CLIENTS_MAX; i++)
-        if (control->clients[i] == channel)
-            control->clients[i] = NULL;
+        if (control->clients[i] == channel) {
+            memmove(&control->clients[i], &control->clients[i + 1], (CLIENTS_MAX - 1 - i) * sizeof control->clients[0]);
+            control->clients[CLIENTS_MAX - 1] = NULL;
+        }
     channel_free(channel);
 }
 
@@ -114,15 +115,14 @@ static const struct channel_handlers handlers = {.message = on_message, .closed 
 
 static void on_accepted(int descriptor, void *user) {
     struct control *control = user;
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-        if (control->clients[i] == NULL) {
-            struct fb_cause cause;
-            if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[i], &cause) !=
-                FB_OK)
-                log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);
-            return;
-        }
-    close(descriptor); /* more clients than anybody needs: the caller sees the end and may try again */
+    if (control->clients[CLIENTS_MAX - 1] != NULL)
+        on_closed(control->clients[0], "too many clients, and this is the oldest", control);
+    size_t count = 0;
+    while (control->clients[count] != NULL)
+        count++;
+    struct fb_cause cause;
+    if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[count], &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);
 }
 
 enum fb_error control_new(struct core *core, struct control **ret_control, struct fb_cause *cause) {

@@ -44,15 +44,17 @@ static void on_link_changed(bool up, void *user) {
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
 
-/* One line an error, as check-config prints them. */
+/* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {
+    char lines[2 * FB_CAUSE_MAX] = "no reason given";
     size_t used = 0;
-    for (size_t i = 0; i < report->count && used < sizeof cause->text; i++) {
+    for (size_t i = 0; i < report->count && used < sizeof lines; i++) {
         const struct config_error *error = &report->errors[i];
-        const int length = snprintf(cause->text + used, sizeof cause->text - used, "%s%s:%u:%u: %s", i > 0 ? "\n" : "",
+        const int length = snprintf(lines + used, sizeof lines - used, "%s%s:%u:%u: %s", i > 0 ? "\n" : "",
                                     report->file, error->line, error->column, error->text);
         used += length > 0 ? (size_t)length : 0;
     }
+    (void)fb_fail(cause, FB_INVALID, "%s", lines);
 }
 
 static enum fb_error load_config(const char *file, struct config *ret_config, struct fb_cause *cause) {
@@ -124,14 +126,16 @@ static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
     return error;
 }
 
-/* The tail is sealed under the catalogue its readings were made under, then the new one takes effect. */
+/* The tail is sealed under the catalogue its readings were made under, then the new one takes effect. Where it stays
+ * the same nothing is written: a gateway with a full disk still starts, and shows that. */
 static enum fb_error number_and_catalogue(struct core *core, struct plant *plant, struct fb_cause *cause) {
     enum fb_error error = store_number_tags(core->store, plant, cause);
     if (error == FB_OK)
-        error = intake_seal_now(core->intake, cause);
-    if (error == FB_OK)
         error = store_set_catalogue(core->store, plant, clock_utc_ms(), cause);
-    return error;
+    if (error != FB_AGAIN)
+        return error;
+    error = intake_seal_now(core->intake, cause);
+    return error == FB_OK ? store_set_catalogue(core->store, plant, clock_utc_ms(), cause) : error;
 }
 
 static void apply(struct core *core) {

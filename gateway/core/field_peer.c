@@ -9,6 +9,8 @@
 
 /* A tag's JSON has at most about 500 bytes: this many stay well below one message. */
 #define TAGS_A_MESSAGE 128
+/* In one message: 35 years of 1000 readings a second, and sums of such numbers stay far from overflowing. */
+#define READINGS_LOST_MOST (UINT64_C(1) << 40)
 
 struct field_peer {
     struct peer peer;
@@ -94,13 +96,22 @@ static bool on_readings_lost(struct field_peer *field, struct message_reader *re
     loss.from_ms = (int64_t)message_get_u64(reader);
     loss.to_ms = (int64_t)message_get_u64(reader);
     loss.readings = message_get_u64(reader);
-    if (!message_done(reader) || loss.from_ms < READING_TIME_MIN_MS || loss.to_ms > READING_TIME_MAX_MS)
+    if (!message_done(reader) || loss.from_ms < READING_TIME_MIN_MS || loss.to_ms < loss.from_ms ||
+        loss.to_ms > READING_TIME_MAX_MS || loss.readings > READINGS_LOST_MOST)
         return false;
     log_event(LOG_LEVEL_WARNING, "readings-lost", "readings=%llu reason=\"core was away for too long\"",
               (unsigned long long)loss.readings);
     return intake_take_loss(field->intake, sequence, &loss);
 }
 
+static bool is_configured(const struct plant *plant, const char *bus) {
+    for (size_t i = 0; plant != NULL && i < plant->bus_count; i++)
+        if (strcmp(plant->buses[i].name, bus) == 0)
+            return true;
+    return false;
+}
+
+/* One of a bus that has left the configuration a moment ago is passed over. */
 static bool on_bus_status(struct field_peer *field, struct message_reader *reader) {
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
@@ -108,9 +119,8 @@ static bool on_bus_status(struct field_peer *field, struct message_reader *reade
         return false;
     json_t *status = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(status, "name"));
-    const bool good =
-        name != NULL && strlen(name) < PLANT_NAME_MAX && json_object_size(field->buses) <= PLANT_BUSES_MAX;
-    if (good)
+    const bool good = name != NULL;
+    if (good && is_configured(field->plant, name))
         json_object_set(field->buses, name, status);
     json_decref(status);
     return good;

@@ -1,6 +1,5 @@
 #include "gateway/core/peers.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -8,19 +7,23 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 
+static void waits_no_more(struct peer *peer, const struct channel *channel) {
+    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
+        if (peer->waiting[i] == channel) {
+            memmove(&peer->waiting[i], &peer->waiting[i + 1], (PEER_WAITING_MAX - 1 - i) * sizeof peer->waiting[0]);
+            peer->waiting[PEER_WAITING_MAX - 1] = NULL;
+        }
+}
+
 static void on_accepted(int descriptor, void *user) {
     struct peer *peer = user;
-    struct channel **slot = NULL;
-    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
-        if (peer->waiting[i] == NULL)
-            slot = &peer->waiting[i];
-    if (slot == NULL) {
-        close(descriptor);
-        peer->dropped++;
-        return;
-    }
+    if (peer->waiting[PEER_WAITING_MAX - 1] != NULL)
+        peer->handlers->closed(peer->waiting[0], "said no hello", peer->user);
+    size_t count = 0;
+    while (peer->waiting[count] != NULL)
+        count++;
     struct fb_cause cause;
-    if (channel_adopt(peer->event, descriptor, peer->handlers, peer->user, slot, &cause) != FB_OK)
+    if (channel_adopt(peer->event, descriptor, peer->handlers, peer->user, &peer->waiting[count], &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "peer-failed", "program=%s %s", peer->program, cause.text);
 }
 
@@ -31,9 +34,7 @@ void peer_hello(struct peer *peer, struct channel *channel) {
         channel_drain(peer->channel);
     if (peer->channel != NULL)
         peer->handlers->closed(peer->channel, "replaced by a newer connection", peer->user);
-    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
-        if (peer->waiting[i] == channel)
-            peer->waiting[i] = NULL;
+    waits_no_more(peer, channel);
     peer->channel = channel;
     peer->since_ms = clock_utc_ms();
     log_event(LOG_LEVEL_NOTICE, "peer-connected", "program=%s", peer->program);
@@ -57,11 +58,9 @@ enum fb_error peer_listen(struct peer *peer, sd_event *event, const char *progra
 }
 
 bool peer_closed(struct peer *peer, struct channel *channel, const char *reason) {
-    const bool left = strcmp(reason, "peer left") == 0 || strcmp(reason, strerror(ECONNRESET)) == 0;
+    const bool left = strcmp(reason, "peer left") == 0;
     const bool was_program = peer->channel == channel;
-    for (size_t i = 0; i < PEER_WAITING_MAX; i++)
-        if (peer->waiting[i] == channel)
-            peer->waiting[i] = NULL;
+    waits_no_more(peer, channel);
     if (was_program) {
         peer->channel = NULL;
         peer->since_ms = clock_utc_ms();

@@ -12,7 +12,8 @@
 #include "gateway/common/channel.h"
 #include "gateway/common/error.h"
 
-/* Connections that have not said hello yet, at most; more are refused. */
+/* Connections that have not said hello yet, at most; a further one takes the place of the oldest, so that silent ones
+ * cannot keep the program out. */
 #define PEER_WAITING_MAX 4
 
 struct peer {
@@ -20,7 +21,7 @@ struct peer {
     sd_event *event;
     struct channel_listener *listener;
     struct channel *channel;                   /* the program; NULL while it is away */
-    struct channel *waiting[PEER_WAITING_MAX]; /* connected, hello not said; NULL where free */
+    struct channel *waiting[PEER_WAITING_MAX]; /* hello not said; oldest first, NULL behind the last */
     const struct channel_handlers *handlers;
     void *user;
     int64_t since_ms; /* UTC: of the last change */

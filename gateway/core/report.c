@@ -16,11 +16,17 @@ static json_t *text_or_null(const char *text) {
     return text[0] != '\0' ? json_string(text) : json_null();
 }
 
+/* A file's name may be any bytes. */
+static json_t *path_to_json(const char *path) {
+    json_t *text = json_string(path);
+    return text != NULL ? text : json_string("(a path that is not UTF-8)");
+}
+
 static json_t *report_gateway(const struct core *core) {
-    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:s, s:I, s:o}}", "name", core->config.name, "version",
+    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:o, s:I, s:o}}", "name", core->config.name, "version",
                      FOREBAY_VERSION, "now_ms", (json_int_t)clock_utc_ms(), "started_ms", (json_int_t)core->started_ms,
-                     "clock", clock_state_word(clock_state()), "configuration", "file", core->config_file, "loaded_ms",
-                     (json_int_t)core->config_loaded_ms, "error", text_or_null(core->config_error.text));
+                     "clock", clock_state_word(clock_state()), "configuration", "file", path_to_json(core->config_file),
+                     "loaded_ms", (json_int_t)core->config_loaded_ms, "error", text_or_null(core->config_error.text));
 }
 
 static json_t *report_link(const struct core *core) {
@@ -37,7 +43,7 @@ static json_t *report_link(const struct core *core) {
 static json_t *report_set_aside(const struct store_opening *opening) {
     if (opening->set_aside[0] == '\0')
         return json_null();
-    return json_pack("{s:s, s:s}", "path", opening->set_aside, "reason", opening->reason);
+    return json_pack("{s:o, s:s}", "path", path_to_json(opening->set_aside), "reason", opening->reason);
 }
 
 static json_t *report_identity(const struct store *store) {
@@ -75,11 +81,12 @@ static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t siz
 }
 
 static json_t *report_bus(const struct core *core, const struct plant_bus *bus) {
-    json_t *told = field_peer_bus(core->field, bus->name);
-    json_t *report =
-        told != NULL ? json_copy(told)
-                     : json_pack("{s:s, s:s}", "state", "starting", "reason",
-                                 field_peer_peer(core->field)->channel != NULL ? "" : "forebay-field is not running");
+    const struct peer *field = field_peer_peer(core->field);
+    json_t *report = json_pack("{s:s, s:s, s:I, s:i, s:f, s:i, s:{s:i, s:i, s:i, s:i}}", "state", "starting", "reason",
+                               field->channel != NULL ? "" : "forebay-field is not running", "since_ms",
+                               (json_int_t)field->since_ms, "requests", 0, "load_percent", 0.0, "overruns", 0, "errors",
+                               "timeout", 0, "not connected", 0, "exception", 0, "bad reply", 0);
+    json_object_update(report, field_peer_bus(core->field, bus->name));
     char endpoint[PLANT_PATH_MAX + 32];
     bus_endpoint(bus, endpoint, sizeof endpoint);
     json_object_del(report, "instruments"); /* they have their own list */
@@ -104,10 +111,18 @@ static json_t *report_instrument(const struct core *core, const struct plant_ins
     const char *bus = core->config.plant.buses[instrument->bus].name;
     json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
     json_t *report =
-        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s}", "name", instrument->name, "bus", bus, "unit", (int)instrument->unit,
-                  "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "");
+        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
+                  (int)instrument->unit, "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
+                  "since_ms", (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
     json_object_update(report, told);
     return report;
+}
+
+static json_t *report_programs(const struct core *core) {
+    json_t *programs = json_pack("[o]", peer_to_json(field_peer_peer(core->field)));
+    if (core->config.has_cloud)
+        json_array_append_new(programs, peer_to_json(cloud_peer_peer(core->cloud)));
+    return programs;
 }
 
 static void update_rate(struct core *core) {
@@ -129,10 +144,9 @@ json_t *report_status(struct core *core) {
         json_array_append_new(buses, report_bus(core, &plant->buses[i]));
     for (size_t i = 0; i < plant->instrument_count; i++)
         json_array_append_new(instruments, report_instrument(core, &plant->instruments[i]));
-    return json_pack("{s:o, s:[o, o], s:o, s:o, s:o, s:o, s:f}", "gateway", report_gateway(core), "programs",
-                     peer_to_json(field_peer_peer(core->field)), peer_to_json(cloud_peer_peer(core->cloud)), "link",
-                     report_link(core), "store", report_store(core), "buses", buses, "instruments", instruments,
-                     "readings_per_s", core->readings_per_s);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f}", "gateway", report_gateway(core), "programs",
+                     report_programs(core), "link", report_link(core), "store", report_store(core), "buses", buses,
+                     "instruments", instruments, "readings_per_s", core->readings_per_s);
 }
 
 void report_values(struct core *core, uint64_t since, struct text *text) {

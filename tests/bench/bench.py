@@ -21,7 +21,6 @@ sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "sim"), str(HERE.par
 
 REGISTERS = 1000
 WARM_UP_S = 15  # the first batches, the link and the allocators settle
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 FOREBAY = {"forebay", "forebay-core", "forebay-field", "forebay-cloud"}
 
 
@@ -47,12 +46,13 @@ def name_of(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def cpu_ticks(pids):
+def cpu_s(pids):
+    """Seconds of processor time so far, all threads; from the scheduler's nanoseconds, as ticks of 10 ms are too coarse."""
     total = 0
     for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def pss_mb(pids):
@@ -62,11 +62,6 @@ def pss_mb(pids):
             if line.startswith("Pss:"):
                 total += int(line.split()[1])
     return total / 1024
-
-
-def share(ticks, seconds):
-    """Percent of one core."""
-    return 100.0 * ticks / TICKS_PER_S / seconds
 
 
 def collectd_configuration(folder, port):
@@ -127,10 +122,10 @@ def measure_all(seconds):
         try:
             time.sleep(WARM_UP_S)
             pids = [pid for pid in processes_below(world.gateway_pid) if name_of(pid) in FOREBAY]
-            begun, ours, theirs = time.monotonic(), cpu_ticks(pids), cpu_ticks([collectd.pid])
+            begun, ours, theirs = time.monotonic(), cpu_s(pids), cpu_s([collectd.pid])
             time.sleep(seconds)
             passed = time.monotonic() - begun
-            ours, theirs = cpu_ticks(pids) - ours, cpu_ticks([collectd.pid]) - theirs
+            ours, theirs = cpu_s(pids) - ours, cpu_s([collectd.pid]) - theirs
             memory, peer_memory = pss_mb(pids), pss_mb([collectd.pid])
             each = {f"{name_of(pid)}-{pid}": round(pss_mb([pid]), 2) for pid in pids}
             world.check()
@@ -139,7 +134,7 @@ def measure_all(seconds):
             collectd.wait(10)
     print("PSS of each program in MB:", json.dumps(each))
     return {
-        "all.cpu_share": figure(share(ours, passed), "% of one core", share(theirs, passed)),
+        "all.cpu_share": figure(100 * ours / passed, "% of one core", 100 * theirs / passed),
         "all.pss_mb": figure(memory, "MB", peer_memory),
     }
 

@@ -1,0 +1,278 @@
+#include "gateway/config/check_instrument.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/config/address.h"
+#include "gateway/config/check_list.h"
+#include "gateway/config/report.h"
+#include "gateway/config/value.h"
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+#define INSTRUMENT(member) CHECK_MEMBER(struct instrument, member)
+#define TAG(member) CHECK_MEMBER(struct tag, member)
+
+/* A 32-bit register times it still fits into a 64-bit integer. */
+#define SCALE_MOST 1e9
+
+/* An instrument as it is written: the defaults of its tags are not part of the plant. */
+struct instrument {
+    struct plant_instrument plant;
+    char bus[PLANT_NAME_MAX];
+    enum address_notation addresses;
+    enum plant_word_order word_order;
+    uint32_t interval_ms;
+};
+
+static const struct check_key instrument_keys[] = {
+    {"name", CHECK_NAME, INSTRUMENT(plant.name), .wanted = "a name that no other instrument has"},
+    {"bus", CHECK_NAME, INSTRUMENT(bus), .wanted = "the name of the bus it is on"},
+    {"unit", CHECK_NUMBER, INSTRUMENT(plant.unit), .wanted = "its Modbus unit number", .max = UINT8_MAX},
+    {"registers_most", CHECK_NUMBER, INSTRUMENT(plant.registers_most), .standard = "125", .min = 1,
+     .max = PLANT_REGISTERS_MOST},
+    {"addresses", CHECK_WORD, INSTRUMENT(addresses), .wanted = "how its manual counts: base-0, base-1 or 4xxxx",
+     .words = address_notation_words},
+    {"word_order", CHECK_WORD, INSTRUMENT(word_order), .words = plant_word_order_words},
+    {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
+    {"tags", CHECK_LIST, .wanted = "the list of what it measures"},
+};
+static const struct check_table instrument_table = {instrument_keys, COUNT(instrument_keys)};
+
+struct tag {
+    struct plant_tag plant;
+    char address[16];
+};
+
+static const struct check_key tag_keys[] = {
+    {"name", CHECK_NAME, TAG(plant.name), .wanted = "a name that no other tag of the instrument has"},
+    {"table", CHECK_WORD, TAG(plant.table), .standard = "holding", .words = plant_table_words},
+    {"address", CHECK_TEXT, TAG(address), .wanted = "the register's address as the manual has it"},
+    {"type", CHECK_WORD, TAG(plant.type), .wanted = "what the registers hold: bit, int16, uint16, float32 ...",
+     .words = plant_type_words},
+    {"word_order", CHECK_WORD, TAG(plant.word_order), .words = plant_word_order_words},
+    {"scale", CHECK_DECIMAL, TAG(plant.scale), .standard = "1"},
+    {"offset", CHECK_DECIMAL, TAG(plant.offset), .standard = "0"},
+    {"unit", CHECK_TEXT, TAG(plant.unit)},
+    {"min", CHECK_REAL, TAG(plant.min)},
+    {"max", CHECK_REAL, TAG(plant.max)},
+    {"interval", CHECK_DURATION, TAG(plant.interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
+};
+static const struct check_table tag_table = {tag_keys, COUNT(tag_keys)};
+
+/* One tag while it is checked. */
+struct context {
+    struct check *check;
+    const struct instrument *instrument;
+    const struct tree_node *instrument_map;
+    const struct tree_node *map; /* of the tag */
+    const char *place;           /* of the tag */
+};
+
+/* Report at the tag's key, at the tag itself where it has none. */
+static void fail_at(const struct context *context, const char *key, const char *text) {
+    const struct tree_node *node = tree_get(context->map, key);
+    char place[CHECK_PLACE_MAX];
+    check_fail(context->check, node != NULL ? node : context->map, check_place(context->place, key, place), "%s", text);
+}
+
+static bool given(const struct context *context, const char *key) {
+    return tree_get(context->map, key) != NULL;
+}
+
+static void inherit_interval(const struct context *context, struct plant_tag *tag) {
+    if (given(context, "interval"))
+        return;
+    tag->interval_ms = context->instrument->interval_ms;
+    if (tree_get(context->instrument_map, "interval") == NULL)
+        fail_at(context, "interval", "is missing; give it here, or once for the instrument");
+}
+
+static void inherit_word_order(const struct context *context, struct plant_tag *tag) {
+    if (given(context, "word_order"))
+        return;
+    tag->word_order = context->instrument->word_order;
+    if (plant_type_registers(tag->type) > 1 && tree_get(context->instrument_map, "word_order") == NULL)
+        fail_at(context, "word_order",
+                "is missing and differs between instruments; give abcd, cdab, badc or dcba here, or once for the "
+                "instrument");
+}
+
+static void check_address(const struct context *context, const char *text, struct plant_tag *tag) {
+    struct fb_cause cause;
+    enum plant_table table = tag->table;
+    if (address_read(text, context->instrument->addresses, &table, &tag->address, &cause) != FB_OK) {
+        fail_at(context, "address", cause.text);
+        return;
+    }
+    if (given(context, "table") && table != tag->table) {
+        fb_fail(&cause, FB_INVALID, "is %s, but address %s is of table %s; correct one of them",
+                plant_table_word(tag->table), text, plant_table_word(table));
+        fail_at(context, "table", cause.text);
+    }
+    tag->table = table;
+}
+
+static void check_extent(const struct context *context, const struct plant_tag *tag) {
+    struct fb_cause cause;
+    const unsigned registers = plant_type_registers(tag->type);
+    const char *type = plant_type_word(tag->type), *table = plant_table_word(tag->table);
+    if (tag->table <= PLANT_DISCRETE && tag->type != PLANT_BIT) {
+        fb_fail(&cause, FB_INVALID,
+                "%s does not fit into table %s, whose entries are bits; give type bit, or another %s", type, table,
+                context->instrument->addresses == ADDRESS_MODICON ? "address" : "table");
+        fail_at(context, "type", cause.text);
+    } else if (registers > context->instrument->plant.registers_most) {
+        fb_fail(&cause, FB_INVALID,
+                "%s takes %u registers, more than the instrument's registers_most of %u; correct one", type, registers,
+                context->instrument->plant.registers_most);
+        fail_at(context, "type", cause.text);
+    }
+    if (tag->address + registers - 1 > UINT16_MAX) {
+        fb_fail(&cause, FB_INVALID,
+                "%s takes %u registers, which run past the table's last; correct the address or the type", type,
+                registers);
+        fail_at(context, "address", cause.text);
+    }
+}
+
+static void check_bit(const struct context *context) {
+    static const char *const of_numbers[] = {"scale", "offset", "min", "max", "word_order"};
+    for (size_t i = 0; i < COUNT(of_numbers); i++)
+        if (given(context, of_numbers[i]))
+            fail_at(context, of_numbers[i], "is for numbers, and this tag is a bit; remove it");
+}
+
+static void check_numbers(const struct context *context, struct plant_tag *tag) {
+    const double scale = fabs(value_decimal_number(tag->scale));
+    tag->has_min = given(context, "min");
+    tag->has_max = given(context, "max");
+    if (scale == 0)
+        fail_at(context, "scale", "0 would make all values the same; give another or remove it");
+    if (scale > SCALE_MOST)
+        fail_at(context, "scale", "is too large; allowed are -1000000000 to 1000000000");
+    if (tag->has_min && tag->has_max && tag->min >= tag->max)
+        fail_at(context, "max", "must be above min");
+}
+
+static void check_tag(const struct context *context, bool instrument_sound, struct plant_tag *ret_tag) {
+    struct tag tag = {0};
+    const size_t errors = context->check->report->count;
+    check_section(context->check, &tag_table, context->map, context->place, &tag);
+    if (!instrument_sound || context->check->report->count != errors)
+        return; /* what follows would only repeat it */
+    inherit_interval(context, &tag.plant);
+    inherit_word_order(context, &tag.plant);
+    check_address(context, tag.address, &tag.plant);
+    if (context->check->report->count == errors)
+        check_extent(context, &tag.plant);
+    if (tag.plant.type == PLANT_BIT)
+        check_bit(context);
+    else
+        check_numbers(context, &tag.plant);
+    *ret_tag = tag.plant;
+}
+
+static bool check_tag_total(struct check *check, const struct tree_node *list, const char *place,
+                            const struct plant *plant) {
+    size_t tags = list->count;
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        tags += plant->instruments[i].tag_count;
+    if (tags > PLANT_TAGS_MAX)
+        check_fail(check, list, place, "makes %zu tags in all; a gateway takes at most %d", tags, PLANT_TAGS_MAX);
+    return tags <= PLANT_TAGS_MAX;
+}
+
+static void check_tags(const struct context *around, bool instrument_sound, const char *instrument_place,
+                       struct plant *plant, struct plant_instrument *instrument) {
+    const struct tree_node *list = tree_get(around->instrument_map, "tags");
+    char place[CHECK_PLACE_MAX], entry[CHECK_PLACE_MAX];
+    struct context context = *around;
+    context.place = entry;
+    check_place(instrument_place, "tags", place);
+    if (list == NULL || list->kind != TREE_LIST || !check_list(context.check, list, place, 1, PLANT_TAGS_MAX) ||
+        !check_tag_total(context.check, list, place, plant))
+        return;
+    instrument->tags = calloc(list->count, sizeof *instrument->tags);
+    if (instrument->tags == NULL) {
+        check_fail(context.check, list, place, "out of memory");
+        return;
+    }
+    for (context.map = list->first; context.map != NULL; context.map = context.map->next) {
+        check_list_place(place, instrument->tag_count, entry);
+        check_tag(&context, instrument_sound, &instrument->tags[instrument->tag_count++]);
+    }
+}
+
+/* False when the list of buses is itself wrong: looking names up in it would only repeat that. */
+static bool bus_names_sound(const struct plant *plant) {
+    for (size_t i = 0; i < plant->bus_count; i++) {
+        if (plant->buses[i].name[0] == '\0')
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(plant->buses[i].name, plant->buses[j].name) == 0)
+                return false;
+    }
+    return plant->bus_count > 0;
+}
+
+static size_t find_bus(const struct plant *plant, const char *name) {
+    size_t i = 0;
+    while (i < plant->bus_count && strcmp(plant->buses[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void fail_bus(struct check *check, const struct tree_node *map, const char *place, const struct plant *plant,
+                     const char *name) {
+    const char *names[PLANT_BUSES_MAX];
+    for (size_t i = 0; i < plant->bus_count; i++)
+        names[i] = plant->buses[i].name;
+    char hint[FB_CAUSE_MAX / 2], key[CHECK_PLACE_MAX];
+    check_fail(check, tree_get(map, "bus"), check_place(place, "bus", key), "%s is no bus of this file%s", name,
+               report_hint(name, names, plant->bus_count, "its buses are", hint, sizeof hint));
+}
+
+static void check_reference(struct check *check, const struct tree_node *map, const char *place,
+                            const struct plant *plant, struct instrument *instrument) {
+    const size_t bus = find_bus(plant, instrument->bus);
+    if (bus == plant->bus_count) {
+        if (bus_names_sound(plant))
+            fail_bus(check, map, place, plant, instrument->bus);
+        return;
+    }
+    instrument->plant.bus = (uint16_t)bus;
+    const uint8_t unit = instrument->plant.unit;
+    char key[CHECK_PLACE_MAX];
+    if (plant->buses[bus].kind == PLANT_MODBUS_RTU && (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
+        check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key),
+                   "%u is out of range on a modbus-rtu bus; allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
+                   PLANT_RTU_UNIT_MAX);
+}
+
+static void check_instrument(struct check *check, const struct tree_node *map, const char *place, struct plant *plant) {
+    struct instrument instrument = {0};
+    const size_t errors = check->report->count;
+    check_section(check, &instrument_table, map, place, &instrument);
+    const bool sound = check->report->count == errors;
+    if (sound)
+        check_reference(check, map, place, plant, &instrument);
+    const struct context context = {.check = check, .instrument = &instrument, .instrument_map = map};
+    struct plant_instrument *added = &plant->instruments[plant->instrument_count];
+    *added = instrument.plant;
+    check_tags(&context, sound, place, plant, added);
+    plant->instrument_count++;
+}
+
+void check_instruments(struct check *check, const struct tree_node *list, struct plant *plant) {
+    if (!check_list(check, list, "instruments", 0, PLANT_INSTRUMENTS_MAX))
+        return;
+    plant->instruments = calloc(list->count, sizeof *plant->instruments);
+    if (plant->instruments == NULL) {
+        check_fail(check, list, "instruments", "out of memory");
+        return;
+    }
+    char place[CHECK_PLACE_MAX];
+    for (const struct tree_node *map = list->first; map != NULL; map = map->next)
+        check_instrument(check, map, check_list_place("instruments", plant->instrument_count, place), plant);
+}

@@ -1,0 +1,255 @@
+/* texts.js - every word of the page in English and Dutch, and which of the two is shown.
+ * The words of the interface (states, reasons, steps) come from docs/api.md; one that has no translation stays as it is. */
+
+const english = {
+  skip: 'Skip to the live values',
+  language: 'Language',
+  problems: 'What is wrong',
+  link: 'Link',
+  store: 'Store',
+  buses: 'Buses',
+  bus: 'Bus',
+  instruments: 'Instruments',
+  instrument: 'Instrument',
+  values: 'Live values',
+  tag: 'Tag',
+  value: 'Value',
+  unit: 'Unit',
+  quality: 'Quality',
+  age: 'Age',
+  trend: 'Trend',
+  state: 'State',
+  state_since: 'State, since',
+  since: 'Since',
+  load: 'Load',
+  errors: 'Errors',
+  none: 'none',
+  never: 'never',
+  no_value: 'no value',
+  on: 'on',
+  off: 'off',
+  clock: 'Clock',
+  version: 'Version',
+  running_since: 'Running since',
+  rate: 'Readings a second',
+  filter: 'Filter',
+  only_not_good: 'Only not good',
+  shown: '{shown} of {all} tags shown',
+  none_shown: 'No tag matches; clear the filter to see all {all}.',
+  no_tags: 'No tags: the configuration has no instruments.',
+  counts: '{good} good, {uncertain} uncertain, {bad} bad',
+  reason: 'Reason',
+  step: 'Step',
+  step_passed: 'done',
+  step_stopped: 'stopped here',
+  step_open: 'not reached',
+  retry: 'Next attempt',
+  endpoint: 'Endpoint',
+  address: 'Address',
+  peer: 'Peer',
+  tls: 'TLS',
+  oldest_unsent: 'Oldest unsent',
+  nothing_unsent: 'nothing waits',
+  last_accepted: 'Last accepted',
+  batches_accepted: 'Batches accepted',
+  not_accepted: 'Rejected, released',
+  in_flight: 'In flight',
+  refusal: 'Last refusal',
+  kept: 'Readings kept',
+  unsent: 'Readings unsent',
+  last_commit: 'Last commit',
+  lost_readings: 'Readings lost',
+  batches: 'Batches',
+  batches_unsent: '{all}, {unsent} unsent',
+  set_aside: 'Set aside',
+  quota: '{bytes} of {quota} used ({percent})',
+  requests_overruns: '{requests} requests, {overruns} late',
+  unit_number: '{bus}, unit {unit}',
+  ago: '{age} ago',
+  in_time: 'in {age}',
+  waited: '{age}',
+  connecting: 'Connecting to the gateway',
+  lost: 'No connection to the gateway since {time}. Everything below is what was last known; it may no longer be true.',
+  not_live: 'No live values: the gateway does not answer',
+  all_good: 'All good',
+  and_more: '{first} (and {more} more)',
+  no_configuration_link: 'The configuration has no cloud.',
+  problem_store_failed: 'The store has failed: {reason}',
+  problem_store_full: 'The disk takes no more readings: {reason}',
+  problem_set_aside: 'An unreadable store was set aside at start: {reason}',
+  problem_program: '{name} is not running since {time}',
+  problem_configuration: 'The configuration file was not taken: {reason}',
+  problem_bus_down: 'Bus {name} is down: {reason}',
+  problem_bus_degraded: 'Bus {name} is degraded: {reason}',
+  problem_link_off: 'The link is off although the configuration has a cloud',
+  problem_link_waiting: 'The link is down since {time}, stopped at {step}: {reason}',
+  problem_link_connecting: 'The link is being made since {time}: {step}',
+  problem_link_stuck: 'The link is up, but nothing was accepted since {time}',
+  problem_instruments: 'Instruments not good: {count} ({names})',
+  problem_clock: 'The clock is not set: times of readings are wrong',
+  problem_values: 'Tags not good: {count} of {all}',
+  names_more: '{names} and {more} more',
+};
+
+const dutch = {
+  skip: 'Naar de actuele waarden',
+  language: 'Taal',
+  problems: 'Wat er mis is',
+  link: 'Verbinding',
+  store: 'Opslag',
+  buses: 'Bussen',
+  bus: 'Bus',
+  instruments: 'Instrumenten',
+  instrument: 'Instrument',
+  values: 'Actuele waarden',
+  tag: 'Tag',
+  value: 'Waarde',
+  unit: 'Eenheid',
+  quality: 'Kwaliteit',
+  age: 'Leeftijd',
+  trend: 'Verloop',
+  state: 'Toestand',
+  state_since: 'Toestand, sinds',
+  since: 'Sinds',
+  load: 'Belasting',
+  errors: 'Fouten',
+  none: 'geen',
+  never: 'nooit',
+  no_value: 'geen waarde',
+  on: 'aan',
+  off: 'uit',
+  clock: 'Klok',
+  version: 'Versie',
+  running_since: 'Actief sinds',
+  rate: 'Metingen per seconde',
+  filter: 'Filter',
+  only_not_good: 'Alleen niet goed',
+  shown: '{shown} van {all} tags getoond',
+  none_shown: 'Geen tag voldoet; wis het filter om alle {all} te zien.',
+  no_tags: 'Geen tags: de configuratie heeft geen instrumenten.',
+  counts: '{good} goed, {uncertain} onzeker, {bad} slecht',
+  reason: 'Reden',
+  step: 'Stap',
+  step_passed: 'gelukt',
+  step_stopped: 'hier gestopt',
+  step_open: 'niet bereikt',
+  retry: 'Volgende poging',
+  endpoint: 'Eindpunt',
+  address: 'Adres',
+  peer: 'Tegenpartij',
+  tls: 'TLS',
+  oldest_unsent: 'Oudste onverzonden',
+  nothing_unsent: 'niets wacht',
+  last_accepted: 'Laatst aanvaard',
+  batches_accepted: 'Batches aanvaard',
+  not_accepted: 'Afgewezen, terug',
+  in_flight: 'Onderweg',
+  refusal: 'Laatste weigering',
+  kept: 'Metingen bewaard',
+  unsent: 'Niet verzonden',
+  last_commit: 'Laatst vastgelegd',
+  lost_readings: 'Metingen verloren',
+  batches: 'Batches',
+  batches_unsent: '{all}, {unsent} onverzonden',
+  set_aside: 'Opzij gezet',
+  quota: '{bytes} van {quota} gebruikt ({percent})',
+  requests_overruns: '{requests} vragen, {overruns} te laat',
+  unit_number: '{bus}, unit {unit}',
+  ago: '{age} geleden',
+  in_time: 'over {age}',
+  waited: '{age}',
+  connecting: 'Verbinden met de gateway',
+  lost: 'Geen contact met de gateway sinds {time}. Alles hieronder is van toen en klopt misschien niet meer.',
+  not_live: 'Geen actuele waarden: de gateway antwoordt niet',
+  all_good: 'Alles goed',
+  and_more: '{first} (en nog {more})',
+  no_configuration_link: 'De configuratie heeft geen cloud.',
+  problem_store_failed: 'De opslag werkt niet: {reason}',
+  problem_store_full: 'De schijf neemt geen metingen meer op: {reason}',
+  problem_set_aside: 'Een onleesbare opslag is bij de start opzij gezet: {reason}',
+  problem_program: '{name} draait niet sinds {time}',
+  problem_configuration: 'Het configuratiebestand is niet overgenomen: {reason}',
+  problem_bus_down: 'Bus {name} ligt stil: {reason}',
+  problem_bus_degraded: 'Bus {name} werkt gedeeltelijk: {reason}',
+  problem_link_off: 'De verbinding is uit, hoewel de configuratie een cloud heeft',
+  problem_link_waiting: 'De verbinding is weg sinds {time}, gestopt bij {step}: {reason}',
+  problem_link_connecting: 'De verbinding wordt gemaakt sinds {time}: {step}',
+  problem_link_stuck: 'De verbinding is er, maar er is niets aanvaard sinds {time}',
+  problem_instruments: 'Instrumenten niet goed: {count} ({names})',
+  problem_clock: 'De klok is niet gezet: tijden van metingen kloppen niet',
+  problem_values: 'Tags niet goed: {count} van {all}',
+  names_more: '{names} en nog {more}',
+};
+
+/* Words of the interface: shown as they are in English, but for the steps' short names. */
+const englishWords = {
+  dns: 'DNS', tcp: 'TCP', tls: 'TLS', sasl: 'SASL',
+};
+
+const dutchWords = {
+  ...englishWords,
+  good: 'goed', uncertain: 'onzeker', bad: 'slecht', unknown: 'onbekend',
+  off: 'uit', connecting: 'verbinden', up: 'actief', waiting: 'wacht',
+  full: 'vol', failed: 'mislukt', degraded: 'gedeeltelijk', down: 'stil', starting: 'start',
+  open: 'openen', attach: 'aanhechten', credit: 'krediet',
+  'not set': 'niet gezet', 'free running': 'vrijlopend', synchronised: 'gesynchroniseerd',
+  stale: 'verouderd', 'below range': 'onder bereik', 'above range': 'boven bereik', 'clock not set': 'klok niet gezet',
+  maintenance: 'onderhoud', timeout: 'geen antwoord', 'not connected': 'niet verbonden',
+  exception: 'uitzondering', 'bad reply': 'ongeldig antwoord', 'not a number': 'geen getal', 'no value': 'geen waarde',
+  'instrument fault': 'instrumentfout', 'stale heartbeat': 'hartslag staat stil', 'not running': 'niet actief',
+  'unknown reason': 'onbekende reden',
+};
+
+const languages = {
+  en: { locale: 'en-GB', texts: english, words: englishWords },
+  nl: { locale: 'nl-NL', texts: dutch, words: dutchWords },
+};
+const REMEMBERED = 'forebay.language';
+
+let current = 'en';
+
+/* Storage may be switched off in the browser: the choice then lasts as long as the page. */
+function remembered() {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    return null;
+  }
+}
+
+/* The remembered language, else the browser's first one that we speak, else English. */
+export function preferredLanguage() {
+  const wishes = [remembered(), ...navigator.languages].filter(Boolean).map((wish) => wish.slice(0, 2));
+  return wishes.find((wish) => Object.hasOwn(languages, wish)) ?? 'en';
+}
+
+export function setLanguage(language) {
+  current = language;
+}
+
+export function rememberLanguage(language) {
+  try {
+    localStorage.setItem(REMEMBERED, language);
+  } catch {
+    /* see remembered() */
+  }
+}
+
+export function language() {
+  return current;
+}
+
+export function locale() {
+  return languages[current].locale;
+}
+
+/* The text of that name with {placeholders} filled in from values. */
+export function say(name, values = {}) {
+  return languages[current].texts[name].replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
+}
+
+/* A word of the interface in the present language. */
+export function word(text) {
+  const words = languages[current].words;
+  return Object.hasOwn(words, text) ? words[text] : text;
+}

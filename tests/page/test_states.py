@@ -1,0 +1,236 @@
+"""The page in a real browser: good, bad, lost, crowded, small, dark, and in both languages."""
+
+import re
+import time
+
+import pytest
+from player import Plant, now_ms
+from served_page import WEB
+
+WIDTHS = (360, 768, 1440)
+
+
+def spoil(plant):
+    """Everything that can be wrong at once."""
+    hour_ms = 3_600_000
+    plant.bad = {"flow-2": "timeout", "oxygen-4": "not connected"}
+    plant.uncertain = {"flow-6": "stale"}
+    plant.link = {
+        "state": "waiting", "step": "tls", "reason": "the certificate of broker.example has expired", "tls": "",
+        "since_ms": now_ms() - hour_ms, "retry_at_ms": now_ms() + 60_000, "refusal": "amqp:resource-limit-exceeded",
+    }  # fmt: skip
+    plant.store = {
+        "oldest_unsent_ms": now_ms() - hour_ms, "lost_readings": 12, "bytes": 8_000_000_000,
+        "set_aside": {"path": "/var/lib/forebay/store.damaged-1795293200", "reason": "file is not a database"},
+    }  # fmt: skip
+    plant.buses = {"line-1": {"state": "down", "reason": "no such device", "overruns": 12}}
+    plant.gateway = {"clock": "not set"}
+    plant.programs = {"forebay-cloud": {"connected": False}}
+
+
+def test_a_good_gateway_is_called_good(page, plant, browser):
+    browser.open(page.address)
+    assert browser.text("#sentence") == "All good"
+    assert browser.text("#name") == "plant-north" and browser.text("#problems") == ""
+    assert "up" in browser.text("#link") and "amqps://broker.example:5671" in browser.text("#link")
+    assert "3,600,000" in browser.text("#store") and "700 MiB of 8.0 GiB" in browser.text("#quota-label")
+    assert browser.text("#counts") == "48 good, 0 uncertain, 0 bad"
+    assert browser.console() == []
+
+
+def test_values_move_on(page, plant, browser):
+    browser.open(page.address)
+    counter = ("flow-2", "counter")
+    before = browser.row(*counter)
+    browser.wait(lambda: browser.row(*counter)["value"] != before["value"], "the counter counts")
+    assert re.fullmatch(r"\d,\d{3},\d{3},\d{3}", before["value"]) and before["unit"] == "pulses"
+    assert before["quality"].split() == ["✓", "good"] and re.fullmatch(r"\d s", before["age"])
+
+
+def test_what_is_wrong_is_said_worst_first(page, plant, browser):
+    spoil(plant)
+    browser.open(page.address)
+    problems = browser.texts("#problem-list li")
+    assert "forebay-cloud is not running" in problems[0]
+    assert any("stopped at TLS: the certificate of broker.example has expired" in text for text in problems)
+    assert any("Bus line-1 is down: no such device" in text for text in problems)
+    assert any("Instruments not good: 2 (flow-2, oxygen-4)" in text for text in problems)
+    assert [text[0] for text in problems] == sorted((text[0] for text in problems), key="✕▲".index)
+    assert f"(and {len(problems) - 1} more)" in browser.text("#sentence")
+    assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
+
+
+def test_a_bad_reading_has_a_reason_and_no_value(page, plant, browser):
+    spoil(plant)
+    browser.open(page.address)
+    bad, uncertain = browser.row("flow-2", "flow"), browser.row("flow-6", "flow")
+    assert bad["value"] == "–" and bad["quality"] == "✕ bad: timeout"
+    assert uncertain["value"] != "–" and uncertain["quality"] == "▲ uncertain: stale"
+    assert browser.texts("#instruments tr")[0].startswith("flow-2")
+
+
+def test_without_a_cloud_the_link_is_no_problem(page, plant, browser):
+    plant.link = {"configured": False, "state": "off"}
+    plant.programs = {"forebay-cloud": {"connected": False}}
+    browser.open(page.address)
+    assert browser.text("#sentence") == "All good"
+    assert "The configuration has no cloud." in browser.text("#link")
+
+
+def test_a_link_that_takes_nothing_is_not_called_good(page, plant, browser):
+    plant.link = {"last_accepted_ms": now_ms() - 600_000}
+    browser.open(page.address)
+    assert "nothing was accepted since" in browser.text("#sentence")
+
+
+def test_a_status_with_gaps_is_shown(page, plant, browser):
+    plant.status_without = {
+        "link": ("step", "tls", "retry_at_ms", "endpoint"), "buses": ("errors", "since_ms", "requests"),
+        "instruments": ("since_ms", "last_good_ms"),
+    }  # fmt: skip
+    plant.link = {"state": "off"}
+    browser.open(page.address)
+    assert "hall-1" in browser.text("#buses") and "never" in browser.text("#instruments")
+    assert "undefined" not in browser.text("body") and "NaN" not in browser.text("body")
+
+
+@pytest.mark.parametrize("how", ["hang up", "silence"])
+def test_a_lost_gateway_is_told_and_nothing_stays_good(page, plant, player, browser, how):
+    browser.open(page.address)
+    player.silent = True
+    if how == "hang up":
+        player.hang_up()
+    browser.wait(lambda: "No connection to the gateway since" in browser.text("#lost"), "the loss is told", 9)
+    assert {row["quality"] for row in browser.rows().values()} == {"? unknown"}
+    for selector in ("#sentence", "#link", "#store", "#buses", "#instruments", "#counts"):
+        assert not re.search(r"\bgood\b|\bup\b", browser.text(selector)), selector
+    player.silent = False
+    player.hang_up()
+    browser.wait(lambda: browser.is_live() and browser.text("#sentence") == "All good", "the page recovers", 20)
+    assert browser.text("#lost") == ""
+
+
+def test_the_filter_finds_names_units_and_qualities(page, plant, browser):
+    plant.bad = {"flow-2": "timeout"}
+    browser.open(page.address)
+    box = browser.element("#filter")
+    for words, expected in (("nitrate-3 ph", 1), ("°c", 6), ("timeout", 8), ("nothing-like-it", 0)):
+        box.clear()
+        box.send_keys(words)
+        browser.wait_for_rows(expected)
+    assert "No tag matches" in browser.text("#shown")
+    box.clear()
+    browser.element("#not-good").click()
+    browser.wait(lambda: {name for name, _ in browser.rows()} == {"flow-2"}, "only the bad ones are left")
+    plant.bad = {"oxygen-4": "timeout"}
+    browser.wait(lambda: {name for name, _ in browser.rows()} == {"oxygen-4"}, "the rows follow the qualities")
+
+
+def test_a_reloaded_configuration_adds_and_removes_tags(page, plant, browser):
+    browser.open(page.address)
+    plant.names = [*plant.names[:2], "new-1"]
+    plant.loaded_ms += 1000
+    browser.wait(lambda: {name for name, _ in browser.rows()} == set(plant.names), "the tables follow")
+    assert browser.text("#counts") == "24 good, 0 uncertain, 0 bad"
+
+
+def test_names_are_text_and_never_markup(page, plant, browser):
+    evil = "<img src=x onerror=document.title='taken'>"
+    plant.names[0] = plant.name = evil
+    plant.bad = {evil: evil}
+    plant.link = {"state": "waiting", "step": "tcp", "reason": evil}
+    browser.open(page.address)
+    assert browser.text("#name") == evil and evil in browser.text("#link")
+    assert browser.run("return document.querySelectorAll('img').length") == 0 and browser.console() == []
+
+
+def test_numbers_are_readable(page, plant, browser):
+    browser.open(page.address)
+    shown = browser.driver.execute_async_script("""
+        const done = arguments[0];
+        import('./format.js').then((format) => done([
+          format.measured(0.41999998688697815, format.decimalsOf(0.41999998688697815)), format.measured(1234567.891, 3),
+          format.measured(0, 2), format.measured(-12.5, 2), format.measured(1e300, 0), format.measured(3.2e-9, 6),
+          format.measured(99999.6, 1), format.bytes(1023), format.bytes(8589934592), format.age(3723000),
+          format.age(-5)]));""")
+    assert shown == ["0.42", "1,234,568", "0.00", "-12.50", "1E300", "3.2E-9", "100,000", "1,023 B", "8.0 GiB",
+                     "1 h 02 min", "0 s"]
+
+
+def test_thousands_of_tags_do_not_freeze_the_page(page, plant, player, browser):
+    player.plant = Plant(instruments=250, tags=20)
+    began = time.monotonic()
+    browser.open(page.address)
+    assert time.monotonic() - began < 10
+    assert browser.text("#counts") == "5,000 good, 0 uncertain, 0 bad"
+    assert browser.run("return document.querySelectorAll('td.value').length") < 1500, "rows nobody sees are not made"
+    longest_ms = browser.driver.execute_async_script("""
+        const done = arguments[0], tasks = [0];
+        new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration)))
+          .observe({ type: 'longtask' });
+        for (let step = 1; step <= 20; step++) setTimeout(() => scrollTo(0, step * 2000), step * 150);
+        setTimeout(() => done(Math.max(...tasks)), 4000);""")
+    assert longest_ms < 1000
+    browser.run("scrollTo(0, document.body.scrollHeight)")
+    last = browser.texts(".group h3")[-1]
+    browser.wait(lambda: any(name == last for name, _ in browser.rows()), "the last table has rows")
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_never_scrolls_sideways(page, plant, player, browser, width, language):
+    spoil(plant)
+    with browser.size(width):
+        browser.open(page.address)
+        browser.element(f"#language [value={language}]").click()
+        assert browser.sideways() == 0
+        player.silent = True
+        player.hang_up()
+        browser.wait(lambda: browser.text("#lost") != "", "the loss is told")
+        assert browser.sideways() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_enough_contrast(page, plant, player, browser, scheme):
+    spoil(plant)
+    browser.scheme(scheme)
+    browser.open(page.address)
+    assert browser.faint() == []
+    player.silent = True
+    player.hang_up()
+    browser.wait(lambda: browser.text("#lost") != "", "the loss is told")
+    assert browser.faint() == []
+
+
+def test_the_keyboard_reaches_every_control(page, plant, browser):
+    browser.open(page.address)
+    stops = browser.tab_stops()
+    tables = ["buses-title", "instruments-title"]
+    assert stops == ["Skip to the live values", "English", "Nederlands", *tables, "filter", "not-good"]
+
+
+def test_the_language_is_remembered(page, plant, browser):
+    plant.bad = {"flow-2": "timeout"}
+    browser.open(page.address)
+    browser.element("#language [value=nl]").click()
+    browser.open(page.address, anew=False)
+    assert browser.run("return document.documentElement.lang") == "nl"
+    assert browser.text("#link-title") == "Verbinding" and "goed" in browser.text("#counts")
+    assert browser.row("flow-2", "flow")["quality"].split() == ["✕", "slecht:", "geen", "antwoord"]
+    assert re.fullmatch(r"\d\.\d{3}\.\d{3}\.\d{3}", browser.row("nitrate-3", "counter")["value"])
+    browser.element("#language [value=en]").click()
+    assert browser.text("#link-title") == "Link"
+
+
+def test_both_languages_say_the_same():
+    english, dutch = (dict(re.findall(r"^  (\w+): '(.*)',$", part, re.M))
+                      for part in re.split(r"const (?:englishWords|dutch) = ", (WEB / "texts.js").read_text())[:2])
+    assert len(english) > 60 and english.keys() == dutch.keys()
+    for key, text in english.items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", dutch[key])), key
+
+
+def test_every_text_of_the_page_has_its_english_words_in_the_file():
+    texts = dict(re.findall(r"^  (\w+): '(.*)',$", (WEB / "texts.js").read_text().split("const dutch")[0], re.M))
+    for key, text in re.findall(r'data-text="(\w+)">([^<]*)<', (WEB / "index.html").read_text()):
+        assert texts[key] == text
