@@ -43,7 +43,7 @@ core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
 cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
-cloud_LIBS := libsystemd jansson libssl libcrypto libqpid-proton libcares
+cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
 cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(COMMON)
 cli_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
 
