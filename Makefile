@@ -121,7 +121,7 @@ setup:
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 e2e: all
-	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/e2e tests/page
+	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
 check:
@@ -134,7 +134,7 @@ check:
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
 abuse: all
-	@ABUSE=$(N) $(PYTEST) tests/e2e -m abuse
+	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
 
 demo:
 	@tests/setup.sh
@@ -175,6 +175,11 @@ help:
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
+
+$(B)/tests/bench_%: $(B)/tests/bench/bench_%.o $$(call objects,$$(call links,tests/bench/bench_%.c))
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 
 clean:
 	rm -rf build

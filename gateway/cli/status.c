@@ -12,11 +12,12 @@
 #define STATUS_TIMEOUT_MS 5000
 #define RELOAD_TIMEOUT_MS 30000
 
-static const char status_help[] = "Usage: forebay status [-c FILE] [--json]\n"
+static const char status_help[] = "Usage: forebay status [-c FILE | --run FOLDER] [--json]\n"
                                   "\n"
                                   "Shows the state of the running gateway. Exit status 1 when none is running.\n"
                                   "\n"
                                   "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
+                                  "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
                                   "  --json             as JSON, for programs (docs/api.md)\n"
                                   "  --help             show this\n";
 
@@ -32,12 +33,14 @@ static const char reload_help[] =
 
 struct arguments {
     const char *config_file;
+    const char *run; /* NULL: the configuration's */
     bool json;
 };
 
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, const char *help, struct arguments *ret_arguments) {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"run", required_argument, NULL, 'r'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
@@ -48,6 +51,8 @@ static int parse(int argc, char **argv, const char *help, struct arguments *ret_
             return fputs(help, stdout) < 0;
         if (option == 'j')
             ret_arguments->json = true;
+        else if (option == 'r')
+            ret_arguments->run = optarg;
         else if (option == 'c')
             ret_arguments->config_file = optarg;
         else
@@ -113,16 +118,23 @@ static void print_status(const json_t *status) {
     print_list("instrument", json_object_get(status, "instruments"));
 }
 
-static bool call_of(const char *config_file, const char *call, int timeout_ms, json_t **ret_result) {
-    struct config config;
-    if (!options_load_config(config_file, &config))
-        return false;
+static bool call_in(const char *run, const char *call, int timeout_ms, json_t **ret_result) {
     struct fb_cause cause;
-    const enum fb_error error = client_call(config.run, call, timeout_ms, ret_result, &cause);
+    const enum fb_error error = client_call(run, call, timeout_ms, ret_result, &cause);
     if (error != FB_OK)
         fprintf(stderr, "forebay: %s\n", cause.text);
-    config_done(&config);
     return error == FB_OK;
+}
+
+static bool call_of(const struct arguments *arguments, const char *call, int timeout_ms, json_t **ret_result) {
+    if (arguments->run != NULL)
+        return call_in(arguments->run, call, timeout_ms, ret_result);
+    struct config config;
+    if (!options_load_config(arguments->config_file, &config))
+        return false;
+    const bool good = call_in(config.run, call, timeout_ms, ret_result);
+    config_done(&config);
+    return good;
 }
 
 int status_main(int argc, char **argv) {
@@ -131,7 +143,7 @@ int status_main(int argc, char **argv) {
     if (done >= 0)
         return done;
     json_t *status;
-    if (!call_of(arguments.config_file, "status", STATUS_TIMEOUT_MS, &status))
+    if (!call_of(&arguments, "status", STATUS_TIMEOUT_MS, &status))
         return EXIT_FAILURE;
     if (arguments.json) {
         json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -149,7 +161,7 @@ int reload_main(int argc, char **argv) {
     if (done >= 0)
         return done;
     json_t *result;
-    if (!call_of(arguments.config_file, "reload", RELOAD_TIMEOUT_MS, &result))
+    if (!call_of(&arguments, "reload", RELOAD_TIMEOUT_MS, &result))
         return EXIT_FAILURE;
     const json_t *changed = json_object_get(result, "changed");
     size_t index;

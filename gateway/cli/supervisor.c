@@ -138,6 +138,9 @@ static void go_on_stopping(struct supervisor *supervisor) {
 static int on_ended(sd_event_source *source, const siginfo_t *info, void *user) {
     struct kept *kept = user;
     struct supervisor *supervisor = kept->supervisor;
+    /* What it leaves behind, such as nginx's workers with their port, would be in the next one's way. It is not reaped
+     * yet, so the group is still its own. */
+    kill(-kept->pid, SIGKILL);
     sd_event_source_disable_unref(source);
     kept->watch = NULL;
     kept->pid = 0;
@@ -175,6 +178,7 @@ void supervisor_free(struct supervisor *supervisor) {
         sd_event_source_disable_unref(kept->timer);
         if (kept->pid != 0) {
             kill(kept->pid, SIGKILL);
+            kill(-kept->pid, SIGKILL);
             waitpid(kept->pid, NULL, 0);
         }
     }

@@ -37,7 +37,7 @@ enum fb_error supervisor_new(sd_event *event, const struct supervisor_handlers *
 void supervisor_free(struct supervisor *supervisor);
 
 /* Start a child and keep it running. Its end with us (PR_SET_PDEATHSIG) and its own process group (so that Ctrl-C in
- * the terminal reaches us alone) are seen to. */
+ * the terminal reaches us alone) are seen to; what is left of the group when it ends is killed. */
 enum fb_error supervisor_add(struct supervisor *supervisor, const struct supervisor_child *child,
                              struct fb_cause *cause) FB_MUST_USE;
 

@@ -1,0 +1,63 @@
+#include "drivers/outbox.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/common/protocol.h"
+
+void outbox_init(struct outbox *outbox, int descriptor) {
+    outbox->descriptor = descriptor;
+    outbox->lost = 0;
+    outbox->lost_from_ms = 0;
+    outbox->lost_to_ms = 0;
+}
+
+static bool send_packet(const struct outbox *outbox, struct message_writer *writer) {
+    return message_finish(writer) == FB_OK &&
+           send(outbox->descriptor, writer->data, writer->used, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static void count_lost(struct outbox *outbox, const struct reading *readings, size_t count) {
+    if (outbox->lost == 0)
+        outbox->lost_from_ms = readings[0].time_ms;
+    outbox->lost += count;
+    outbox->lost_to_ms = readings[count - 1].time_ms;
+}
+
+static bool tell_lost(struct outbox *outbox) {
+    if (outbox->lost == 0)
+        return true;
+    uint8_t packet[MESSAGE_HEADER_BYTES + 4 * sizeof(uint64_t)];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_READINGS_LOST, 0);
+    message_put_u64(&writer, 0);
+    message_put_u64(&writer, (uint64_t)outbox->lost_from_ms);
+    message_put_u64(&writer, (uint64_t)outbox->lost_to_ms);
+    message_put_u64(&writer, outbox->lost);
+    if (!send_packet(outbox, &writer))
+        return false;
+    outbox->lost = 0;
+    return true;
+}
+
+static void send_some(struct outbox *outbox, const struct reading *readings, size_t count) {
+    struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_READINGS, 0);
+    message_put_u64(&writer, 0);
+    message_put_bytes(&writer, readings, count * sizeof *readings);
+    if (!tell_lost(outbox) || !send_packet(outbox, &writer))
+        count_lost(outbox, readings, count);
+}
+
+void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t count) {
+    for (size_t sent = 0; sent < count;) {
+        const size_t some = count - sent < OUTBOX_READINGS_MAX ? count - sent : OUTBOX_READINGS_MAX;
+        send_some(outbox, readings + sent, some);
+        sent += some;
+    }
+}
+
+void outbox_send_status(struct outbox *outbox, const char *text) {
+    struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_BUS_STATUS, 0);
+    message_put_bytes(&writer, text, strlen(text));
+    (void)send_packet(outbox, &writer);
+}

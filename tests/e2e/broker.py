@@ -1,0 +1,164 @@
+"""A real RabbitMQ 4 on loopback: AMQPS only, SASL EXTERNAL, durable queues, its data kept over kill and restart.
+
+It runs from the root that tests/rabbitmq.sh makes, in mount and pid namespaces of its own: killing the namespace's
+first process kills the broker and its epmd at once, as SIGKILL or a power cut would, and nothing is left behind."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+
+from common import TESTS, free_port, wait_until
+
+# In the namespace: $1 root, $2 data folder, $3 certificates. Devices come from this machine; all mounts are private.
+ENTER = """
+set -e
+mount --bind "$2" "$1/mnt"
+mount --bind "$3" "$1/media"
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+root=$1
+shift 3
+exec chroot "$root" /usr/bin/env -i "$@" /usr/lib/rabbitmq/bin/rabbitmq-server
+"""
+
+CONFIGURATION = """\
+listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.cacertfile = /media/ca.pem
+ssl_options.certfile = /media/server.pem
+ssl_options.keyfile = /media/server.key
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+auth_mechanisms.1 = EXTERNAL
+ssl_cert_login_from = common_name
+load_definitions = /mnt/definitions.json
+log.console = false
+log.file.level = info
+"""
+
+
+def definitions(queues, users, exchanges):
+    """queues: {name: arguments}; exchanges: {name: the queues that each get a copy}. The cluster's name is set, or the
+    broker looks up its own at every connection."""
+    return {
+        "global_parameters": [{"name": "cluster_name", "value": "forebay-test"}],
+        "vhosts": [{"name": "/"}],
+        "users": [{"name": name, "password_hash": "", "tags": []} for name in users],
+        "permissions": [{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"} for name in users],
+        "queues": [
+            {"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": arguments}
+            for name, arguments in queues.items()
+        ],
+        "exchanges": [
+            {"name": name, "vhost": "/", "type": "fanout", "durable": True, "auto_delete": False, "arguments": {}}
+            for name in exchanges
+        ],
+        "bindings": [
+            {
+                "source": name, "vhost": "/", "destination": queue, "destination_type": "queue", "routing_key": "",
+                "arguments": {},
+            }
+            for name, copies in exchanges.items()
+            for queue in copies
+        ],
+    }  # fmt: skip
+
+
+class Broker:
+    """queues: names, or {name: arguments}. users: common names of certificates. exchanges: see definitions()."""
+
+    def __init__(self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pki = pathlib.Path(pki)
+        self.port = free_port()
+        self.process = None
+        ports = {"epmd": free_port(), "dist": free_port()}
+        queues = queues if isinstance(queues, dict) else {name: {} for name in queues}
+        self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {})))
+        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port))
+        self._write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].\n")
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/mnt",
+            "RABBITMQ_NODENAME": "rabbit@localhost",
+            "RABBITMQ_CONFIG_FILE": "/mnt/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": "/mnt/enabled_plugins",
+            "RABBITMQ_MNESIA_BASE": "/mnt/data",
+            "RABBITMQ_LOG_BASE": "/mnt",
+            "RABBITMQ_PID_FILE": "/mnt/pid",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_DIST_PORT": str(ports["dist"]),
+            "ERL_EPMD_PORT": str(ports["epmd"]),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
+        }
+
+    def _write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def start(self):
+        assert self.process is None, "the broker runs already"
+        root = subprocess.run([TESTS / "rabbitmq.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        if os.geteuid() != 0:
+            enter += ["--user", "--map-root-user"]
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        with open(self.folder / "broker.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*enter, "sh", "-c", ENTER, "broker", root, self.folder, self.pki, *settings],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )
+        wait_until(self._listens, 60, "the broker listens")
+        return self
+
+    def _listens(self):
+        assert self.process.poll() is None, f"the broker ended; see {self.folder}/broker.log and rabbit@localhost.log"
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=2).close()
+            return True
+        except OSError:
+            return False
+
+    def kill(self):
+        """SIGKILL, and wait until its port is free again."""
+        process, self.process = self.process, None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        wait_until(self._port_is_free, 20, "the killed broker's port is free")
+
+    def _port_is_free(self):
+        try:
+            return free_port(self.port) == self.port
+        except OSError:
+            return False
+
+    def stop(self):
+        """In order: the broker closes its queues and ends by itself. Killed after ten seconds."""
+        if self.process is None:
+            return
+        try:
+            os.kill(self._inner_pid(), signal.SIGTERM)
+            self.process.wait(10)
+            self.process = None
+        except (OSError, IndexError, subprocess.TimeoutExpired):
+            self.kill()
+
+    def _inner_pid(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(children.read_text(encoding="ascii").split()[0])
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()

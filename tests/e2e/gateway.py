@@ -1,0 +1,248 @@
+"""Runs a gateway of the build under test: writes its configuration, starts `forebay run`, asks for its status over the
+control socket, kills its programs, and ends it whatever happened."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+from common import program, wait_until
+
+PROGRAMS = ("forebay-core", "forebay-field", "forebay-cloud")
+STOP_LIMIT_S = 3.0  # what `forebay run` promises after SIGTERM
+SANITIZED = os.environ.get("V", "release") == "asan"
+
+# gateway/common/message.h and protocol.h
+MESSAGE_VERSION = 1
+MESSAGE_MORE = 1
+MESSAGE_BYTES_MAX = 132 * 1024
+CONTROL_REQUEST, CONTROL_ANSWER = 128, 160
+
+
+def _scalar(value):
+    text = json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
+    return text if re.fullmatch(r"[A-Za-z0-9/_.:-]+", text) else json.dumps(text, ensure_ascii=False)
+
+
+def _flow(mapping):
+    return "{" + ", ".join(f"{key}: {_scalar(value)}" for key, value in mapping.items()) + "}"
+
+
+def yaml_text(configuration):
+    """The configuration as a person would write it."""
+    lines = []
+    for key, part in configuration.items():
+        if isinstance(part, dict):
+            lines.append(f"{key}: {_flow(part)}")
+            continue
+        lines.append(f"{key}:")
+        for entry in part:
+            tags = entry.get("tags")
+            if tags is None:
+                lines.append(f"  - {_flow(entry)}")
+                continue
+            plain = [f"{name}: {_scalar(value)}" for name, value in entry.items() if name != "tags"]
+            lines += [f"  - {plain[0]}", *(f"    {line}" for line in plain[1:]), "    tags:"]
+            lines += [f"      - {_flow(tag)}" for tag in tags]
+    return "\n".join(lines) + "\n"
+
+
+def cloud_part(port, queue, pki, **more):
+    return {
+        "host": "localhost", "port": port, "address": f"/queues/{queue}", "ca": pki / "ca.pem",
+        "certificate": pki / "gateway.pem", "key": pki / "gateway.key", "retry_first": "200ms", "retry_most": "2s",
+        **more,
+    }  # fmt: skip
+
+
+class Gateway:
+    """folder: keeps configuration, data and log. configuration: the YAML's tree without its part gateway."""
+
+    def __init__(self, folder, configuration):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run = pathlib.Path(tempfile.mkdtemp(prefix="forebay-"))  # short: socket names have 107 bytes
+        self.file = self.folder / "forebay.yaml"
+        self.process = None
+        self.configure(configuration)
+
+    def configure(self, configuration):
+        """Write the file; reload() or start() makes it count."""
+        own = {"name": self.folder.name.replace("_", "-"), "data": self.folder / "data", "run": self.run}
+        self.configuration = {
+            "gateway": own, "store": {"commit_interval": "1s", "forward_interval": "2s"}, **configuration
+        }
+        self.write(yaml_text(self.configuration))
+
+    def write(self, text):
+        self.file.write_text(text, encoding="utf-8")
+
+    # -- starting and ending
+
+    def launch(self):
+        with open(self.folder / "forebay.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [program("forebay"), "run", "-c", self.file],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )
+        return self
+
+    def start(self):
+        self.launch()
+        wait_until(self.ready, 20, "the gateway's programs are connected")
+        return self
+
+    def ready(self):
+        code = self.process.poll()
+        assert code is None, f"forebay run ended with {code}; see {self.folder}/forebay.log"
+        programs = {one["name"]: one["connected"] for one in (self.try_status() or {"programs": []})["programs"]}
+        wanted = PROGRAMS[1:] if "cloud" in self.configuration else PROGRAMS[1:2]
+        return all(programs.get(name) for name in wanted)
+
+    def stop(self):
+        """SIGTERM; every program must be gone in time, the exit code be 0, and no sanitizer have complained."""
+        before = self.pids()
+        began = time.monotonic()
+        self.process.terminate()
+        code = self.process.wait(30)
+        took_s = time.monotonic() - began
+        left = [pid for pids in before.values() for pid in pids if _alive(pid)]
+        self.process = None
+        assert code == 0 and not left, f"forebay run ended with {code}, left {left}"
+        log = (self.folder / "forebay.log").read_text(encoding="utf-8", errors="replace")
+        assert "Sanitizer" not in log and "runtime error:" not in log, f"a sanitizer has found something: {log[-3000:]}"
+        assert took_s < STOP_LIMIT_S * (3 if SANITIZED else 1), f"forebay run took {took_s:.1f} s to end"
+
+    def kill_all(self):
+        """SIGKILL for every program, `forebay run` first so that it restarts nothing."""
+        pids = [self.process.pid, *(pid for pids in self.pids().values() for pid in pids)]
+        for pid in pids:
+            _signal(pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.process = None
+        wait_until(lambda: not any(map(_alive, pids)), 10, "the killed programs are gone")
+
+    def kill(self, name, which=0):
+        """SIGKILL for a program, as soon as it runs: the first of its processes, or another (workers)."""
+        pids = wait_until(lambda: self.pids().get(name, [])[which:], 20, f"{name} runs")
+        _signal(pids[0], signal.SIGKILL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process is not None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(5)
+            self.process = None
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def pids(self):
+        """{program: pids}; forebay-field's first is the parent, the rest are its workers; nginx as it is."""
+        found = {}
+        todo = [self.process.pid]
+        while todo:
+            for pid in _children(todo.pop(0)):
+                found.setdefault(_name(pid), []).append(pid)
+                todo.append(pid)
+        return found
+
+    # -- asking
+
+    def command(self, *words, code=0):
+        """Run a forebay command against this gateway; its standard output, or its standard error when code is not 0."""
+        done = subprocess.run(
+            [program("forebay"), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == code, f"forebay {words}: {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stderr if code else done.stdout
+
+    def reload(self, code=0):
+        return self.command("reload", "-c", str(self.file), code=code)
+
+    def call(self, name):
+        """One call of docs/api.md over the control socket; its result."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+            control.settimeout(5)
+            control.connect(str(self.run / "control.sock"))
+            control.send(message(CONTROL_REQUEST, json.dumps({"call": name}).encode()))
+            text = b""
+            while True:
+                packet = control.recv(MESSAGE_BYTES_MAX)
+                if not packet:
+                    raise ConnectionError("core closed the control socket")
+                _, kind, flags, _ = struct.unpack("=BBHI", packet[:8])
+                assert kind == CONTROL_ANSWER
+                text += packet[8:]
+                if not flags & MESSAGE_MORE:
+                    break
+        answer = json.loads(text)
+        assert answer["ok"], answer
+        return answer["result"]
+
+    def status(self):
+        return self.call("status")
+
+    def try_status(self):
+        """The status, or None while core is not there."""
+        try:
+            return self.status()
+        except OSError:
+            return None
+
+    def wait_for_status(self, condition, limit_s, what):
+        """Wait until the condition, given a status, is true; that status."""
+
+        def met():
+            status = self.try_status()
+            return status if status is not None and condition(status) else None
+
+        return wait_until(met, limit_s, what, every_s=0.1)
+
+    def wait_for_link(self, limit_s=30):
+        return self.wait_for_status(lambda status: status["link"]["state"] == "up", limit_s, "the link is up")
+
+
+def message(kind, payload=b"", version=MESSAGE_VERSION, flags=0, length=None):
+    """A packet as Forebay's programs exchange them; wrong ones, too."""
+    return struct.pack("=BBHI", version, kind, flags, len(payload) if length is None else length) + payload
+
+
+def _children(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def _name(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+    except OSError:
+        return "gone"
+
+
+def _alive(pid):
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def _signal(pid, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -1,0 +1,181 @@
+"""Controllers that misbehave in every way: the receiver gets a bad reading with the reason, and never a wrong value."""
+
+import contextlib
+import time
+
+import pytest
+from compare import Tag, compare
+from consumer import Consumer
+from gateway import Gateway, cloud_part
+from plants import instrument_part, named, rtu_part, tcp_part
+from simulator import Simulator, block
+
+TIMEOUT_MS = 300
+REPLIES = 2  # spoilt in a row
+DURATION_S = 9
+
+BAD_REPLY, TIMEOUT = ("bad", "bad reply", 0), ("bad", "timeout", 0)
+GOOD = ("good", "", 0)
+
+# bus: (what the simulator does, what the readings may say meanwhile). Each bus has one instrument of its own.
+TCP_FAULTS = {
+    "tcp-silent": ("silent", {TIMEOUT}),
+    "tcp-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT}),
+    "tcp-illegal-address": ("exception 2", {("bad", "exception", 2)}),
+    "tcp-busy": ("exception 6", {("bad", "exception", 6)}),
+    "tcp-wrong-transaction": ("wrong-transaction", {BAD_REPLY}),
+    "tcp-wrong-unit": ("wrong-unit", {BAD_REPLY}),
+    "tcp-wrong-function": ("wrong-function", {BAD_REPLY}),
+    "tcp-short": ("short", {BAD_REPLY}),
+    "tcp-long": ("long", {BAD_REPLY}),
+    "tcp-cut": ("cut", {TIMEOUT, BAD_REPLY}),
+    "tcp-garbage": ("garbage", {BAD_REPLY, TIMEOUT}),
+    "tcp-close": ("close", {("bad", "not connected", 0)}),
+    "tcp-duplicate": ("duplicate", {GOOD, BAD_REPLY}),
+    "tcp-nan": ("nan", {("bad", "not a number", 0)}),
+    "tcp-frozen": ("freeze", {GOOD}),
+}
+RTU_FAULTS = {
+    "rtu-silent": ("silent", {TIMEOUT}),
+    "rtu-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT, BAD_REPLY}),
+    "rtu-busy": ("exception 6", {("bad", "exception", 6)}),
+    "rtu-bad-crc": ("bad-crc", {BAD_REPLY}),
+    "rtu-wrong-unit": ("wrong-unit", {BAD_REPLY}),
+    "rtu-wrong-function": ("wrong-function", {BAD_REPLY}),
+    "rtu-short": ("short", {BAD_REPLY}),
+    "rtu-long": ("long", {BAD_REPLY}),
+    "rtu-cut": ("cut", {TIMEOUT, BAD_REPLY}),
+    "rtu-garbage": ("garbage", {BAD_REPLY, TIMEOUT}),
+    "rtu-duplicate": ("duplicate", {GOOD, BAD_REPLY}),
+}
+FAULTS = TCP_FAULTS | RTU_FAULTS
+DOWN = ("tcp-down", "rtu-unplugged")
+RANGES = {
+    "inside": (20.0, ("good", "")),
+    "below": (-3.0, ("uncertain", "below range")),
+    "above": (70.5, ("uncertain", "above range")),
+}
+
+# Values that differ in each reply, floats so that NaN can be told.
+BLOCKS = [block("holding", 10, "float32", "sequence", count=3)]
+UNITS = [{"unit": 5, "blocks": BLOCKS}]
+
+
+def tags_of(bus):
+    return {f"t{i}": Tag(bus, 5, "holding", 10 + 2 * i, "float32") for i in range(3)}
+
+
+def describe(folder):
+    """The simulator's description: a bus for each fault."""
+    ranges = [
+        block("input", 2 * i, "float32", "constant", value=value) for i, (value, _) in enumerate(RANGES.values())
+    ]
+    tcp = [{"name": name, "units": UNITS} for name in (*TCP_FAULTS, DOWN[0])]
+    tcp.append({"name": "ranges", "units": [{"unit": 5, "blocks": ranges}]})
+    rtu = [{"name": name, "link": str(folder / name), "units": UNITS} for name in (*RTU_FAULTS, DOWN[1])]
+    return {"tcp": tcp, "rtu": rtu}
+
+
+def configure(where):
+    parts = {name: rtu_part if name.startswith("rtu") else tcp_part for name in where}
+    buses = [parts[name](name, place, timeout=f"{TIMEOUT_MS}ms") for name, place in where.items()]
+    instruments = [instrument_part(name, name, 5, tags_of(name)) for name in where if name != "ranges"]
+    tags = {name: Tag("ranges", 5, "input", 2 * i, "float32") for i, name in enumerate(RANGES)}
+    instruments.append(instrument_part("ranges", "ranges", 5, tags))
+    for entry in instruments[-1]["tags"]:
+        entry.update(min=0, max=50)
+    return {"buses": buses, "instruments": instruments}
+
+
+class Outcome:
+    def __init__(self, record, by_tag, tags, times):
+        self.record, self.by_tag, self.tags = record, by_tag, tags
+        self.since_s, self.fault_s, self.end_s = times
+
+    def words(self, bus, since_s, until_s):
+        """What the readings of the bus's instrument say in that time."""
+        found = set()
+        for name in tags_of(bus):
+            for one in self.by_tag[bus, name]:
+                if since_s <= one.time_ms / 1000 <= until_s:
+                    found.add((one.quality, one.reason, one.detail))
+        return found
+
+
+def run(site):
+    folder = site.folder("faults")
+    with contextlib.ExitStack() as stack:
+        consumer = stack.enter_context(Consumer(site.broker.port, "input", site.pki))
+        sim = stack.enter_context(Simulator(folder / "sim", describe(folder)))
+        cloud = cloud_part(site.broker.port, "input", site.pki)
+        gateway = stack.enter_context(Gateway(folder, {**configure(sim.where), "cloud": cloud}))
+        gateway.start().wait_for_link()
+        gateway.wait_for_status(
+            lambda now: all(bus["state"] == "good" for bus in now["buses"]), 20, "every bus is polled"
+        )
+        since_s = time.time() + 0.1
+        time.sleep(3)
+        fault_s = time.time()
+        for bus, (fault, _) in FAULTS.items():
+            sim.say(f"fault {bus} 5 {fault} times {REPLIES}")
+        for bus in DOWN:
+            sim.say(f"down {bus}")
+        time.sleep(DURATION_S / 2)
+        states = {bus["name"]: (bus["state"], bus["errors"]) for bus in gateway.status()["buses"]}
+        for bus in DOWN:
+            sim.say(f"up {bus}")
+        gateway.wait_for_status(
+            lambda now: all(bus["state"] == "good" for bus in now["buses"]), 30, "every bus is good again"
+        )
+        time.sleep(3)
+        end_s = time.time()
+        tags = {tag: one for bus in (*FAULTS, *DOWN) for tag, one in named(bus, tags_of(bus)).items()}
+        consumer.wait_for_readings(tags, end_s)
+        gateway.stop()
+        outcome = Outcome(sim.record(), consumer.view().by_tag(), tags, (since_s, fault_s, end_s))
+        outcome.states = states
+        return outcome
+
+
+pytestmark = pytest.mark.scenario(run, wave=3)
+
+
+def test_no_value_is_wrong_made_up_or_lost(outcome):
+    found = compare(outcome.record, outcome.by_tag, outcome.tags, outcome.since_s, outcome.end_s)
+    assert not found.wrong and not found.extra, str(found)
+    # After a duplicate the gateway may rightly distrust the honest reply that it cannot tell from a late one.
+    lost = [entry for _, entry in found.missing if not entry["bus"].endswith("-duplicate")]
+    near = [entry for entry in lost if entry["bus"] in FAULTS and outcome.fault_s <= entry["t"] <= outcome.fault_s + 4]
+    assert len(near) == len(lost), f"honest replies without a reading: {lost[:5]}"
+
+
+@pytest.mark.parametrize("bus", FAULTS)
+def test_the_reading_says_what_was_wrong(outcome, bus):
+    assert outcome.words(bus, outcome.since_s, outcome.fault_s) == {GOOD}
+    during = outcome.words(bus, outcome.fault_s, outcome.end_s)
+    allowed = FAULTS[bus][1]
+    assert during <= allowed | {GOOD}, during
+    assert during & allowed, during
+    assert outcome.words(bus, outcome.end_s - 1.5, outcome.end_s) == {GOOD}
+
+
+@pytest.mark.parametrize("bus", DOWN)
+def test_a_bus_that_is_away_is_not_connected(outcome, bus):
+    during = outcome.words(bus, outcome.fault_s + 1, outcome.fault_s + DURATION_S / 2 - 0.5)
+    assert during == {("bad", "not connected", 0)}, during
+    assert outcome.states[bus][0] == "down"
+    assert outcome.words(bus, outcome.end_s - 1.5, outcome.end_s) == {GOOD}
+
+
+@pytest.mark.parametrize("word", ["timeout", "exception", "bad reply", "not connected"])
+def test_every_fault_is_counted(outcome, word):
+    for bus, (_, allowed) in FAULTS.items():
+        if allowed in ({("bad", word, 0)}, {("bad", word, 6)}):
+            assert outcome.states[bus][1][word] >= 1, (bus, outcome.states[bus])
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_value_out_of_range_is_uncertain_and_kept(outcome, name):
+    value, words = RANGES[name]
+    readings = outcome.by_tag["ranges", name]
+    assert {(one.value, one.quality, one.reason) for one in readings} == {(value, *words)}

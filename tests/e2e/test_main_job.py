@@ -1,0 +1,93 @@
+"""The main job: a minute of readings from two TCP endpoints and an RTU line with three units, value by value."""
+
+import contextlib
+import time
+
+import pytest
+from compare import compare
+from consumer import Consumer
+from gateway import Gateway, cloud_part
+from plants import MixedPlant
+from simulator import Simulator, values
+
+DURATION_S = 60
+
+
+class Outcome:
+    """What the scenario leaves for the tests."""
+
+    def __init__(self, plant, record, view, since_s, until_s):
+        self.plant, self.record, self.view = plant, record, view
+        self.since_s, self.until_s = since_s, until_s
+        self.by_tag = view.by_tag()
+
+    def readings_of(self, name):
+        return [one for one in self.by_tag[name] if self.since_s <= one.time_ms / 1000 <= self.until_s]
+
+
+def run(site):
+    folder = site.folder("main_job")
+    plant = MixedPlant(folder)
+    with contextlib.ExitStack() as stack:
+        consumer = stack.enter_context(Consumer(site.broker.port, "main", site.pki))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        cloud = cloud_part(site.broker.port, "main", site.pki)
+        gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
+        gateway.start().wait_for_link()
+        since_s = time.time() + 2
+        until_s = since_s + DURATION_S
+        time.sleep(max(0, until_s + 1 - time.time()))
+        consumer.wait_for_readings(plant.tags, until_s)
+        figures = sim.say("figures")
+        gateway.stop()
+        assert all(one["other_functions"] == 0 for one in figures.values()), f"something other than reads: {figures}"
+        return Outcome(plant, sim.record(), consumer.view(), since_s, until_s)
+
+
+pytestmark = pytest.mark.scenario(run, wave=1)
+
+
+def test_every_reply_is_one_reading_with_its_value(outcome):
+    found = compare(outcome.record, outcome.by_tag, outcome.plant.tags, outcome.since_s, outcome.until_s)
+    found.assert_equal(at_least=(DURATION_S - 1) * len(outcome.plant.tags))
+
+
+def test_every_reading_is_good_and_none_is_missing_against_the_schedule(outcome):
+    for name in outcome.plant.tags:
+        readings = outcome.readings_of(name)
+        assert {one.quality for one in readings} == {"good"}, name
+        assert DURATION_S - 1 <= len(readings) <= DURATION_S + 1, f"{name}: {len(readings)} readings"
+        steps = [b.time_ms - a.time_ms for a, b in zip(readings, readings[1:])]
+        assert 500 <= min(steps) and max(steps) <= 1500, f"{name}: {min(steps)} to {max(steps)} ms between readings"
+
+
+def test_values_are_those_of_the_formulas(outcome):
+    """Without the record: the value at the reading's time, or at a step that had just ended when the reply was made."""
+    description = outcome.plant.description
+    blocks = {(one["table"], one["address"]): one for one in description["tcp"][0]["units"][0]["blocks"]}
+    checked = 0
+    for name, tag in outcome.plant.tags.items():
+        block = blocks.get((tag.table, tag.address))
+        if block is None or block["form"] != "sine" or (tag.scale, tag.offset) != ("1", "0"):
+            continue
+        for one in outcome.readings_of(name):
+            last = values.step_number(block, one.time_ms / 1000)
+            first = values.step_number(block, one.time_ms / 1000 - 0.9)
+            possible = []
+            for n in range(first, last + 1):
+                data = values.encode(values.value_at(block, 0, n, description["seed"]), tag.type, tag.order)
+                possible.append(values.decode(data, tag.type, tag.order))
+            assert one.value in possible, (name, one, possible)
+            checked += 1
+    assert checked >= 12 * 5 * (DURATION_S - 1)
+
+
+def test_messages_have_the_properties_of_the_documents(outcome):
+    assert not outcome.view.wrong_properties
+
+
+def test_batches_are_whole(outcome):
+    (store,) = outcome.view.stores()
+    assert not outcome.view.missing_numbers(store)
+    outcome.view.check_chain()
+    assert not outcome.view.losses()

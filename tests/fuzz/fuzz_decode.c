@@ -1,0 +1,69 @@
+// links: drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
+/* Bytes that pretend to be the reply to a request: whatever is taken for one gives valid readings of the tag's kind.
+ * The first bytes choose the request and the tag, the rest is the frame. */
+#include <assert.h>
+#include <string.h>
+
+#include "drivers/decode.h"
+#include "drivers/modbus_frame.h"
+#include "gateway/common/quality.h"
+
+struct choice {
+    uint8_t table, type, order, unit, transaction, count, at, clock;
+    int8_t scale_exponent, offset_exponent;
+    uint8_t over_tcp, ranges;
+    int64_t scale, offset;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct plant_tag make_tag(const struct choice *choice) {
+    struct plant_tag tag = {
+        .number = 1,
+        .table = (enum plant_table)(choice->table % 4),
+        .type = (enum plant_type)(choice->type % 9),
+        .word_order = (enum plant_word_order)(choice->order % 4),
+        .scale = {choice->scale, (int8_t)(choice->scale_exponent % 13)},
+        .offset = {choice->offset, (int8_t)(choice->offset_exponent % 13)},
+        .has_min = choice->ranges & 1,
+        .has_max = choice->ranges & 2,
+        .min = -1,
+        .max = 1000,
+    };
+    if (tag.table <= PLANT_DISCRETE)
+        tag.type = PLANT_BIT;
+    return tag;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct choice choice;
+    if (size < sizeof choice)
+        return 0;
+    memcpy(&choice, data, sizeof choice);
+    const uint8_t *frame = data + sizeof choice;
+    const size_t length = size - sizeof choice;
+    struct plant_tag tag = make_tag(&choice);
+    const struct plant_tag *tags[] = {&tag};
+    const struct plant_instrument instrument = {.unit = choice.unit};
+    const unsigned needed = plant_type_registers(tag.type);
+    tag.address = choice.at % 100;
+    const struct plan_request request = {.instrument = &instrument,
+                                         .table = tag.table,
+                                         .count = (uint16_t)(tag.address + needed + choice.count % 20),
+                                         .tags = tags,
+                                         .tag_count = 1};
+    struct driver_reply reply;
+    if (choice.over_tcp & 1)
+        modbus_frame_tcp_judge(&request, choice.transaction, frame, length, &reply);
+    else
+        modbus_frame_judge(&request, frame, length, &reply);
+    if (reply.outcome != DRIVER_ANSWERED)
+        return 0;
+    assert(reply.data_length == decode_data_bytes(request.table, request.count));
+    assert(reply.data >= frame && reply.data + reply.data_length <= frame + length);
+    struct reading reading;
+    decode_reply(&request, reply.data, 0, choice.clock & 1 ? CLOCK_NOT_SET : CLOCK_SYNCHRONISED, &reading);
+    assert(reading_valid(&reading) && reading.kind == plant_tag_kind(&tag));
+    assert(!(choice.clock & 1) || reading.quality != QUALITY_GOOD);
+    return 0;
+}

@@ -1,0 +1,222 @@
+"""The buses of the simulator: Modbus TCP endpoints and RTU lines on pseudo terminals, with their framing."""
+
+import asyncio
+import os
+import pathlib
+import random
+import time
+import tty
+
+import faults
+import unit as units
+import values
+
+GATEWAY_TARGET_FAILED = 11
+RTU_REQUEST_BYTES = 8  # functions 1-6
+RTU_SILENCE_S = 0.05  # an incomplete request is forgotten after it
+
+
+def crc16(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc.to_bytes(2, "little")
+
+
+def _crc_of(byte):
+    for _ in range(8):
+        byte = (byte >> 1) ^ (0xA001 if byte & 1 else 0)
+    return byte
+
+
+CRC_TABLE = [_crc_of(byte) for byte in range(256)]
+
+
+class Bus:
+    """What both kinds share: units, faults, counting, the record of every reply."""
+
+    def __init__(self, description, seed, record):
+        self.name = description["name"]
+        self.units = {one["unit"]: units.Unit(one, seed) for one in description["units"]}
+        self.faults = {}
+        self.random = random.Random(f"{seed}/{self.name}")
+        self.record = record
+        self.requests = 0
+        self.other_functions = 0  # requests that are no reads: a gateway that only reads never makes one
+
+    def fault_of(self, unit):
+        """The fault that spoils this request, counted down."""
+        fault = self.faults.get(unit.number)
+        if fault is None:
+            return faults.flaky_fault(unit.flaky, self.random) if unit.flaky else None
+        if fault.left > 0:
+            fault.left -= 1
+            if fault.left == 0:
+                self.set_fault(unit.number, None)
+        return fault
+
+    def set_fault(self, number, fault):
+        if fault is None:
+            self.faults.pop(number, None)
+        else:
+            self.faults[number] = fault
+        self.units[number].freeze(fault is not None and fault.kind == "freeze")
+
+    def handle(self, number, request):
+        """The pieces to send for a request to the unit."""
+        self.requests += 1
+        self.other_functions += request[0] not in values.TABLE_FUNCTIONS
+        unit = self.units.get(number)
+        if unit is None:
+            return self.nobody(number, request)
+        now = time.time()
+        reply, data = units.answer(unit, request, now)
+        piece = faults.Piece(unit=number, pdu=reply)
+        fault = self.fault_of(unit)
+        self.record.add(now, self.name, number, request, data, fault)
+        return [piece] if fault is None else faults.apply(fault, piece, request[0], data, self.random)
+
+
+class TcpConnection(asyncio.Protocol):
+    def __init__(self, bus):
+        self.bus = bus
+        self.buffer = b""
+        self.transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.bus.connections.add(self)
+
+    def connection_lost(self, exc):
+        self.bus.connections.discard(self)
+
+    def data_received(self, data):
+        """MBAP: transaction, protocol 0, length of what follows, unit."""
+        self.buffer += data
+        while len(self.buffer) >= 8:
+            length = int.from_bytes(self.buffer[4:6], "big")
+            if self.buffer[2:4] != b"\0\0" or not 2 <= length <= 254:
+                self.transport.abort()
+                return
+            if len(self.buffer) < 6 + length:
+                return
+            frame, self.buffer = self.buffer[: 6 + length], self.buffer[6 + length :]
+            transaction = int.from_bytes(frame[0:2], "big")
+            for piece in self.bus.handle(frame[6], frame[7:]):
+                self.send(piece, transaction)
+
+    def send(self, piece, transaction):
+        data = piece.raw
+        if not data and not piece.close:
+            transaction = (transaction + piece.transaction_offset) & 0xFFFF
+            header = transaction.to_bytes(2, "big") + b"\0\0" + (len(piece.pdu) + 1).to_bytes(2, "big")
+            data = header + bytes((piece.unit,)) + piece.pdu
+            data = data[: len(data) // 2] if piece.cut else data
+        action = self.transport.abort if piece.close else lambda: self.transport.write(data)
+        if piece.delay_s > 0:
+            asyncio.get_running_loop().call_later(piece.delay_s, action)
+        else:
+            action()
+
+
+class TcpBus(Bus):
+    """One Modbus TCP endpoint; port 0 lets the kernel choose, and stays the same over down and up."""
+
+    def __init__(self, description, seed, record):
+        super().__init__(description, seed, record)
+        self.host, self.port = description.get("host", "127.0.0.1"), description.get("port", 0)
+        self.connections = set()
+        self.server = None
+
+    async def up(self):
+        loop = asyncio.get_running_loop()
+        self.server = await loop.create_server(lambda: TcpConnection(self), self.host, self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def down(self):
+        """Nobody listens any more and every connection is reset."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+        for connection in list(self.connections):
+            connection.transport.abort()
+
+    def where(self):
+        return self.port
+
+    @staticmethod
+    def nobody(number, request):
+        return [faults.Piece(unit=number, pdu=units.exception(request[0], GATEWAY_TARGET_FAILED))]
+
+
+class RtuBus(Bus):
+    """One serial line: a pseudo terminal whose other end the gateway opens. baud: replies take the time that they
+    would take on a real line; without it they come at once. link: a symbolic link to the terminal."""
+
+    def __init__(self, description, seed, record):
+        super().__init__(description, seed, record)
+        self.character_s = 11 / description["baud"] if "baud" in description else 0.0
+        self.link = pathlib.Path(description["link"]) if "link" in description else None
+        self.main = self.terminal = -1
+        self.buffer = b""
+        self.last_byte_s = 0.0
+
+    async def up(self):
+        # The terminal's end stays open here too: a reader that closes it must not end the line.
+        self.main, self.terminal = os.openpty()
+        tty.setraw(self.terminal)
+        os.set_blocking(self.main, False)
+        asyncio.get_running_loop().add_reader(self.main, self.readable)
+        if self.link is not None:
+            self.link.unlink(missing_ok=True)
+            self.link.symlink_to(os.ttyname(self.terminal))
+
+    async def down(self):
+        """The adapter is unplugged: the gateway's open terminal hangs up, the link leads nowhere."""
+        if self.main >= 0:
+            asyncio.get_running_loop().remove_reader(self.main)
+            os.close(self.main)
+            os.close(self.terminal)
+            self.main = self.terminal = -1
+        if self.link is not None:
+            self.link.unlink(missing_ok=True)
+
+    def where(self):
+        return str(self.link or os.ttyname(self.terminal))
+
+    @staticmethod
+    def nobody(number, request):
+        return []
+
+    def readable(self):
+        data = os.read(self.main, 4096)
+        now = time.monotonic()
+        if now - self.last_byte_s > RTU_SILENCE_S:
+            self.buffer = b""
+        self.last_byte_s = now
+        self.buffer += data
+        while len(self.buffer) >= RTU_REQUEST_BYTES:
+            frame = self.buffer[:RTU_REQUEST_BYTES]
+            if crc16(frame[:-2]) != frame[-2:]:
+                self.buffer = self.buffer[1:]
+                continue
+            self.buffer = self.buffer[RTU_REQUEST_BYTES:]
+            for piece in self.handle(frame[0], frame[1:-2]):
+                self.send(piece)
+
+    def send(self, piece):
+        data = piece.raw
+        if not data and not piece.close:
+            frame = bytes((piece.unit,)) + piece.pdu
+            crc = crc16(frame)
+            data = frame + (bytes(byte ^ 0xFF for byte in crc) if piece.bad_crc else crc)
+            data = data[: len(data) // 2] if piece.cut else data
+        on_the_wire_s = (RTU_REQUEST_BYTES + len(data) + 3.5) * self.character_s
+        asyncio.get_running_loop().call_later(piece.delay_s + on_the_wire_s, self.write, data)
+
+    def write(self, data):
+        if self.main >= 0 and data:
+            try:
+                os.write(self.main, data)
+            except BlockingIOError:
+                pass  # nobody reads the terminal: as on a line, what is not heard is gone

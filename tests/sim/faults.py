@@ -1,0 +1,145 @@
+"""How a simulated controller misbehaves. A fault turns one honest reply into what goes on the wire: pieces of
+(delay in seconds, unit, PDU, how to frame it), or raw bytes. Pure but for the random number generator given."""
+
+import dataclasses
+
+import unit as units
+
+
+@dataclasses.dataclass
+class Fault:
+    kind: str
+    argument: int = 0
+    left: int = -1  # requests that it still spoils; -1: until cleared
+
+
+@dataclasses.dataclass
+class Piece:
+    """Something to send. raw: these bytes as they are; else unit and pdu, framed for the bus."""
+
+    delay_s: float = 0.0
+    unit: int = 0
+    pdu: bytes = b""
+    transaction_offset: int = 0  # added to the request's transaction id (TCP)
+    bad_crc: bool = False  # the CRC is inverted (RTU)
+    cut: bool = False  # only the first half of the frame is sent
+    raw: bytes = b""
+    close: bool = False  # the connection ends here instead (TCP)
+
+
+def _data_with(function, data, change):
+    """The reply with one register (or bit) less or more, its byte count in agreement."""
+    each = 1 if function in (1, 2) else 2
+    return units.data_reply(function, data[:-each] if change < 0 else data + data[-each:])
+
+
+def _nan(function, data):
+    if function in (1, 2):
+        return units.data_reply(function, data)
+    return units.data_reply(function, b"\xff\xff" * (len(data) // 2))
+
+
+def _late(piece, fault, function, data, random):
+    piece.delay_s = fault.argument / 1000
+    return [piece]
+
+
+def _exception(piece, fault, function, data, random):
+    piece.pdu = units.exception(function, fault.argument)
+    return [piece]
+
+
+def _wrong_transaction(piece, fault, function, data, random):
+    piece.transaction_offset = 1
+    return [piece]
+
+
+def _wrong_unit(piece, fault, function, data, random):
+    piece.unit = piece.unit % 247 + 1
+    return [piece]
+
+
+def _wrong_function(piece, fault, function, data, random):
+    piece.pdu = bytes((function % 4 + 1,)) + piece.pdu[1:]
+    return [piece]
+
+
+def _short(piece, fault, function, data, random):
+    piece.pdu = _data_with(function, data, -1)
+    return [piece]
+
+
+def _long(piece, fault, function, data, random):
+    piece.pdu = _data_with(function, data, +1)
+    return [piece]
+
+
+def _cut(piece, fault, function, data, random):
+    piece.cut = True
+    return [piece]
+
+
+def _bad_crc(piece, fault, function, data, random):
+    piece.bad_crc = True
+    return [piece]
+
+
+def _duplicate(piece, fault, function, data, random):
+    return [piece, dataclasses.replace(piece)]
+
+
+def _garbage(piece, fault, function, data, random):
+    return [Piece(raw=random.randbytes(random.randint(1, 64)))]
+
+
+def _close(piece, fault, function, data, random):
+    return [Piece(close=True)]
+
+
+def _not_a_number(piece, fault, function, data, random):
+    piece.pdu = _nan(function, data)
+    return [piece]
+
+
+def _silent(piece, fault, function, data, random):
+    return []
+
+
+def _freeze(piece, fault, function, data, random):
+    return [piece]
+
+
+KINDS = {
+    "late": _late,  # argument: ms
+    "silent": _silent,
+    "exception": _exception,  # argument: its code
+    "wrong-transaction": _wrong_transaction,
+    "wrong-unit": _wrong_unit,
+    "wrong-function": _wrong_function,
+    "short": _short,
+    "long": _long,
+    "cut": _cut,
+    "bad-crc": _bad_crc,
+    "duplicate": _duplicate,
+    "garbage": _garbage,
+    "close": _close,
+    "nan": _not_a_number,
+    "freeze": _freeze,  # honest replies, but the values stand still
+}
+
+
+def apply(fault, piece, function, data, random):
+    """What goes on the wire instead of piece. data: the bytes read; exceptions are never spoilt further."""
+    if data is None:
+        return [piece]
+    return KINDS[fault.kind](piece, fault, function, data, random)
+
+
+def flaky_fault(settings, random):
+    """settings: {"silence": share, "exception": share} of requests. A fault for this one request, or None."""
+    draw = random.random()
+    if draw < settings.get("silence", 0):
+        return Fault("silent")
+    if draw < settings.get("silence", 0) + settings.get("exception", 0):
+        return Fault("exception", 6)
+    return None

@@ -1,0 +1,293 @@
+// links: store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c store/catalogue.c store/store.c store/store_catalogue.c store/store_database.c store/store_load.c store/store_losses.c store/store_queue.c store/store_quota.c store/store_schema.c store/store_seal.c store/store_slots.c store/store_statements.c store/store_tail.c store/store_transaction.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant.c gateway/common/json.c gateway/common/file.c
+/* test_store_damage.c - what cannot be used is set aside and never written to; what breaks later is counted as lost. */
+#include <fcntl.h>
+#include <glob.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "store_fixture.h"
+
+#define PAGE_BYTES 4096
+
+static size_t file_size(const char *path) {
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return (size_t)status.st_size;
+}
+
+static void write_file(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A store with ten sent and ten unsent batches, closed. */
+static void make_store(struct fixture *fixture) {
+    fixture_open(fixture);
+    for (size_t i = 0; i < 10; i++)
+        fixture_batch_of(fixture, 4000);
+    free(fixture_harvest(fixture, 40001).seen);
+    for (size_t i = 0; i < 10; i++)
+        fixture_batch_of(fixture, 4000);
+    fixture_close(fixture);
+}
+
+/* The next open puts the file aside under its new name with the given bytes, and begins a new store. */
+static void assert_set_aside(struct fixture *fixture, size_t bytes, const char *reason) {
+    fixture_open(fixture);
+    assert_false(fixture->opening.created);
+    assert_non_null(strstr(fixture->opening.reason, reason));
+    assert_non_null(strstr(fixture->opening.set_aside, ".unreadable-20261121T"));
+    assert_int_equal(file_size(fixture->opening.set_aside), bytes);
+    assert_int_equal(store_last_number(fixture->store), 0);
+    fixture_batch_of(fixture, 10);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    assert_int_equal(store_last_number(fixture->store), 1);
+}
+
+static void a_store_of_another_key_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    fixture->key[7] ^= 1;
+    assert_set_aside(fixture, file_size(fixture->path), "wrong key");
+}
+
+static void the_file_set_aside_opens_with_its_own_key(void **state) {
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    fixture->key[7] ^= 1;
+    fixture_open(fixture);
+    fixture_close(fixture);
+    fixture->key[7] ^= 1;
+    snprintf(fixture->path, sizeof fixture->path, "%.*s", (int)sizeof fixture->path - 1, fixture->opening.set_aside);
+    fixture_open(fixture);
+    assert_int_equal(store_last_number(fixture->store), 20);
+}
+
+static void garbage_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    FILE *file = fopen(fixture->path, "w");
+    for (unsigned i = 0; i < 5 * PAGE_BYTES; i++)
+        fputc((int)(i * i >> 3 & 255), file);
+    fclose(file);
+    assert_set_aside(fixture, 5 * PAGE_BYTES, "not a database");
+}
+
+static void an_empty_file_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    write_file(fixture->path, "");
+    assert_set_aside(fixture, 0, "empty file");
+}
+
+static void a_short_text_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    write_file(fixture->path, "not a database at all\n");
+    assert_set_aside(fixture, 22, "not a database");
+}
+
+static void a_plain_sqlite_file_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(x)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_set_aside(fixture, file_size(fixture->path), "not a database");
+}
+
+static void open_with_key(struct fixture *fixture, sqlite3 **ret_db) {
+    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
+    assert_int_equal(sqlite3_open(fixture->path, ret_db), SQLITE_OK);
+    assert_int_equal(sqlite3_key(*ret_db, key, (int)sizeof key - 1), SQLITE_OK);
+}
+
+static void a_foreign_database_of_the_same_key_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    sqlite3 *db;
+    open_with_key(fixture, &db);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(x)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_set_aside(fixture, file_size(fixture->path), "not one of Forebay");
+}
+
+static void a_store_without_its_state_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    sqlite3 *db;
+    make_store(fixture);
+    open_with_key(fixture, &db);
+    assert_int_equal(sqlite3_exec(db, "DELETE FROM state", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_set_aside(fixture, file_size(fixture->path), "state is missing");
+}
+
+static void a_store_of_a_newer_forebay_is_left_as_it_is(void **state) {
+    struct fixture *fixture = *state;
+    sqlite3 *db;
+    make_store(fixture);
+    open_with_key(fixture, &db);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    const size_t bytes = file_size(fixture->path);
+    assert_int_equal(fixture_try_open(fixture), FB_VERSION);
+    assert_non_null(strstr(fixture->cause.text, "newer Forebay"));
+    assert_int_equal(file_size(fixture->path), bytes);
+}
+
+static void a_store_that_another_process_holds_is_left_alone(void **state) {
+    struct fixture *fixture = *state;
+    fixture_open(fixture);
+    struct store *first = fixture->store;
+    assert_int_equal(fixture_try_open(fixture), FB_AGAIN);
+    assert_non_null(strstr(fixture->cause.text, "another process"));
+    fixture->store = first;
+}
+
+static void a_truncated_store_is_set_aside(void **state) {
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    const size_t bytes = file_size(fixture->path) / 2 + 100;
+    assert_int_equal(truncate(fixture->path, (off_t)bytes), 0);
+    assert_set_aside(fixture, bytes, "");
+}
+
+static void a_log_without_its_store_is_not_taken_for_the_new_ones(void **state) {
+    struct fixture *fixture = *state;
+    char wal[160];
+    glob_t found;
+    snprintf(wal, sizeof wal, "%s-wal", fixture->path);
+    write_file(wal, "left over");
+    fixture_open(fixture);
+    assert_true(fixture->opening.created);
+    snprintf(wal, sizeof wal, "%s.unreadable-*-wal", fixture->path);
+    assert_int_equal(glob(wal, 0, NULL, &found), 0);
+    globfree(&found);
+}
+
+static void flip(const char *path, size_t at) {
+    const int fd = open(path, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+    byte ^= 0x10;
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* Where new readings cannot be written, the next open puts the file aside. */
+static bool takes_new_readings(struct fixture *fixture) {
+    const struct store_cursor cursor = {.epoch = 1, .sequence = ++fixture->sequence};
+    size_t sealed;
+    fixture_append(fixture, 1000);
+    enum fb_error error = store_commit(fixture->store, cursor, &fixture->cause);
+    if (error == FB_OK)
+        error = store_seal(fixture->store, FIXTURE_TIME_MS, CLOCK_SYNCHRONISED, &sealed, &fixture->cause);
+    if (error == FB_OK)
+        return true;
+    assert_int_equal(error, FB_CORRUPT);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_string_not_equal(fixture->opening.set_aside, "");
+    assert_non_null(strstr(fixture->opening.reason, "damaged"));
+    return false;
+}
+
+/* Whatever page is hit: the store opens, or is set aside; all readings are there or told as lost; new ones are taken.
+ */
+static void assert_survives_a_flip(struct fixture *fixture, size_t page, size_t *ret_set_aside, size_t *ret_lost) {
+    struct store_figures figures;
+    fixture_open(fixture);
+    if (fixture->opening.set_aside[0] != '\0') {
+        (*ret_set_aside)++;
+        return;
+    }
+    fixture->sequence = 80000;
+    struct fixture_harvest harvest = fixture_harvest(fixture, 100000);
+    free(harvest.seen);
+    if (!takes_new_readings(fixture)) {
+        (*ret_set_aside)++;
+        return;
+    }
+    struct fixture_harvest after = fixture_harvest(fixture, 100000);
+    free(after.seen);
+    store_figures(fixture->store, &figures);
+    if (harvest.readings + figures.lost_readings != 40000 || after.lost != figures.lost_readings)
+        fail_msg("page %zu: %lu there, %lu lost, %lu told", page, harvest.readings, figures.lost_readings, after.lost);
+    assert_int_equal(figures.unsent_batches, 0);
+    assert_int_equal(figures.unsent_readings, 0);
+    assert_int_equal(after.readings, 1000);
+    *ret_lost += figures.lost_readings > 0;
+}
+
+static void a_flipped_bit_anywhere_costs_a_batch_or_sets_the_store_aside(void **state) {
+    struct fixture *fixture = *state;
+    size_t set_aside = 0, lost = 0;
+    char command[400];
+    make_store(fixture);
+    const size_t pages = file_size(fixture->path) / PAGE_BYTES;
+    snprintf(command, sizeof command, "cp '%s' '%s/copy'", fixture->path, fixture->folder);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "cp '%s/copy' '%s'", fixture->folder, fixture->path);
+    for (size_t page = 0; page < pages; page++) {
+        assert_int_equal(system(command), 0);
+        flip(fixture->path, page * PAGE_BYTES + 1234);
+        assert_survives_a_flip(fixture, page, &set_aside, &lost);
+        fixture_close(fixture);
+    }
+    assert_in_range(set_aside, 1, pages / 2);
+    assert_in_range(lost, 5, pages);
+}
+
+/* History and unsent batches, some of them unreadable, all have to give way: the store goes on, and the count is right.
+ */
+static void damaged_batches_do_not_stop_the_quota(void **state) {
+    struct fixture *fixture = *state;
+    struct store_figures figures;
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture_open(fixture);
+    for (uint64_t number = 1; number <= 50; number++) {
+        fixture_batch_of(fixture, 1000);
+        if (number <= 25)
+            assert_int_equal(store_mark_sent(fixture->store, &number, 1, FIXTURE_TIME_MS, NULL), FB_OK);
+    }
+    fixture_close(fixture);
+    const size_t pages = file_size(fixture->path) / PAGE_BYTES;
+    for (size_t page = 40; page < pages - 20; page += 23)
+        flip(fixture->path, page * PAGE_BYTES + 99);
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    for (size_t i = 0; i < 100; i++)
+        fixture_batch_of(fixture, 1000);
+    store_figures(fixture->store, &figures);
+    assert_int_equal(figures.unsent_readings + figures.lost_readings, 125000);
+    struct fixture_harvest harvest = fixture_harvest(fixture, 150001);
+    fixture_batch_of(fixture, 1);
+    struct fixture_harvest rest = fixture_harvest(fixture, 151002);
+    assert_int_equal(harvest.readings + harvest.lost + rest.lost, 125000);
+    free(harvest.seen);
+    free(rest.seen);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_store_of_another_key_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_file_set_aside_opens_with_its_own_key, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(garbage_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_empty_file_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_short_text_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_plain_sqlite_file_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_foreign_database_of_the_same_key_is_set_aside, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_without_its_state_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_of_a_newer_forebay_is_left_as_it_is, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_another_process_holds_is_left_alone, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_truncated_store_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_log_without_its_store_is_not_taken_for_the_new_ones, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_flipped_bit_anywhere_costs_a_batch_or_sets_the_store_aside, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(damaged_batches_do_not_stop_the_quota, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
