@@ -3,7 +3,11 @@
  *
  * A reading's way: store_append() keeps it in memory, store_commit() makes the tail durable, store_seal() turns the
  * tail into the next batch, store_next() hands batches out, store_mark_sent() after the peer's acceptance makes them
- * history, which stays until the quota needs its place. */
+ * history, which stays until the quota needs its place.
+ *
+ * FB_CORRUPT from any call but store_read_catalogue(): the file has damage that cannot be worked around. That is noted
+ * in path.failed, and the next store_open() puts the file aside: close the store and open it again (or end the
+ * program). A batch that cannot be read any more is no such case: it is counted as a loss, and the work goes on. */
 #ifndef FB_STORE_STORE_H
 #define FB_STORE_STORE_H
 
@@ -20,14 +24,16 @@
 
 #define STORE_KEY_BYTES 32
 #define STORE_REASON_MAX 256
+#define STORE_QUOTA_MIN (1024 * 1024)
 
 struct store;
 
 struct store_settings {
-    const char *path;    /* of the database file; borrowed for the call */
-    const char *gateway; /* goes into every batch; borrowed for the call */
-    uint64_t quota_bytes;
-    int64_t now_ms; /* UTC, for names of files set aside */
+    const char *path;     /* of the database file; borrowed for the call */
+    const char *gateway;  /* goes into every batch; borrowed for the call */
+    uint64_t quota_bytes; /* of the file and its log together; less than STORE_QUOTA_MIN is taken as that. A smaller
+                             quota than before evicts batches step by step; the file keeps its size */
+    int64_t now_ms;       /* UTC, for names of files set aside */
 };
 
 /* What open had to do; shown on the page and logged. */
@@ -41,7 +47,7 @@ struct store_opening {
  * damaged) is renamed to path.unreadable-<UTC time> with its -wal and -shm, never deleted or written to, and a new one
  * takes its place. The tail that was committed before a crash is there again.
  * key: borrowed, not kept in readable memory after the call. ret_store: yours on success, end it with store_close().
- * FB_VERSION: made by a newer Forebay, left as it is. FB_IO, FB_FULL. */
+ * FB_VERSION: made by a newer Forebay, left as it is. FB_AGAIN: another process has it open. FB_IO, FB_FULL. */
 enum fb_error store_open(const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
                          struct store **ret_store, struct store_opening *ret_opening,
                          struct fb_cause *cause) FB_MUST_USE;
@@ -56,7 +62,8 @@ const uint8_t *store_id(const struct store *store); /* BATCH_STORE_ID_BYTES */
 enum fb_error store_number_tags(struct store *store, struct plant *plant, struct fb_cause *cause) FB_MUST_USE;
 
 /* Make the catalogue of this plant (numbered) the current one: a new revision if it names other tags than the last.
- * (fsync when new) The tail must be empty or sealed first when it is new: store_seal() before store_set_catalogue(). */
+ * (fsync when new) The tail must be empty or sealed first when it is new: store_commit() and store_seal() before it.
+ * FB_AGAIN: it was not; nothing was done. FB_LIMIT: too many tags for one catalogue. */
 enum fb_error store_set_catalogue(struct store *store, const struct plant *plant, int64_t now_ms,
                                   struct fb_cause *cause) FB_MUST_USE;
 
@@ -65,8 +72,9 @@ enum fb_error store_read_catalogue(struct store *store, const uint8_t hash[stati
                                    uint64_t *ret_revision, uint8_t *ret_bytes, size_t *ret_length,
                                    struct fb_cause *cause) FB_MUST_USE;
 
-/* Add readings (valid ones, see reading_valid()) to the tail in memory. No I/O, never fails short of memory:
- * FB_FULL when STORE_TAIL_MAX readings wait uncommitted because the disk takes nothing; the caller notes the loss. */
+/* Add readings (valid ones, see reading_valid()) to the tail in memory: all or none. No I/O, never fails short of
+ * memory: FB_FULL when the tail holds STORE_TAIL_MAX readings because the disk takes nothing; the caller notes the
+ * loss. */
 #define STORE_TAIL_MAX (2 * BATCH_READINGS_MAX)
 enum fb_error store_append(struct store *store, const struct reading *readings, size_t count) FB_MUST_USE;
 
@@ -107,7 +115,8 @@ struct store_batch {
 };
 
 /* The unsent batch with the lowest number in [first, last]. FB_NOT_FOUND if there is none.
- * A batch that cannot be read any more is marked lost, noted as a loss, and the next one is given. */
+ * A batch that cannot be read any more is marked lost (fsync), noted as a loss, and the next one is given; FB_AGAIN
+ * after many such. ret_batch is undefined on failure. */
 enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, struct store_batch *ret_batch,
                          struct fb_cause *cause) FB_MUST_USE;
 

@@ -57,6 +57,14 @@ static enum fb_error seal(struct intake *intake, struct fb_cause *cause) {
     return FB_OK;
 }
 
+/* A store that has reached its quota makes the room that committing wants when it seals what was committed before. */
+static enum fb_error commit_somehow(struct intake *intake, struct fb_cause *cause) {
+    const enum fb_error error = commit(intake, cause);
+    if (error != FB_FULL || seal(intake, cause) != FB_OK)
+        return error;
+    return commit(intake, cause);
+}
+
 static bool seal_due(const struct intake *intake) {
     if (!intake->tail_open)
         return false;
@@ -77,7 +85,7 @@ static int on_commit_timer(sd_event_source *source, uint64_t time_us, void *user
     (void)time_us;
     struct intake *intake = user;
     struct fb_cause cause = {0};
-    enum fb_error error = commit(intake, &cause);
+    enum fb_error error = commit_somehow(intake, &cause);
     if (error == FB_OK && seal_due(intake))
         error = seal(intake, &cause);
     note_state(intake, error, &cause);
@@ -116,7 +124,7 @@ void intake_free(struct intake *intake) {
     if (intake == NULL)
         return;
     struct fb_cause cause;
-    if (commit(intake, &cause) != FB_OK)
+    if (commit_somehow(intake, &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "store-failed", "%s", cause.text);
     sd_event_source_disable_unref(intake->commit_timer);
     free(intake);
@@ -197,7 +205,7 @@ bool intake_take_loss(struct intake *intake, uint64_t sequence, const struct bat
 }
 
 enum fb_error intake_seal_now(struct intake *intake, struct fb_cause *cause) {
-    enum fb_error error = commit(intake, cause);
+    enum fb_error error = commit_somehow(intake, cause);
     if (error == FB_OK)
         error = seal(intake, cause);
     note_state(intake, error, cause);

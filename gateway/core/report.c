@@ -12,20 +12,20 @@ static json_t *time_or_null(int64_t time_ms) {
     return time_ms != 0 ? json_integer(time_ms) : json_null();
 }
 
-static json_t *text_or_null(const char *text) {
-    return text[0] != '\0' ? json_string(text) : json_null();
+/* Names of files, and reasons that hold them, may be any bytes. */
+static json_t *text_to_json(const char *text) {
+    json_t *json = json_string(text);
+    return json != NULL ? json : json_string("(not UTF-8)");
 }
 
-/* A file's name may be any bytes. */
-static json_t *path_to_json(const char *path) {
-    json_t *text = json_string(path);
-    return text != NULL ? text : json_string("(a path that is not UTF-8)");
+static json_t *text_or_null(const char *text) {
+    return text[0] != '\0' ? text_to_json(text) : json_null();
 }
 
 static json_t *report_gateway(const struct core *core) {
     return json_pack("{s:s, s:s, s:I, s:I, s:s, s:{s:o, s:I, s:o}}", "name", core->config.name, "version",
                      FOREBAY_VERSION, "now_ms", (json_int_t)clock_utc_ms(), "started_ms", (json_int_t)core->started_ms,
-                     "clock", clock_state_word(clock_state()), "configuration", "file", path_to_json(core->config_file),
+                     "clock", clock_state_word(clock_state()), "configuration", "file", text_to_json(core->config_file),
                      "loaded_ms", (json_int_t)core->config_loaded_ms, "error", text_or_null(core->config_error.text));
 }
 
@@ -43,7 +43,7 @@ static json_t *report_link(const struct core *core) {
 static json_t *report_set_aside(const struct store_opening *opening) {
     if (opening->set_aside[0] == '\0')
         return json_null();
-    return json_pack("{s:o, s:s}", "path", path_to_json(opening->set_aside), "reason", opening->reason);
+    return json_pack("{s:o, s:o}", "path", text_to_json(opening->set_aside), "reason", text_to_json(opening->reason));
 }
 
 static json_t *report_identity(const struct store *store) {
@@ -61,8 +61,8 @@ static json_t *report_store(const struct core *core) {
     struct store_figures figures;
     store_figures(core->store, &figures);
     const struct intake_status *intake = intake_status(core->intake);
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o}", "state",
-                     store_state_word(intake->error), "reason", intake->reason, "identity",
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o}", "state",
+                     store_state_word(intake->error), "reason", text_to_json(intake->reason), "identity",
                      report_identity(core->store), "readings", (json_int_t)figures.readings, "unsent_readings",
                      (json_int_t)figures.unsent_readings, "batches", (json_int_t)figures.batches, "unsent_batches",
                      (json_int_t)figures.unsent_batches, "last_number", (json_int_t)figures.last_number,

@@ -1,0 +1,29 @@
+/* certificate.h - what is wrong with a certificate, in words for a person. Used by gateway/amqp only. */
+#ifndef FB_AMQP_CERTIFICATE_H
+#define FB_AMQP_CERTIFICATE_H
+
+#include <openssl/x509.h>
+#include <stddef.h>
+
+#include "gateway/common/error.h"
+
+#define CERTIFICATE_TEXT_MAX 200 /* bytes with NUL */
+
+/* Every text is cut to size, always ends with NUL, and holds no control characters of the certificate's. */
+
+/* The names it is valid for ("DNS broker.example, IP 192.0.2.7"), at most five, then "..."; "" without a SAN. */
+void certificate_names(const X509 *certificate, char *ret_text, size_t size);
+/* Its common name, or its whole subject without one. */
+void certificate_subject(const X509 *certificate, char *ret_text, size_t size);
+/* Its common name, or its first SAN without one; "" without either. */
+void certificate_peer_name(const X509 *certificate, char *ret_text, size_t size);
+
+/* Say why verification stopped with error (X509_V_ERR_...) at this certificate.
+ * host: the name that was looked for, NULL on a server. authorities: the file with the CAs that are trusted. */
+void certificate_refusal(int error, const X509 *certificate, const char *host, const char *authorities,
+                         struct fb_cause *cause);
+
+/* FB_OK when now lies between the certificate's two dates, else FB_INVALID with the date. */
+enum fb_error certificate_in_time(const X509 *certificate, struct fb_cause *cause) FB_MUST_USE;
+
+#endif

@@ -1,0 +1,108 @@
+/* connection.h - the inside of struct amqp, shared by the files of gateway/amqp only:
+ *
+ *     amqp.c       life and death, steps, deadlines        connect.c   DNS, TCP, TLS
+ *     pump.c       bytes between TLS and proton            events.c    what proton reports
+ *     delivery.c   messages and what becomes of them
+ *
+ * Everything that the loop calls is wrapped in connection_enter() and connection_leave(). The user's handlers run in
+ * between and may call anything, amqp_free() included; whoever has called one must look at connection_over() before
+ * going on. */
+#ifndef FB_AMQP_CONNECTION_H
+#define FB_AMQP_CONNECTION_H
+
+#include <netinet/in.h>
+#include <proton/connection_driver.h>
+
+#include "gateway/amqp/amqp.h"
+#include "gateway/amqp/resolve.h"
+#include "gateway/amqp/tls.h"
+
+#define CONNECTION_NAME_MAX 256    /* bytes with NUL */
+#define CONNECTION_VERSION_MAX 64  /* bytes with NUL */
+#define CONNECTION_GOODBYE_MS 1000 /* for telling the peer why, once the end is certain */
+#define CONNECTION_FRAME_BYTES_MAX 65536
+/* Encoded messages that wait in proton, at most, before amqp_send_room() is 0; one message more may be on top. */
+#define CONNECTION_SEND_BYTES_MAX (512u * 1024)
+
+struct amqp {
+    sd_event *event;
+    struct amqp_settings settings; /* its strings are the next three */
+    char *container;
+    char *host;
+    char *address;
+    bool server;
+
+    enum amqp_step step;
+    unsigned depth; /* calls from the loop under way */
+    bool started;   /* the first step has been told */
+    bool closing;   /* goodbye has begun; the cause is settled */
+    bool ended;     /* nothing goes in or out any more */
+    bool told;      /* closed() has been called, or must not be */
+    bool freed;     /* amqp_free() has been called from within a handler */
+    struct fb_cause reason;
+
+    sd_event_source *wake;     /* once, from the loop: start, or take up what calls from outside have left to do */
+    sd_event_source *deadline; /* of the present step */
+    sd_event_source *tick;     /* proton's heartbeats and idle time-out */
+    sd_event_source *io;
+
+    struct resolve *resolve;
+    struct resolve_answer addresses;
+    size_t address_next;
+    int64_t tcp_deadline_ms; /* monotonic */
+    int descriptor;
+    struct tls *tls;
+    char tls_version[CONNECTION_VERSION_MAX];
+    char peer_address[INET6_ADDRSTRLEN];
+    char peer_name[CONNECTION_NAME_MAX];
+
+    bool driver_ready;
+    pn_connection_driver_t driver;
+    pn_link_t *link;             /* the one link; NULL before and after */
+    bool write_blocked;          /* TLS waits for the socket to take more */
+    bool write_broken;           /* the peer takes nothing more; it may still have said why */
+    struct fb_cause write_cause; /* what broke it, if nothing better is read */
+    bool starved;                /* amqp_send_room() has been 0 since writable() was last told */
+    uint64_t delivery;           /* receiver: number of the last one */
+    uint32_t unanswered;         /* receiver: messages handed out and not yet answered */
+};
+
+void connection_enter(struct amqp *amqp);
+void connection_leave(struct amqp *amqp);
+/* True when whoever runs inside must return: ended, or freed by a handler. */
+bool connection_over(const struct amqp *amqp);
+
+/* Reach a step, and tell if it is a later one. */
+void connection_step(struct amqp *amqp, enum amqp_step step);
+/* Note why the connection will end; the first reason stays. */
+void connection_reason(struct amqp *amqp, const char *format, ...) FB_PRINTF(2, 3);
+/* End now with this reason, or the one noted before; closed() follows from connection_leave(). */
+void connection_end(struct amqp *amqp, const char *format, ...) FB_PRINTF(2, 3);
+/* A time limit for what comes next, in place of the one before; 0: none. */
+void connection_deadline(struct amqp *amqp, uint32_t timeout_ms);
+/* Have connection_woken() called from the loop. */
+void connection_wake(struct amqp *amqp);
+
+/* connect.c: begin as a client; the step's deadline has passed; the socket may be ready. */
+void connect_start(struct amqp *amqp);
+void connect_late(struct amqp *amqp);
+void connect_ready(struct amqp *amqp);
+/* TLS over amqp->descriptor, which is connected. */
+void connect_secure(struct amqp *amqp);
+
+/* pump.c: start proton after TLS; move what can be moved without waiting, and set the watches for the rest. */
+void pump_start(struct amqp *amqp);
+void pump_run(struct amqp *amqp, uint32_t io_events);
+/* Say goodbye: close the AMQP connection, with a condition if name is not NULL, and end within
+ * CONNECTION_GOODBYE_MS. */
+void pump_goodbye(struct amqp *amqp, const char *name, const char *description);
+
+/* events.c: hand one event of proton to its handler. */
+void events_handle(struct amqp *amqp, pn_event_t *event);
+
+/* delivery.c: news about a delivery; credit for the peer; writable(). */
+void delivery_changed(struct amqp *amqp, pn_delivery_t *delivery);
+void delivery_grant(struct amqp *amqp);
+void delivery_room(struct amqp *amqp);
+
+#endif

@@ -1,0 +1,149 @@
+#include "gateway/amqp/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/amqp/certificate.h"
+#include "gateway/amqp/tls_text.h"
+
+struct tls {
+    SSL *ssl;
+    struct amqp_trust *trust;
+    const char *host; /* borrowed; NULL: server */
+    struct fb_cause refusal;
+    bool up;      /* the handshake is over */
+    bool dead;    /* after a failure OpenSSL must not be asked for more */
+    bool alerted; /* see tls_alerted() */
+};
+
+/* Called once for each problem of the peer's chain; the first one is the reason. */
+static int on_verified(int good, X509_STORE_CTX *store) {
+    if (good)
+        return 1;
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls *tls = SSL_get_app_data(ssl);
+    const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    const int error = X509_STORE_CTX_get_error(store);
+    if (tls->refusal.text[0] != '\0')
+        return 0;
+    if (certificate != NULL)
+        certificate_refusal(error, certificate, tls->host, tls->trust->authorities, &tls->refusal);
+    else
+        fb_fail(&tls->refusal, FB_DENIED, "certificate: %s (%d)", X509_verify_cert_error_string(error), error);
+    return 0;
+}
+
+static bool look_for(SSL *ssl, const char *host) {
+    unsigned char address[sizeof(struct in6_addr)];
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
+    X509_VERIFY_PARAM_set_hostflags(parameters,
+                                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1;
+    /* The name also goes out as SNI, which address literals must not (RFC 6066, 3). */
+    return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+enum fb_error tls_open(struct amqp_trust *trust, int descriptor, const char *host, struct tls **ret_tls,
+                       struct fb_cause *cause) {
+    struct tls *tls = calloc(1, sizeof *tls);
+    if (tls == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    tls->trust = trust;
+    trust->holders++;
+    tls->host = host;
+    tls->ssl = SSL_new(trust->context);
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, descriptor) != 1 || (host != NULL && !look_for(tls->ssl, host))) {
+        ERR_clear_error();
+        tls->dead = true;
+        tls_free(tls);
+        return fb_fail(cause, FB_MEMORY, "OpenSSL cannot start a session for %s", host == NULL ? "a client" : host);
+    }
+    SSL_set_app_data(tls->ssl, tls);
+    SSL_set_verify(tls->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verified);
+    if (host != NULL)
+        SSL_set_connect_state(tls->ssl);
+    else
+        SSL_set_accept_state(tls->ssl);
+    *ret_tls = tls;
+    return FB_OK;
+}
+
+void tls_free(struct tls *tls) {
+    if (tls == NULL)
+        return;
+    if (tls->up && !tls->dead)
+        SSL_shutdown(tls->ssl);
+    SSL_free(tls->ssl);
+    ERR_clear_error();
+    amqp_trust_free(tls->trust);
+    free(tls);
+}
+
+/* What OpenSSL's last call came to. errno_value: errno right after it. */
+static enum tls_result judge(struct tls *tls, int returned, int errno_value, struct fb_cause *cause) {
+    const int error = SSL_get_error(tls->ssl, returned);
+    if (error == SSL_ERROR_NONE)
+        return TLS_DONE;
+    if (error == SSL_ERROR_WANT_READ)
+        return TLS_WANTS_READ;
+    if (error == SSL_ERROR_WANT_WRITE)
+        return TLS_WANTS_WRITE;
+    if (error == SSL_ERROR_ZERO_RETURN)
+        return TLS_CLOSED;
+    tls->dead = true;
+    if (error == SSL_ERROR_SYSCALL && errno_value == 0)
+        return TLS_CLOSED;
+    const unsigned long code = ERR_peek_error();
+    if (error == SSL_ERROR_SYSCALL)
+        fb_fail_errno(cause, FB_CLOSED, errno_value, "the connection broke");
+    else if (tls->refusal.text[0] != '\0')
+        *cause = tls->refusal;
+    else
+        tls->alerted = tls_text_of_error(code, cause);
+    return TLS_FAILED;
+}
+
+enum tls_result tls_handshake(struct tls *tls, struct fb_cause *cause) {
+    ERR_clear_error();
+    errno = 0;
+    const int returned = SSL_do_handshake(tls->ssl);
+    const enum tls_result result = judge(tls, returned, errno, cause);
+    tls->up = result == TLS_DONE;
+    return result;
+}
+
+enum tls_result tls_read(struct tls *tls, void *ret_data, size_t size, size_t *ret_length, struct fb_cause *cause) {
+    ERR_clear_error();
+    errno = 0;
+    const int returned = SSL_read_ex(tls->ssl, ret_data, size, ret_length);
+    return judge(tls, returned, errno, cause);
+}
+
+enum tls_result tls_write(struct tls *tls, const void *data, size_t length, size_t *ret_length,
+                          struct fb_cause *cause) {
+    ERR_clear_error();
+    errno = 0;
+    const int returned = SSL_write_ex(tls->ssl, data, length, ret_length);
+    return judge(tls, returned, errno, cause);
+}
+
+bool tls_alerted(const struct tls *tls) {
+    return tls->alerted;
+}
+
+void tls_version(const struct tls *tls, char *ret_text, size_t size) {
+    snprintf(ret_text, size, "%s %s", SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
+}
+
+void tls_peer_name(const struct tls *tls, char *ret_text, size_t size) {
+    const X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+    ret_text[0] = '\0';
+    if (certificate != NULL)
+        certificate_peer_name(certificate, ret_text, size);
+}

@@ -1,0 +1,68 @@
+#include "gateway/cloud/cloud_message.h"
+
+#include <jansson.h>
+
+static bool read_kind(struct message_reader *reader, struct cloud_message *message) {
+    const uint8_t kind = message_get_u8(reader);
+    message->kind = kind == PARCEL_BATCH ? PARCEL_BATCH : PARCEL_CATALOGUE;
+    return kind == PARCEL_BATCH || kind == PARCEL_CATALOGUE;
+}
+
+static enum fb_error read_parcel(struct message_reader *reader, struct cloud_message *message, struct fb_cause *cause) {
+    const bool known = read_kind(reader, message);
+    const uint8_t flags = message_get_u8(reader);
+    message->number = message_get_u64(reader);
+    message->historical = (flags & PARCEL_HISTORICAL) != 0;
+    message->bytes = message_get_rest(reader, &message->length);
+    if (!message_done(reader) || !known || (flags & ~PARCEL_HISTORICAL) != 0)
+        return fb_fail(cause, FB_INVALID, "malformed PARCEL");
+    if (message->length == 0)
+        return fb_fail(cause, FB_INVALID, "PARCEL without bytes");
+    return FB_OK;
+}
+
+static enum fb_error read_settled(struct message_reader *reader, struct cloud_message *message,
+                                  struct fb_cause *cause) {
+    const bool known = read_kind(reader, message);
+    message->number = message_get_u64(reader);
+    return message_done(reader) && known ? FB_OK : fb_fail(cause, FB_INVALID, "malformed SETTLED");
+}
+
+static enum fb_error read_link_config(struct message_reader *reader, struct cloud_message *message,
+                                      struct fb_cause *cause) {
+    size_t length;
+    const uint8_t *text = message_get_rest(reader, &length);
+    if (!message_done(reader))
+        return fb_fail(cause, FB_INVALID, "malformed LINK_CONFIG");
+    json_error_t problem;
+    json_t *json = json_loadb((const char *)text, length, JSON_REJECT_DUPLICATES, &problem);
+    enum fb_error error = FB_OK;
+    message->has_link = !json_is_object(json) || json_object_size(json) > 0;
+    if (json == NULL)
+        error = fb_fail(cause, FB_INVALID, "LINK_CONFIG: %s", problem.text);
+    else if (message->has_link)
+        error = link_settings_from_json(json, &message->link, cause);
+    json_decref(json);
+    return error == FB_OK ? FB_OK : fb_context(cause, FB_INVALID, "LINK_CONFIG");
+}
+
+static const struct {
+    enum protocol_cloud type;
+    enum fb_error (*read)(struct message_reader *reader, struct cloud_message *message, struct fb_cause *cause);
+} types[] = {
+    {PROTOCOL_LINK_CONFIG, read_link_config},
+    {PROTOCOL_PARCEL, read_parcel},
+    {PROTOCOL_SETTLED, read_settled},
+};
+
+enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,
+                                 struct fb_cause *cause) {
+    *ret_message = (struct cloud_message){0};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (types[i].type != (enum protocol_cloud)reader->type)
+            continue;
+        ret_message->type = types[i].type;
+        return types[i].read(reader, ret_message, cause);
+    }
+    return fb_fail(cause, FB_INVALID, "message of unknown type %u", reader->type);
+}

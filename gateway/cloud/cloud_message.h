@@ -1,0 +1,32 @@
+/* cloud_message.h - what core says to forebay-cloud, checked and taken apart (see protocol.h). Pure. Used by
+ * forebay-cloud and its tests. */
+#ifndef FB_CLOUD_CLOUD_MESSAGE_H
+#define FB_CLOUD_CLOUD_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/common/error.h"
+#include "gateway/common/link_settings.h"
+#include "gateway/common/message.h"
+#include "gateway/common/protocol.h"
+
+struct cloud_message {
+    enum protocol_cloud type; /* LINK_CONFIG, PARCEL or SETTLED; the members behind it belong to these */
+
+    bool has_link; /* LINK_CONFIG: false for an empty object, which means that no link is wanted */
+    struct link_settings link;
+
+    enum parcel_kind kind; /* PARCEL and SETTLED */
+    uint64_t number;
+    bool historical;      /* PARCEL */
+    const uint8_t *bytes; /* PARCEL: borrowed from the packet */
+    size_t length;
+};
+
+/* Read a message to its end. FB_INVALID: not one that core sends; ret_message is then without meaning. */
+enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,
+                                 struct fb_cause *cause) FB_MUST_USE;
+
+#endif

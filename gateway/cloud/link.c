@@ -1,0 +1,442 @@
+#include "gateway/cloud/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/cloud/window.h"
+#include "gateway/common/backoff.h"
+#include "gateway/common/clock.h"
+#include "gateway/common/log.h"
+
+#define TIMER_ACCURACY_US 1000
+#define MESSAGE_ID_MAX 128
+/* See LINK_SILENCE_MS. */
+#define OLDEST_SILENCES 10
+
+struct link {
+    sd_event *event;
+    const struct link_handlers *handlers;
+    void *user;
+    bool has_settings;
+    struct link_settings settings;
+    bool core_present; /* core has said what it wants, so it may be asked for parcels */
+    bool stopping;
+    struct amqp *amqp; /* NULL between two attempts */
+    struct window window;
+    struct backoff backoff;
+    uint32_t silence_ms;
+    int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
+    sd_event_source *retry;
+    sd_event_source *silence;
+    struct status status;
+    char logged[FB_CAUSE_MAX]; /* the reason that was logged last: the same one again is no news */
+};
+
+static void changed(struct link *link) {
+    link->status.in_flight = link->window.count;
+    link->handlers->changed(link->user);
+}
+
+static void set_state(struct link *link, enum status_state state) {
+    if (link->status.state != state)
+        link->status.since_ms = clock_utc_ms();
+    link->status.state = state;
+    changed(link);
+}
+
+static void arm(sd_event_source *timer, int64_t wait_ms) {
+    sd_event_source_set_time_relative(timer, wait_ms > 0 ? (uint64_t)wait_ms * 1000 : 1);
+    sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void disarm(sd_event_source *timer) {
+    sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+}
+
+/* Core may send more when it is there, the link is up, and the window has room. */
+static void ask(struct link *link) {
+    uint32_t messages, bytes;
+    if (link->status.state == STATUS_UP && link->core_present && !link->stopping &&
+        window_grant(&link->window, &messages, &bytes))
+        link->handlers->next(messages, bytes, link->user);
+}
+
+static void down(struct link *link) {
+    const bool was_up = link->status.state == STATUS_UP;
+    amqp_free(link->amqp);
+    link->amqp = NULL;
+    disarm(link->retry);
+    disarm(link->silence);
+    link->status.tls[0] = '\0';
+    link->status.peer[0] = '\0';
+    link->status.retry_at_ms = 0;
+    window_forget_all(&link->window);
+    if (was_up && link->core_present)
+        link->handlers->down(link->user);
+}
+
+/* The attempt or the session is over: wait, then try again. */
+static void failed(struct link *link, enum amqp_step step, const char *reason) {
+    down(link);
+    if (link->stopping) {
+        link->handlers->stopped(link->user);
+        return;
+    }
+    const uint32_t wait_ms = backoff_next_ms(&link->backoff, backoff_random());
+    link->status.step = step;
+    snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
+    link->status.retry_at_ms = clock_utc_ms() + wait_ms;
+    if (strcmp(link->logged, reason) != 0)
+        log_event(LOG_LEVEL_WARNING, "link-down", "step=%s retry_in_ms=%u %s", amqp_step_word(step), wait_ms, reason);
+    snprintf(link->logged, sizeof link->logged, "%s", reason);
+    arm(link->retry, wait_ms);
+    set_state(link, STATUS_WAITING);
+}
+
+static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
+    (void)amqp;
+    failed(user, step, reason);
+}
+
+/* Parcels of the first session of core's have been forgotten by now, so up() comes before anything is asked for. */
+static void begin_session(struct link *link) {
+    if (link->status.state != STATUS_UP || !link->core_present)
+        return;
+    link->handlers->up(link->user);
+    ask(link);
+}
+
+static void came_up(struct link *link) {
+    link->status.reason[0] = '\0';
+    log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
+              link->status.address, link->status.tls);
+    link->logged[0] = '\0';
+    disarm(link->silence);
+    link->last_answer_ms = clock_monotonic_ms();
+    set_state(link, STATUS_UP);
+    begin_session(link);
+}
+
+static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
+    struct link *link = user;
+    link->status.step = step;
+    snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
+    snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
+    if (step == AMQP_CREDIT)
+        arm(link->silence, link->silence_ms);
+    if (step == AMQP_UP)
+        came_up(link);
+    else
+        changed(link);
+}
+
+static void tell(struct link *link, struct window_parcel *parcel, enum parcel_outcome outcome, const char *reason) {
+    const enum parcel_kind kind = parcel->kind;
+    const uint64_t number = parcel->number;
+    /* Only an accepted parcel waits until core has written that down; core hands the others out again anyway. */
+    if (outcome == PARCEL_ACCEPTED)
+        parcel->state = WINDOW_DECIDED;
+    else
+        window_forget(&link->window, parcel);
+    link->handlers->decided(kind, number, outcome, reason, link->user);
+}
+
+static enum fb_error send_parcel(struct link *link, const struct window_parcel *parcel, const uint8_t *bytes,
+                                 struct fb_cause *cause) {
+    const bool batch = parcel->kind == PARCEL_BATCH;
+    char id[MESSAGE_ID_MAX];
+    snprintf(id, sizeof id, "%s/%s/%llu", link->settings.gateway, batch ? "batch" : "catalogue",
+             (unsigned long long)parcel->number);
+    const struct amqp_message message = {
+        .message_id = id,
+        .subject = batch ? "batch" : "catalogue",
+        .group_id = link->settings.gateway,
+        .content_type = batch ? "application/vnd.forebay.batch" : "application/vnd.forebay.catalogue",
+        .historical = parcel->historical,
+        .body = bytes,
+        .body_length = parcel->length,
+    };
+    return amqp_send(link->amqp, parcel->delivery, &message, cause);
+}
+
+static void watch_silence(struct link *link) {
+    const int64_t oldest_ms = window_oldest_ms(&link->window);
+    if (oldest_ms == 0) {
+        disarm(link->silence);
+        return;
+    }
+    const int64_t since_ms = oldest_ms > link->last_answer_ms ? oldest_ms : link->last_answer_ms;
+    const int64_t silence_ms = since_ms + link->silence_ms;
+    const int64_t lost_ms = oldest_ms + OLDEST_SILENCES * (int64_t)link->silence_ms;
+    const int64_t due_ms = silence_ms < lost_ms ? silence_ms : lost_ms;
+    arm(link->silence, due_ms - clock_monotonic_ms());
+}
+
+/* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
+static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
+    struct fb_cause cause;
+    const enum fb_error error = send_parcel(link, parcel, bytes, &cause);
+    if (error == FB_OK)
+        window_sent(parcel);
+    else
+        tell(link, parcel, error == FB_LIMIT ? PARCEL_REJECTED : PARCEL_RELEASED, cause.text);
+}
+
+static void keep(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
+    parcel->bytes = malloc(parcel->length);
+    if (parcel->bytes == NULL)
+        tell(link, parcel, PARCEL_RELEASED, "forebay-cloud is out of memory");
+    else
+        memcpy(parcel->bytes, bytes, parcel->length);
+}
+
+static void on_writable(struct amqp *amqp, void *user) {
+    struct link *link = user;
+    struct window_parcel *parcel;
+    while (amqp_send_room(amqp) > 0 && (parcel = window_first_waiting(&link->window)) != NULL)
+        forward(link, parcel, parcel->bytes);
+    ask(link);
+    changed(link);
+}
+
+static const char *explained(const struct link *link, enum amqp_outcome outcome, const char *reason,
+                             char ret_text[static FB_CAUSE_MAX]) {
+    if (reason[0] != '\0' || outcome == AMQP_ACCEPTED)
+        return reason;
+    if (outcome == AMQP_REJECTED)
+        snprintf(ret_text, FB_CAUSE_MAX,
+                 "the peer gave no reason; RabbitMQ does so when a queue behind %s is full and its policy is "
+                 "reject-publish",
+                 link->settings.address);
+    else
+        snprintf(ret_text, FB_CAUSE_MAX,
+                 "the peer gave no reason; RabbitMQ does so when no queue is bound for %s, or one is out of order",
+                 link->settings.address);
+    return ret_text;
+}
+
+static void count(struct link *link, enum amqp_outcome outcome) {
+    if (outcome == AMQP_ACCEPTED) {
+        link->status.accepted++;
+        link->status.last_accepted_ms = clock_utc_ms();
+        link->backoff.failures = 0;
+    } else if (outcome == AMQP_REJECTED) {
+        link->status.rejected++;
+    } else {
+        link->status.released++;
+    }
+}
+
+static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
+                       void *user) {
+    static const enum parcel_outcome outcomes[] = {[AMQP_ACCEPTED] = PARCEL_ACCEPTED,
+                                                   [AMQP_REJECTED] = PARCEL_REJECTED,
+                                                   [AMQP_RELEASED] = PARCEL_RELEASED,
+                                                   [AMQP_MODIFIED] = PARCEL_MODIFIED};
+    struct link *link = user;
+    link->last_answer_ms = clock_monotonic_ms();
+    count(link, outcome);
+    struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
+    /* Without a parcel it was handed out by a core that has gone since. */
+    if (parcel == NULL || outcome != AMQP_ACCEPTED)
+        amqp_settle(amqp, delivery);
+    if (parcel != NULL) {
+        char text[FB_CAUSE_MAX];
+        tell(link, parcel, outcomes[outcome], explained(link, outcome, reason, text));
+    }
+    watch_silence(link);
+    ask(link);
+    changed(link);
+}
+
+static const struct amqp_handlers amqp_handlers = {
+    .step = on_step, .writable = on_writable, .outcome = on_outcome, .closed = on_closed};
+
+/* The certificates are read for each attempt, so that renewed ones count at once. */
+static void attempt(struct link *link) {
+    const struct link_settings *settings = &link->settings;
+    struct amqp_trust *trust = NULL;
+    struct fb_cause cause;
+    link->status.retry_at_ms = 0;
+    link->status.step = AMQP_DNS;
+    set_state(link, STATUS_CONNECTING);
+    if (amqp_trust_load(settings->ca, settings->certificate, settings->key, false, &trust, &cause) != FB_OK) {
+        failed(link, AMQP_TLS, cause.text);
+        return;
+    }
+    const struct amqp_settings wanted = {
+        .trust = trust,
+        .container = settings->gateway,
+        .host = settings->host,
+        .port = settings->port,
+        .direction = AMQP_SEND,
+        .address = settings->address,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .open_timeout_ms = settings->open_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+        .handlers = &amqp_handlers,
+        .user = link,
+    };
+    const enum fb_error error = amqp_connect(link->event, &wanted, &link->amqp, &cause);
+    amqp_trust_free(trust);
+    if (error != FB_OK)
+        failed(link, AMQP_DNS, cause.text);
+}
+
+static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    attempt(user);
+    return 0;
+}
+
+static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    struct link *link = user;
+    char reason[FB_CAUSE_MAX];
+    if (link->status.state != STATUS_UP)
+        snprintf(reason, sizeof reason, "the peer took the link but gave no credit for %u s", link->silence_ms / 1000);
+    else
+        snprintf(reason, sizeof reason, "the peer left messages unanswered for %u s; %u wait for it",
+                 link->silence_ms / 1000, link->window.count);
+    failed(link, link->status.step, reason);
+    return 0;
+}
+
+static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, sd_event_time_handler_t handler) {
+    if (sd_event_add_time(link->event, ret_timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, handler, link) < 0)
+        return FB_MEMORY;
+    disarm(*ret_timer);
+    return FB_OK;
+}
+
+enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, uint32_t silence_ms,
+                       struct link **ret_link, struct fb_cause *cause) {
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    link->event = sd_event_ref(event);
+    link->handlers = handlers;
+    link->user = user;
+    link->silence_ms = silence_ms;
+    link->status.since_ms = clock_utc_ms();
+    if (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK) {
+        link_free(link);
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    }
+    *ret_link = link;
+    return FB_OK;
+}
+
+void link_free(struct link *link) {
+    if (link == NULL)
+        return;
+    amqp_free(link->amqp);
+    window_done(&link->window);
+    sd_event_source_disable_unref(link->retry);
+    sd_event_source_disable_unref(link->silence);
+    sd_event_unref(link->event);
+    free(link);
+}
+
+static void apply(struct link *link, const struct link_settings *settings) {
+    down(link);
+    window_done(&link->window);
+    link->has_settings = settings != NULL;
+    link->status.reason[0] = '\0';
+    link->logged[0] = '\0';
+    if (settings == NULL) {
+        set_state(link, STATUS_OFF);
+        return;
+    }
+    link->settings = *settings;
+    link->backoff = (struct backoff){.first_ms = settings->retry_first_ms, .most_ms = settings->retry_most_ms};
+    const bool literal = strchr(settings->host, ':') != NULL; /* IPv6 */
+    snprintf(link->status.endpoint, sizeof link->status.endpoint, literal ? "amqps://[%s]:%u" : "amqps://%s:%u",
+             settings->host, settings->port);
+    snprintf(link->status.address, sizeof link->status.address, "%s", settings->address);
+    struct fb_cause cause;
+    if (window_init(&link->window, settings->window_messages, settings->window_bytes, &cause) != FB_OK) {
+        failed(link, AMQP_DNS, cause.text);
+        return;
+    }
+    attempt(link);
+}
+
+static bool same_settings(const struct link_settings *a, const struct link_settings *b) {
+    json_t *json_a = link_settings_to_json(a);
+    json_t *json_b = link_settings_to_json(b);
+    const bool same = json_equal(json_a, json_b);
+    json_decref(json_a);
+    json_decref(json_b);
+    return same;
+}
+
+void link_configure(struct link *link, const struct link_settings *settings) {
+    if (link->stopping)
+        return;
+    const bool same =
+        settings == NULL ? !link->has_settings : link->has_settings && same_settings(&link->settings, settings);
+    const bool known = link->core_present;
+    if (!same)
+        apply(link, settings);
+    link->core_present = true;
+    if (!known)
+        begin_session(link);
+    changed(link);
+}
+
+void link_core_gone(struct link *link) {
+    link->core_present = false;
+    for (uint32_t i = 0; i < link->window.capacity && link->amqp != NULL; i++)
+        if (link->window.parcels[i].state == WINDOW_DECIDED)
+            amqp_settle(link->amqp, link->window.parcels[i].delivery);
+    window_forget_all(&link->window);
+    disarm(link->silence);
+    changed(link);
+}
+
+enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) {
+    if (link->status.state != STATUS_UP || link->stopping)
+        return FB_OK;
+    struct window_parcel *taken;
+    const bool must_wait = amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const enum fb_error error =
+        window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
+    if (error == FB_FULL)
+        return fb_fail(cause, FB_FULL, "core sent more than it was asked for");
+    if (error == FB_OK) {
+        taken->historical = parcel->historical;
+        if (must_wait)
+            keep(link, taken, parcel->bytes);
+        else
+            forward(link, taken, parcel->bytes);
+    }
+    watch_silence(link);
+    ask(link);
+    changed(link);
+    return FB_OK;
+}
+
+void link_settled(struct link *link, enum parcel_kind kind, uint64_t number) {
+    struct window_parcel *parcel = window_of_number(&link->window, kind, number);
+    /* One that is in flight anew must not be forgotten for the answer to an earlier outcome. */
+    if (parcel == NULL || parcel->state != WINDOW_DECIDED)
+        return;
+    amqp_settle(link->amqp, parcel->delivery);
+    window_forget(&link->window, parcel);
+    ask(link);
+    changed(link);
+}
+
+void link_stop(struct link *link) {
+    link->stopping = true;
+    if (link->amqp != NULL)
+        amqp_close(link->amqp);
+    else
+        link->handlers->stopped(link->user);
+}
+
+const struct status *link_status(const struct link *link) {
+    return &link->status;
+}

@@ -1,0 +1,136 @@
+#include "store/batch_columns.h"
+
+#include <string.h>
+
+#include "store/batch_series.h"
+#include "store/batch_value.h"
+
+/* The most that one reading can cost: a series of its own (tag 5, group 3, encoding 1), a group of its own (size 3,
+ * time 7), runs of its own (quality 1 + 3, detail 3 + 3), a value of 10; and slack for the counts and the writer's
+ * margin. */
+#define READING_ROOM 39
+#define COLUMNS_ROOM 64
+
+size_t batch_columns_room(size_t count) {
+    return count * READING_ROOM + COLUMNS_ROOM;
+}
+
+static void put_series(const struct batch_work *work, struct batch_writer *writer) {
+    batch_put_varint(writer, work->group_count);
+    batch_put_varint(writer, work->series_count);
+    for (size_t i = 0; i < work->group_count; i++)
+        batch_put_varint(writer, work->series[work->groups[i]].count);
+    uint32_t tag = 0;
+    for (size_t i = 0; i < work->series_count; tag = work->series[i++].tag)
+        batch_put_varint(writer, work->series[i].tag - tag);
+    uint64_t group = 0;
+    for (size_t i = 0; i < work->series_count; group = work->series[i++].group)
+        batch_put_zigzag(writer, work->series[i].group - group);
+    for (size_t i = 0; i < work->series_count; i++)
+        batch_put_byte(writer, work->series[i].encoding);
+}
+
+static void put_time_steps(const int64_t *times, size_t count, struct batch_writer *writer) {
+    int64_t interval = 0;
+    for (size_t i = 1; i < count; i++) {
+        const int64_t next = times[i] - times[i - 1];
+        batch_put_zigzag(writer, (uint64_t)(next - interval));
+        interval = next;
+    }
+}
+
+static void put_times(const struct batch_work *work, struct batch_writer *writer) {
+    int64_t before = 0;
+    for (size_t i = 0; i < work->group_count; i++) {
+        const int64_t first = work->times[work->series[work->groups[i]].first];
+        batch_put_zigzag(writer, (uint64_t)(first - before));
+        before = first;
+    }
+    for (size_t i = 0; i < work->group_count; i++) {
+        const struct batch_series *series = &work->series[work->groups[i]];
+        put_time_steps(work->times + series->first, series->count, writer);
+    }
+}
+
+static size_t run_length(const uint32_t *marks, size_t from, size_t count, unsigned shift, uint32_t mask) {
+    size_t end = from + 1;
+    while (end < count && (marks[end] >> shift & mask) == (marks[from] >> shift & mask))
+        end++;
+    return end - from;
+}
+
+static void put_runs(const struct batch_work *work, unsigned shift, uint32_t mask, struct batch_writer *writer) {
+    const uint32_t *marks = work->marks;
+    size_t runs = 0;
+    for (size_t i = 0; i < work->count; i += run_length(marks, i, work->count, shift, mask))
+        runs++;
+    batch_put_varint(writer, runs);
+    for (size_t i = 0; i < work->count; i += run_length(marks, i, work->count, shift, mask)) {
+        if (mask == UINT8_MAX)
+            batch_put_byte(writer, (uint8_t)(marks[i] >> shift & mask));
+        else
+            batch_put_varint(writer, marks[i] >> shift & mask);
+    }
+    for (size_t i = 0, length; i < work->count; i += length) {
+        length = run_length(marks, i, work->count, shift, mask);
+        batch_put_varint(writer, length);
+    }
+}
+
+/* Where the steps of one part go: varints in a row, or one plane for each byte of their width. */
+struct steps {
+    size_t width; /* bytes; 0: varints */
+    size_t count; /* of steps in the part */
+    uint8_t *next;
+    struct batch_writer *writer;
+};
+
+static void put_step(struct steps *steps, uint64_t step) {
+    if (steps->width == 0) {
+        batch_put_zigzag(steps->writer, step);
+        return;
+    }
+    uint64_t folded = batch_zigzag(steps->width == 4 ? (uint64_t)(int64_t)(int32_t)step : step);
+    for (size_t i = 0; i < steps->width; i++, folded >>= 8)
+        steps->next[i * steps->count] = (uint8_t)folded;
+    steps->next++;
+}
+
+static void put_part(const struct batch_work *work, enum batch_part part, struct batch_writer *writer) {
+    struct steps steps = {.width = batch_value_width(part), .writer = writer};
+    const struct batch_series *end = work->series + work->series_count;
+    for (const struct batch_series *series = work->series; series < end; series++)
+        if (batch_value_part(series->encoding) == part)
+            steps.count += series->value_count;
+    steps.next = batch_put_room(writer, steps.count * steps.width);
+    if (steps.next == NULL)
+        return;
+    for (const struct batch_series *series = work->series; series < end; series++)
+        if (batch_value_part(series->encoding) == part && series->value_count > 0)
+            put_step(&steps, work->values[series->first_value]);
+    for (const struct batch_series *series = work->series; series < end; series++) {
+        const uint64_t *values = work->values + series->first_value;
+        for (size_t i = 1; batch_value_part(series->encoding) == part && i < series->value_count; i++)
+            put_step(&steps, values[i] - values[i - 1]);
+    }
+}
+
+enum fb_error batch_columns_encode(const struct reading *readings, size_t count, struct batch_writer *writer) {
+    struct batch_work work;
+    const enum fb_error error = batch_series_make(readings, count, &work);
+    if (error != FB_OK)
+        return error;
+    for (size_t i = 0; i < work.series_count; i++) {
+        struct batch_series *series = &work.series[i];
+        series->encoding =
+            batch_value_fold((enum reading_kind)series->kind, work.values + series->first_value, series->value_count);
+    }
+    put_series(&work, writer);
+    put_times(&work, writer);
+    put_runs(&work, 0, UINT8_MAX, writer);
+    put_runs(&work, 8, UINT16_MAX, writer);
+    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PARTS; part++)
+        put_part(&work, part, writer);
+    batch_series_done(&work);
+    return writer->overflow ? FB_LIMIT : FB_OK;
+}

@@ -1,0 +1,275 @@
+#include "store/batch_columns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/batch_value.h"
+
+struct group {
+    uint32_t first; /* index into times */
+    uint32_t count;
+};
+
+struct series {
+    uint32_t tag;
+    uint32_t group;
+    uint32_t value_count;
+    uint8_t encoding;
+    uint64_t number; /* of the value before */
+};
+
+/* What is known so far; one allocation holds it all but the readings. */
+struct columns {
+    struct batch_reader reader;
+    size_t count; /* readings */
+    struct group *groups;
+    size_t group_count;
+    struct series *series;
+    size_t series_count;
+    int64_t *times; /* of the groups, one after the other */
+    struct reading *readings;
+    void *memory;
+};
+
+static enum fb_error bad(struct fb_cause *cause, const char *part) {
+    return fb_fail(cause, FB_INVALID, "columns: %s: cut off or against the rules", part);
+}
+
+static enum fb_error get_counts(struct columns *columns, struct fb_cause *cause) {
+    columns->group_count = batch_get_limited(&columns->reader, 0, columns->count);
+    columns->series_count = batch_get_limited(&columns->reader, columns->group_count, columns->count);
+    /* Each group and each series takes bytes of the string: a few bytes cannot claim much memory. */
+    if (columns->reader.bad || columns->group_count + columns->series_count > columns->reader.left + 2)
+        return bad(cause, "counts");
+    const size_t series_bytes = columns->series_count * sizeof *columns->series;
+    const size_t times_bytes = columns->count * sizeof *columns->times;
+    uint8_t *memory = malloc(series_bytes + times_bytes + columns->group_count * sizeof *columns->groups + 1);
+    columns->memory = memory;
+    columns->readings = calloc(columns->count + 1, sizeof *columns->readings);
+    if (memory == NULL || columns->readings == NULL)
+        return fb_fail(cause, FB_MEMORY, "columns: out of memory");
+    columns->series = (struct series *)memory;
+    columns->times = (int64_t *)(memory + series_bytes);
+    columns->groups = (struct group *)(memory + series_bytes + times_bytes);
+    return FB_OK;
+}
+
+static enum fb_error get_groups(struct columns *columns, struct fb_cause *cause) {
+    size_t first = 0;
+    for (size_t i = 0; i < columns->group_count; i++) {
+        const size_t count = batch_get_limited(&columns->reader, 1, columns->count - first);
+        columns->groups[i] = (struct group){.first = (uint32_t)first, .count = (uint32_t)count};
+        first += count;
+    }
+    return columns->reader.bad ? bad(cause, "group sizes") : FB_OK;
+}
+
+static bool get_tags(struct columns *columns) {
+    uint64_t tag = 0;
+    for (size_t i = 0; i < columns->series_count; i++) {
+        tag += batch_get_limited(&columns->reader, i == 0 ? 1 : 0, UINT32_MAX - tag);
+        columns->series[i] = (struct series){.tag = (uint32_t)tag};
+    }
+    return !columns->reader.bad;
+}
+
+static bool get_group_indexes(struct columns *columns) {
+    uint64_t group = 0;
+    size_t readings = 0;
+    for (size_t i = 0; i < columns->series_count; i++) {
+        group += batch_get_zigzag(&columns->reader);
+        if (columns->reader.bad || group >= columns->group_count)
+            return false;
+        columns->series[i].group = (uint32_t)group;
+        readings += columns->groups[group].count;
+    }
+    return readings == columns->count;
+}
+
+static bool get_encodings(struct columns *columns) {
+    const uint8_t *encodings = batch_get_bytes(&columns->reader, columns->series_count);
+    enum reading_kind kind;
+    for (size_t i = 0; encodings != NULL && i < columns->series_count; i++) {
+        if (!batch_value_kind(encodings[i], &kind))
+            return false;
+        columns->series[i].encoding = encodings[i];
+    }
+    return encodings != NULL;
+}
+
+static enum fb_error get_series(struct columns *columns, struct fb_cause *cause) {
+    if (!get_tags(columns))
+        return bad(cause, "series tags");
+    if (!get_group_indexes(columns))
+        return bad(cause, "series groups");
+    return get_encodings(columns) ? FB_OK : bad(cause, "series encodings");
+}
+
+static bool time_valid(int64_t time_ms) {
+    return time_ms >= READING_TIME_MIN_MS && time_ms <= READING_TIME_MAX_MS;
+}
+
+static enum fb_error get_times(struct columns *columns, struct fb_cause *cause) {
+    uint64_t first = 0;
+    bool valid = true;
+    for (size_t i = 0; i < columns->group_count; i++) {
+        first += batch_get_zigzag(&columns->reader);
+        columns->times[columns->groups[i].first] = (int64_t)first;
+        valid = valid && time_valid((int64_t)first);
+    }
+    for (size_t i = 0; i < columns->group_count; i++) {
+        int64_t *times = columns->times + columns->groups[i].first;
+        uint64_t interval = 0;
+        for (size_t k = 1; k < columns->groups[i].count; k++) {
+            interval += batch_get_zigzag(&columns->reader);
+            times[k] = (int64_t)((uint64_t)times[k - 1] + interval);
+            valid = valid && time_valid(times[k]);
+        }
+    }
+    return valid && !columns->reader.bad ? FB_OK : bad(cause, "times");
+}
+
+/* A column of runs: the caller asks for the lengths and the values one after the other through two readers. */
+struct runs {
+    struct batch_reader values;
+    struct batch_reader lengths;
+    size_t count;
+};
+
+static uint16_t get_run_value(struct batch_reader *reader, bool is_byte) {
+    if (!is_byte)
+        return (uint16_t)batch_get_limited(reader, 0, UINT16_MAX);
+    const uint8_t *byte = batch_get_bytes(reader, 1);
+    return byte != NULL ? *byte : 0;
+}
+
+static struct runs begin_runs(struct columns *columns, bool is_byte) {
+    struct runs runs = {.count = batch_get_limited(&columns->reader, 0, columns->count)};
+    runs.values = columns->reader;
+    for (size_t i = 0; i < runs.count && !columns->reader.bad; i++)
+        get_run_value(&columns->reader, is_byte);
+    return runs;
+}
+
+/* Fill the qualities (one byte each) or the details of all readings. */
+static bool get_runs(struct columns *columns, bool is_quality) {
+    struct runs runs = begin_runs(columns, is_quality);
+    size_t at = 0;
+    for (size_t i = 0; i < runs.count && !columns->reader.bad; i++) {
+        const uint16_t value = get_run_value(&runs.values, is_quality);
+        const size_t end = at + batch_get_limited(&columns->reader, 1, columns->count - at);
+        for (; at < end; at++) {
+            if (is_quality)
+                columns->readings[at].quality = (uint8_t)value;
+            else
+                columns->readings[at].detail = value;
+        }
+    }
+    return !columns->reader.bad && at == columns->count;
+}
+
+/* Tags, kinds and times are copied once the qualities stand, since those say which readings have a value. */
+static void fill(struct columns *columns) {
+    struct reading *reading = columns->readings;
+    for (size_t i = 0; i < columns->series_count; i++) {
+        struct series *series = &columns->series[i];
+        const struct group *group = &columns->groups[series->group];
+        enum reading_kind kind = READING_REAL64;
+        batch_value_kind(series->encoding, &kind);
+        for (size_t k = 0; k < group->count; k++, reading++) {
+            reading->tag = series->tag;
+            reading->kind = (uint8_t)kind;
+            reading->time_ms = columns->times[group->first + k];
+            series->value_count += reading_has_value(reading);
+        }
+    }
+}
+
+/* Where the steps of one part come from: varints in a row, or one plane for each byte of their width. */
+struct steps {
+    size_t width; /* bytes; 0: varints */
+    size_t count; /* of steps in the part */
+    const uint8_t *next;
+    struct batch_reader *reader;
+};
+
+static uint64_t get_step(struct steps *steps) {
+    if (steps->width == 0)
+        return batch_get_zigzag(steps->reader);
+    uint64_t folded = 0;
+    for (size_t i = steps->width; i-- > 0;)
+        folded = folded << 8 | steps->next[i * steps->count];
+    steps->next++;
+    return batch_unzigzag(folded);
+}
+
+static bool get_further(struct series *series, struct reading *readings, size_t count, struct steps *steps) {
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!reading_has_value(&readings[i]))
+            continue;
+        if (!first)
+            series->number += get_step(steps);
+        first = false;
+        if (!batch_value_unfold(series->encoding, series->number, &readings[i].value.bits))
+            return false;
+    }
+    return true;
+}
+
+static bool get_part(struct columns *columns, enum batch_part part) {
+    struct steps steps = {.width = batch_value_width(part), .reader = &columns->reader};
+    struct series *end = columns->series + columns->series_count;
+    for (struct series *series = columns->series; series < end; series++)
+        if (batch_value_part(series->encoding) == part)
+            steps.count += series->value_count;
+    steps.next = batch_get_bytes(&columns->reader, steps.count * steps.width);
+    if (steps.next == NULL)
+        return false;
+    for (struct series *series = columns->series; series < end; series++)
+        if (batch_value_part(series->encoding) == part && series->value_count > 0)
+            series->number = get_step(&steps);
+    struct reading *readings = columns->readings;
+    for (struct series *series = columns->series; series < end; series++) {
+        const size_t count = columns->groups[series->group].count;
+        if (batch_value_part(series->encoding) == part && !get_further(series, readings, count, &steps))
+            return false;
+        readings += count;
+    }
+    return !columns->reader.bad;
+}
+
+static enum fb_error get_all(struct columns *columns, struct fb_cause *cause) {
+    enum fb_error error = get_counts(columns, cause);
+    if (error == FB_OK)
+        error = get_groups(columns, cause);
+    if (error == FB_OK)
+        error = get_series(columns, cause);
+    if (error == FB_OK)
+        error = get_times(columns, cause);
+    if (error != FB_OK)
+        return error;
+    if (!get_runs(columns, true))
+        return bad(cause, "qualities");
+    if (!get_runs(columns, false))
+        return bad(cause, "details");
+    fill(columns);
+    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PARTS; part++)
+        if (!get_part(columns, part))
+            return bad(cause, "values");
+    return columns->reader.left == 0 ? FB_OK : fb_fail(cause, FB_INVALID, "columns: bytes behind their end");
+}
+
+enum fb_error batch_columns_decode(const uint8_t *bytes, size_t length, size_t count, struct reading **ret_readings,
+                                   struct fb_cause *cause) {
+    struct columns columns = {.reader = {.data = bytes, .left = length}, .count = count};
+    const enum fb_error error = get_all(&columns, cause);
+    free(columns.memory);
+    if (error != FB_OK || count == 0) {
+        free(columns.readings);
+        columns.readings = NULL;
+    }
+    if (error == FB_OK)
+        *ret_readings = columns.readings;
+    return error;
+}

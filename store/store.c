@@ -1,0 +1,106 @@
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/store_internal.h"
+
+static enum fb_error open_once(struct store *store, const struct store_settings *settings,
+                               const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
+                               struct fb_cause *cause) {
+    const enum fb_error error = store_database_open(store, settings, key, opening, cause);
+    return error == FB_OK ? store_load(store, cause) : error;
+}
+
+static void close_database(struct store *store) {
+    for (size_t i = 0; i < STORE_STATEMENTS; i++) {
+        sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+    sqlite3_close(store->db);
+    store->db = NULL;
+}
+
+static enum fb_error open_or_set_aside(struct store *store, const struct store_settings *settings,
+                                       const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
+                                       struct fb_cause *cause) {
+    struct fb_cause reason = {""};
+    enum fb_error error = open_once(store, settings, key, opening, &reason);
+    if (error == FB_CORRUPT) {
+        close_database(store);
+        snprintf(opening->reason, sizeof opening->reason, "%.*s", STORE_REASON_MAX - 1, reason.text);
+        error = store_database_set_aside(settings->path, settings->now_ms, opening, &reason);
+        if (error == FB_OK)
+            error = open_once(store, settings, key, opening, &reason);
+    }
+    return error == FB_OK ? FB_OK : fb_fail(cause, error, "store %s: %s", settings->path, reason.text);
+}
+
+enum fb_error store_open(const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
+                         struct store **ret_store, struct store_opening *ret_opening, struct fb_cause *cause) {
+    struct store *store = calloc(1, sizeof *store);
+    char *path = strdup(settings->path);
+    if (store == NULL || path == NULL) {
+        free(store);
+        free(path);
+        return fb_fail(cause, FB_MEMORY, "store: out of memory");
+    }
+    store->path = path;
+    store->quota_bytes = settings->quota_bytes < STORE_QUOTA_MIN ? STORE_QUOTA_MIN : settings->quota_bytes;
+    snprintf(store->gateway, sizeof store->gateway, "%s", settings->gateway);
+    struct store_opening opening = {0};
+    const enum fb_error error = open_or_set_aside(store, settings, key, &opening, cause);
+    if (error != FB_OK) {
+        store_close(store);
+        return error;
+    }
+    *ret_opening = opening;
+    *ret_store = store;
+    return FB_OK;
+}
+
+void store_close(struct store *store) {
+    if (store == NULL)
+        return;
+    close_database(store);
+    free(store->tail);
+    free(store->path);
+    free(store);
+}
+
+const uint8_t *store_id(const struct store *store) {
+    return store->id;
+}
+
+uint64_t store_last_number(const struct store *store) {
+    return store->state.last_number;
+}
+
+struct store_cursor store_committed_cursor(const struct store *store) {
+    return store->state.cursor;
+}
+
+static uint64_t file_bytes(const char *path, const char *suffix) {
+    char name[4096];
+    struct stat status;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+void store_figures(const struct store *store, struct store_figures *ret_figures) {
+    const struct store_state *state = &store->state;
+    const int64_t tail_ms = store->tail_count > 0 ? store->tail[0].time_ms : 0;
+    *ret_figures = (struct store_figures){
+        .readings = state->readings + store->tail_count,
+        .unsent_readings = state->unsent_readings + store->tail_count,
+        .batches = state->batches,
+        .unsent_batches = state->unsent_batches,
+        .last_number = state->last_number,
+        .oldest_unsent_ms = state->oldest_queued_ms > 0 ? state->oldest_queued_ms : tail_ms,
+        .lost_readings = state->lost_readings,
+        .bytes = file_bytes(store->path, "") + file_bytes(store->path, "-wal"),
+        .quota_bytes = store->quota_bytes,
+    };
+}

@@ -1,0 +1,78 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "store/store_internal.h"
+
+/* "FBST": tells our databases from others that the same key opens. */
+#define APPLICATION_ID 0x46425354
+
+/* Each step brings the schema one version up; steps are never changed once released.
+ *
+ * batches are never written again after they were sealed: what changes with their fate stands in queue, which holds
+ * those not sent yet (and the few that cannot be read any more). So an acknowledgement dirties two pages and no blob.
+ */
+static const char *const steps[] = {
+    "CREATE TABLE state(id INTEGER PRIMARY KEY, store_id BLOB NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT "
+    "NULL,"
+    " last_number INTEGER NOT NULL, last_hash BLOB NOT NULL, batches INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " unsent_batches INTEGER NOT NULL, unsent_readings INTEGER NOT NULL, lost_readings INTEGER NOT NULL,"
+    " sent_ms INTEGER NOT NULL);"
+    "INSERT INTO state VALUES(1, randomblob(16), 0, 0, 0, zeroblob(32), 0, 0, 0, 0, 0, 0);"
+    "CREATE TABLE tags(number INTEGER PRIMARY KEY, instrument TEXT NOT NULL, name TEXT NOT NULL,"
+    " UNIQUE(instrument, name));"
+    "CREATE TABLE catalogues(revision INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);"
+    "CREATE TABLE tail(slot INTEGER PRIMARY KEY, batch INTEGER NOT NULL, bytes BLOB NOT NULL);"
+    "CREATE TABLE batches(number INTEGER PRIMARY KEY, catalogue INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB NOT NULL);"
+    "CREATE TABLE queue(number INTEGER PRIMARY KEY, damaged INTEGER NOT NULL, attempts INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, readings INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,"
+    " losses INTEGER NOT NULL);"
+    "CREATE TABLE losses(id INTEGER PRIMARY KEY, reason INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, first_batch INTEGER NOT NULL, last_batch INTEGER NOT NULL);",
+};
+
+#define SCHEMA_VERSION ((int)(sizeof steps / sizeof steps[0]))
+
+static enum fb_error read_number(sqlite3 *db, const char *sql, int *ret_number, struct fb_cause *cause) {
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *ret_number = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return store_result(db, code, cause, sql);
+}
+
+static enum fb_error run_steps(sqlite3 *db, int from, struct fb_cause *cause) {
+    char last[96];
+    snprintf(last, sizeof last, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+             SCHEMA_VERSION);
+    int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (int step = from; code == SQLITE_OK && step < SCHEMA_VERSION; step++)
+        code = sqlite3_exec(db, steps[step], NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(db, last, NULL, NULL, NULL);
+    const enum fb_error error = store_result(db, code, cause, "making the schema");
+    if (error != FB_OK && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return error;
+}
+
+enum fb_error store_schema_migrate(sqlite3 *db, struct fb_cause *cause) {
+    int tables = 0, marker = 0, version = 0;
+    enum fb_error error = read_number(db, "SELECT count(*) FROM sqlite_master", &tables, cause);
+    if (error == FB_OK)
+        error = read_number(db, "PRAGMA application_id", &marker, cause);
+    if (error == FB_OK)
+        error = read_number(db, "PRAGMA user_version", &version, cause);
+    if (error != FB_OK)
+        return error;
+    const bool is_new = tables == 0 && marker == 0 && version == 0;
+    if (!is_new && marker != APPLICATION_ID)
+        return fb_fail(cause, FB_CORRUPT, "a database, but not one of Forebay");
+    if (version > SCHEMA_VERSION)
+        return fb_fail(cause, FB_VERSION, "made by a newer Forebay (schema %d, this one knows %d): install that one",
+                       version, SCHEMA_VERSION);
+    return version == SCHEMA_VERSION ? FB_OK : run_steps(db, version, cause);
+}

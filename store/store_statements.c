@@ -1,0 +1,122 @@
+#include <errno.h>
+#include <stdarg.h>
+
+#include "store/store_internal.h"
+
+static const char *const sql[STORE_STATEMENTS] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_SAVE_STATE] = "UPDATE state SET epoch = ?1, sequence = ?2, last_number = ?3, last_hash = ?4, batches = ?5,"
+                         " readings = ?6, unsent_batches = ?7, unsent_readings = ?8, lost_readings = ?9, sent_ms = ?10",
+    [STORE_WRITE_SLOT] = "INSERT OR REPLACE INTO tail VALUES(?1, ?2, ?3)",
+    [STORE_TRIM_SLOTS] = "DELETE FROM tail WHERE slot > ?1",
+    [STORE_CLEAR_LOSSES] = "DELETE FROM losses",
+    [STORE_ADD_LOSS] = "INSERT INTO losses VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_ADD_BATCH] = "INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [STORE_READ_BATCH] = "SELECT batches.bytes, batches.hash, catalogues.hash FROM batches"
+                         " JOIN catalogues ON catalogues.revision = batches.catalogue WHERE batches.number = ?1",
+    [STORE_COUNT_READINGS] = "SELECT readings FROM batches WHERE number = ?1",
+    [STORE_DELETE_BATCH] = "DELETE FROM batches WHERE number = ?1 RETURNING readings",
+    [STORE_ADD_QUEUED] = "INSERT INTO queue VALUES(?1, 0, 0, '', ?2, ?3, ?4, ?5)",
+    [STORE_FIRST_QUEUED] = "SELECT number, attempts, readings, first_ms, last_ms, losses FROM queue"
+                           " WHERE number BETWEEN ?1 AND ?2 AND damaged = 0 ORDER BY number LIMIT 1",
+    [STORE_DELETE_QUEUED] = "DELETE FROM queue WHERE number = ?1 AND damaged = 0 RETURNING readings",
+    [STORE_REFUSE_QUEUED] = "UPDATE queue SET attempts = attempts + 1, reason = ?2 WHERE number = ?1 AND damaged = 0"
+                            " RETURNING attempts",
+    [STORE_DAMAGE_QUEUED] = "INSERT OR REPLACE INTO queue VALUES(?1, 1, 0, ?2, 0, 0, 0, 0)",
+    [STORE_OLDEST_HISTORY] = "SELECT number FROM batches WHERE number >= ?1 AND NOT EXISTS"
+                             " (SELECT 1 FROM queue WHERE queue.number = batches.number) ORDER BY number LIMIT 1",
+    [STORE_COUNT_PAGES] = "PRAGMA page_count",
+    [STORE_COUNT_FREE_PAGES] = "PRAGMA freelist_count",
+    [STORE_DROP_CATALOGUES] = "DELETE FROM catalogues WHERE revision < ?1 AND revision <"
+                              " (SELECT catalogue FROM batches ORDER BY number LIMIT 1)",
+    [STORE_ADD_CATALOGUE] = "INSERT INTO catalogues VALUES(?1, ?2, ?3)",
+    [STORE_READ_CATALOGUE] = "SELECT revision, bytes FROM catalogues WHERE hash = ?1",
+    [STORE_FIND_TAG] = "SELECT number FROM tags WHERE instrument = ?1 AND name = ?2",
+    [STORE_ADD_TAG] = "INSERT INTO tags(instrument, name) VALUES(?1, ?2)",
+};
+
+int store_prepare_all(struct store *store) {
+    int code = SQLITE_OK;
+    for (size_t i = 0; code == SQLITE_OK && i < STORE_STATEMENTS; i++)
+        code = sqlite3_prepare_v3(store->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+    return code;
+}
+
+/* Values are borrowed until the next reset, which every caller reaches before they end. */
+static int bind_all(sqlite3_stmt *statement, const char *format, va_list arguments) {
+    int code = SQLITE_OK;
+    for (int i = 1; code == SQLITE_OK && *format != '\0'; i++, format++) {
+        if (*format == 'i') {
+            code = sqlite3_bind_int64(statement, i, va_arg(arguments, int64_t));
+        } else if (*format == 't') {
+            code = sqlite3_bind_text(statement, i, va_arg(arguments, const char *), -1, SQLITE_STATIC);
+        } else {
+            const uint8_t *bytes = va_arg(arguments, const uint8_t *);
+            code = sqlite3_bind_blob64(statement, i, bytes, va_arg(arguments, size_t), SQLITE_STATIC);
+        }
+    }
+    return code;
+}
+
+int store_step(struct store *store, enum store_statement statement, const char *format, ...) {
+    sqlite3_stmt *prepared = store->statements[statement];
+    va_list arguments;
+    va_start(arguments, format);
+    const int code = bind_all(prepared, format, arguments);
+    va_end(arguments);
+    return code == SQLITE_OK ? sqlite3_step(prepared) : code;
+}
+
+int store_run(struct store *store, enum store_statement statement, const char *format, ...) {
+    sqlite3_stmt *prepared = store->statements[statement];
+    va_list arguments;
+    va_start(arguments, format);
+    int code = bind_all(prepared, format, arguments);
+    va_end(arguments);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(prepared);
+    store_reset(store, statement);
+    return code;
+}
+
+void store_reset(struct store *store, enum store_statement statement) {
+    sqlite3_reset(store->statements[statement]);
+    sqlite3_clear_bindings(store->statements[statement]);
+}
+
+int64_t store_integer(struct store *store, enum store_statement statement, int column) {
+    return sqlite3_column_int64(store->statements[statement], column);
+}
+
+const uint8_t *store_bytes(struct store *store, enum store_statement statement, int column, size_t *ret_length) {
+    const uint8_t *bytes = sqlite3_column_blob(store->statements[statement], column);
+    *ret_length = (size_t)sqlite3_column_bytes(store->statements[statement], column);
+    return bytes;
+}
+
+enum fb_error store_result(sqlite3 *db, int code, struct fb_cause *cause, const char *what) {
+    static const struct {
+        int code;
+        enum fb_error error;
+        /* A page whose HMAC does not fit may also come as SQLITE_ERROR; our statements give no other reason for one. */
+    } meanings[] = {
+        {SQLITE_OK, FB_OK},           {SQLITE_ROW, FB_OK},         {SQLITE_DONE, FB_OK},
+        {SQLITE_FULL, FB_FULL},       {SQLITE_NOTADB, FB_CORRUPT}, {SQLITE_ERROR, FB_CORRUPT},
+        {SQLITE_CORRUPT, FB_CORRUPT}, {SQLITE_NOMEM, FB_MEMORY},   {SQLITE_BUSY, FB_AGAIN},
+    };
+    if (code == SQLITE_NOTADB)
+        return fb_fail(cause, FB_CORRUPT, "wrong key, or not a database");
+    if ((code & 255) == SQLITE_BUSY)
+        return fb_fail(cause, FB_AGAIN, "another process has it open");
+    enum fb_error error = FB_IO;
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
+        if (meanings[i].code == (code & 255))
+            error = meanings[i].error;
+    if (error == FB_OK)
+        return FB_OK;
+    if (db != NULL && error == FB_IO && sqlite3_system_errno(db) == ENOSPC)
+        error = FB_FULL;
+    return fb_fail(cause, error, "%s: %s", what, db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+}

@@ -1,0 +1,112 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_internal.h"
+
+#define TAIL_CAPACITY_MIN 4096
+/* Half of what a batch may hold: a longer tail would make batches hardly smaller and the process larger. */
+#define TAIL_FULL (BATCH_READINGS_MAX / 2)
+#define READING_BYTES 12 /* on disk, of the least compressible kind */
+
+size_t store_tail_readings(const struct store *store) {
+    return store->tail_count;
+}
+
+bool store_tail_full(const struct store *store) {
+    return store->tail_count >= TAIL_FULL || store->slots.slot >= store->slots_most;
+}
+
+static bool make_room(struct store *store, size_t count) {
+    size_t capacity = store->tail_capacity > 0 ? store->tail_capacity : TAIL_CAPACITY_MIN;
+    while (capacity < count)
+        capacity *= 2;
+    if (capacity == store->tail_capacity)
+        return true;
+    struct reading *tail = realloc(store->tail, capacity * sizeof *tail);
+    if (tail == NULL)
+        return false;
+    store->tail = tail;
+    store->tail_capacity = capacity;
+    return true;
+}
+
+enum fb_error store_append(struct store *store, const struct reading *readings, size_t count) {
+    if (count > STORE_TAIL_MAX - store->tail_count)
+        return FB_FULL;
+    if (count == 0)
+        return FB_OK;
+    if (!make_room(store, store->tail_count + count))
+        return FB_MEMORY;
+    memcpy(store->tail + store->tail_count, readings, count * sizeof *readings);
+    store->tail_count += count;
+    return FB_OK;
+}
+
+enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t count,
+                         uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) {
+    size_t take = count < BATCH_READINGS_MAX ? count : BATCH_READINGS_MAX;
+    enum fb_error error = batch_encode(info, readings, take, ret_bytes, ret_length, cause);
+    for (; error == FB_LIMIT && take > 1; error = batch_encode(info, readings, take, ret_bytes, ret_length, cause))
+        take /= 2;
+    if (error == FB_OK)
+        *ret_taken = take;
+    return error;
+}
+
+/* The tail on disk has the same form as batches, without an identity: nothing else is as small. */
+static enum fb_error add_records(struct store *store, struct store_cursor cursor, uint8_t *bytes,
+                                 struct fb_cause *cause) {
+    static const struct batch_info info = {.gateway = "tail", .number = 1};
+    size_t at = store->tail_committed;
+    do {
+        size_t length, taken;
+        enum fb_error error =
+            store_pack(&info, store->tail + at, store->tail_count - at, bytes, &length, &taken, cause);
+        if (error == FB_OK)
+            error = store_slots_add(store, cursor, bytes, length, cause);
+        if (error != FB_OK)
+            return error;
+        at += taken;
+    } while (at < store->tail_count);
+    return FB_OK;
+}
+
+static enum fb_error commit(struct store *store, struct store_cursor cursor, uint64_t room_pages, uint8_t *bytes,
+                            struct fb_cause *cause) {
+    enum fb_error error = store_begin(store, cause);
+    if (error != FB_OK)
+        return error;
+    store->state.cursor = cursor;
+    const uint32_t fresh_slot = store->slots.slot + (store->slots.used > 0);
+    if (room_pages > 0)
+        error = store_quota_make_room(store, room_pages, cause);
+    if (error == FB_OK)
+        error = add_records(store, cursor, bytes, cause);
+    if (error == FB_OK && room_pages > 0)
+        error = store_refresh_oldest(store, cause);
+    error = store_end(store, error, room_pages > 0, cause);
+    if (error != FB_OK) /* what stands in the slots since is not on disk */
+        store_slots_restart(store, fresh_slot);
+    return error;
+}
+
+enum fb_error store_commit(struct store *store, struct store_cursor cursor, struct fb_cause *cause) {
+    const bool is_same = cursor.epoch == store->state.cursor.epoch && cursor.sequence == store->state.cursor.sequence;
+    if (store->tail_committed == store->tail_count && is_same && !store->state.losses_changed)
+        return FB_OK;
+    uint8_t *bytes = malloc(BATCH_BYTES_MAX);
+    if (bytes == NULL)
+        return fb_fail(cause, FB_MEMORY, "store: out of memory");
+    /* Batches leave the tail some room. Where it needs more, the quota takes it from them; a full disk does not. */
+    const uint64_t pages = (store->tail_count - store->tail_committed) * READING_BYTES / STORE_PAGE_BYTES + 1;
+    enum fb_error error = commit(store, cursor, 0, bytes, cause);
+    if (error == FB_FULL && store_quota_reached(store, pages))
+        error = commit(store, cursor, pages, bytes, cause);
+    for (int i = 0; i < STORE_GIVE_UP_MOST && store_quota_gave_up(store, error); i++)
+        error = commit(store, cursor, pages, bytes, cause);
+    free(bytes);
+    if (error == FB_OK)
+        store->tail_committed = store->tail_count;
+    return store_finish(store, error, "tail", cause);
+}
