@@ -30,6 +30,8 @@ static void release(struct amqp *amqp) {
         pn_connection_driver_destroy(&amqp->driver);
     amqp->driver_ready = false;
     amqp->link = NULL;
+    free(amqp->outgoing);
+    amqp->outgoing = NULL;
     tls_free(amqp->tls);
     amqp->tls = NULL;
     if (amqp->descriptor >= 0)

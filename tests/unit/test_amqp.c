@@ -118,10 +118,24 @@ static void unread_bytes_close_the_room_before_memory_grows(void **state) {
     world->server_silent = true;
     size_t sent = 0;
     while (amqp_send_room(world->client.amqp) > 0)
-        send_one(world, ++sent, 64 * 1024);
-    assert_in_range(sent, 8, 9);
+        send_one(world, ++sent, 4096);
+    assert_in_range(sent, 120, 128); /* 512 KiB */
     world->server_silent = false;
     world_run_to_count(world, &world->client.outcomes, (unsigned)sent);
+}
+
+static void one_large_message_at_a_time_is_taken(void **state) {
+    struct world *world = *state;
+    world_connect(world);
+    world_run_to_step(world, AMQP_UP);
+    for (unsigned i = 1; i <= 40; i++) {
+        const unsigned writables = world->client.writables;
+        send_one(world, i, 100 * 1024 + i);
+        assert_int_equal(amqp_send_room(world->client.amqp), 0);
+        world_run_to_count(world, &world->client.writables, writables + 1);
+    }
+    world_run_to_count(world, &world->client.outcomes, 40);
+    assert_int_equal(world->server.body_length, 100 * 1024 + 40);
 }
 
 static void without_credit_nothing_is_taken(void **state) {
@@ -370,6 +384,7 @@ int main(void) {
         TEST(each_outcome_comes_back_as_it_was_given),
         TEST(many_messages_pass_under_back_pressure_each_once),
         TEST(unread_bytes_close_the_room_before_memory_grows),
+        TEST(one_large_message_at_a_time_is_taken),
         TEST(without_credit_nothing_is_taken),
         TEST(credit_is_all_that_stays_unanswered),
         TEST(a_message_above_the_peers_limit_is_not_sent),
