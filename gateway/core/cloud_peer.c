@@ -8,6 +8,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/damage.h"
 #include "gateway/core/lanes.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
@@ -150,6 +151,7 @@ static void hand_out(struct cloud_peer *cloud) {
         }
         if (error != FB_OK) {
             log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
+            damage_check(sd_event_source_get_event(cloud->mark_timer), error, &cause);
             not_before_ms = clock_monotonic_ms() + STORE_RETRY_MS;
             break;
         }
@@ -179,6 +181,7 @@ static void mark_accepted(struct cloud_peer *cloud) {
         if (!cloud->marking_failed)
             log_event(LOG_LEVEL_ERROR, "mark-sent-failed", "%s", cause.text);
         cloud->marking_failed = true;
+        damage_check(sd_event_source_get_event(cloud->mark_timer), error, &cause);
         arm_mark(cloud, ACCEPTED_RETRY_US);
         return;
     }

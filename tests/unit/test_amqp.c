@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/amqp/connection.h"
 #include "tests/unit/amqp_world.h"
 
 static int open_world(void **state) {
@@ -113,6 +114,7 @@ static void many_messages_pass_under_back_pressure_each_once(void **state) {
 
 static void unread_bytes_close_the_room_before_memory_grows(void **state) {
     struct world *world = *state;
+    world->server_settings.receive_credit = 1000;
     world_connect(world);
     world_run_to_step(world, AMQP_UP);
     world->server_silent = true;
@@ -177,6 +179,19 @@ static void a_message_above_the_peers_limit_is_not_sent(void **state) {
     assert_non_null(strstr(cause.text, "is larger than the 102400 that the peer takes"));
     send_one(world, 2, 99 * 1024);
     world_run_to_count(world, &world->client.outcomes, 1);
+}
+
+static void a_peer_that_ignores_the_limit_is_cut_off(void **state) {
+    struct world *world = *state;
+    world_connect(world);
+    world_run_to_step(world, AMQP_UP);
+    world->server.amqp->settings.receive_bytes_most = 10000; /* less than was announced */
+    send_one(world, 1, 50000);
+    world_run_until(world, &world->client.closed);
+    world_run_until(world, &world->server.closed);
+    assert_string_equal(world->server.reason, "the peer sent a message larger than 10000 bytes");
+    assert_non_null(strstr(world->client.reason, "amqp:link:message-size-exceeded"));
+    assert_int_equal(world->server.received, 0);
 }
 
 static void goodbye_is_answered(void **state) {
@@ -388,6 +403,7 @@ int main(void) {
         TEST(without_credit_nothing_is_taken),
         TEST(credit_is_all_that_stays_unanswered),
         TEST(a_message_above_the_peers_limit_is_not_sent),
+        TEST(a_peer_that_ignores_the_limit_is_cut_off),
         TEST(goodbye_is_answered),
         TEST(a_connection_can_be_closed_before_it_is_made),
         TEST(a_peer_that_vanishes_is_noticed_at_once),
