@@ -9,16 +9,13 @@ static bool take_readings(struct message_reader *reader, struct inbox_message *m
     const uint64_t sequence = message_get_u64(reader);
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
-    message->count = length / sizeof(struct reading);
-    if (!message_done(reader) || sequence != 0 || message->count == 0 || length % sizeof(struct reading) != 0 ||
-        message->count > OUTBOX_READINGS_MAX)
+    message->units = length / sizeof(struct reading);
+    if (!message_done(reader) || sequence != 0 || message->units == 0 || length % sizeof(struct reading) != 0 ||
+        message->units > OUTBOX_READINGS_MAX)
         return false;
     /* Copied because readings in a packet are not aligned. */
     memcpy(message->readings, bytes, length);
-    for (size_t i = 0; i < message->count; i++)
-        if (!reading_valid(&message->readings[i]))
-            return false;
-    return true;
+    return readings_valid(message->readings, message->units);
 }
 
 static bool take_lost(struct message_reader *reader, struct inbox_message *message) {

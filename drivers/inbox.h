@@ -12,8 +12,8 @@
 
 struct inbox_message {
     uint8_t type;                                 /* PROTOCOL_READINGS, PROTOCOL_READINGS_LOST, PROTOCOL_BUS_STATUS */
-    struct reading readings[OUTBOX_READINGS_MAX]; /* of READINGS: count of them, 1 or more, all valid */
-    size_t count;
+    struct reading readings[OUTBOX_READINGS_MAX]; /* of READINGS: so many units, 1 or more, all valid */
+    size_t units;
     uint64_t lost; /* of READINGS_LOST, 1 or more */
     int64_t lost_from_ms, lost_to_ms;
     const char *status; /* of BUS_STATUS: JSON text without a NUL, borrowed from the reader */

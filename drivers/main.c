@@ -27,10 +27,10 @@ struct field {
     bool stopping;
 };
 
-static void on_readings(const struct reading *readings, size_t count, void *user) {
+static void on_readings(const struct reading *readings, size_t units, void *user) {
     struct field *field = user;
     const bool was_open = ring_is_open(&field->ring);
-    ring_add(&field->ring, readings, count);
+    ring_add(&field->ring, readings, units);
     if (was_open)
         return;
     sd_event_source_set_time_relative(field->gather, GATHER_MS * 1000);

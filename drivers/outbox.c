@@ -18,11 +18,13 @@ static bool send_packet(const struct outbox *outbox, struct message_writer *writ
            send(outbox->descriptor, writer->data, writer->used, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static void count_lost(struct outbox *outbox, const struct reading *readings, size_t count) {
+static void count_lost(struct outbox *outbox, const struct reading *readings, size_t units) {
     if (outbox->lost == 0)
         outbox->lost_from_ms = readings[0].time_ms;
-    outbox->lost += count;
-    outbox->lost_to_ms = readings[count - 1].time_ms;
+    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
+        outbox->lost++;
+        outbox->lost_to_ms = readings[i].time_ms;
+    }
 }
 
 static bool tell_lost(struct outbox *outbox) {
@@ -40,17 +42,18 @@ static bool tell_lost(struct outbox *outbox) {
     return true;
 }
 
-static void send_some(struct outbox *outbox, const struct reading *readings, size_t count) {
+static void send_some(struct outbox *outbox, const struct reading *readings, size_t units) {
     struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_READINGS, 0);
     message_put_u64(&writer, 0);
-    message_put_bytes(&writer, readings, count * sizeof *readings);
+    message_put_bytes(&writer, readings, units * sizeof *readings);
     if (!tell_lost(outbox) || !send_packet(outbox, &writer))
-        count_lost(outbox, readings, count);
+        count_lost(outbox, readings, units);
 }
 
-void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t count) {
-    for (size_t sent = 0; sent < count;) {
-        const size_t some = count - sent < OUTBOX_READINGS_MAX ? count - sent : OUTBOX_READINGS_MAX;
+void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t units) {
+    for (size_t sent = 0; sent < units;) {
+        const size_t left = units - sent, most = left < OUTBOX_READINGS_MAX ? left : OUTBOX_READINGS_MAX;
+        const size_t some = readings_first(readings + sent, most, most);
         send_some(outbox, readings + sent, some);
         sent += some;
     }

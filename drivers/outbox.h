@@ -10,7 +10,7 @@
 #include "gateway/common/message.h"
 #include "gateway/common/reading.h"
 
-/* In one message; more are cut into several. */
+/* Units in one message; more are cut into several, between readings. */
 #define OUTBOX_READINGS_MAX 1024
 
 struct outbox {
@@ -21,7 +21,7 @@ struct outbox {
 };
 
 void outbox_init(struct outbox *outbox, int descriptor);
-void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t count);
+void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t units);
 /* text: JSON, at most MESSAGE_PAYLOAD_MAX bytes. When the socket does not take it, the next one replaces it. */
 void outbox_send_status(struct outbox *outbox, const char *text);
 

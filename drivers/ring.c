@@ -151,27 +151,33 @@ static void append(struct ring *ring, struct ring_entry *entry, const void *byte
     ring->last->end += entry_bytes(entry->packet_bytes);
 }
 
-static void note_times(struct ring_entry *entry, const struct reading *readings, size_t count) {
+static void note_times(struct ring_entry *entry, const struct reading *readings, size_t units) {
     struct ring_loss span = {.readings = entry->readings, .from_ms = entry->from_ms, .to_ms = entry->to_ms};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < units; i += reading_units(&readings[i]))
         extend_loss(&span, 1, readings[i].time_ms, readings[i].time_ms);
     entry->readings = span.readings;
     entry->from_ms = span.from_ms;
     entry->to_ms = span.to_ms;
 }
 
-void ring_add(struct ring *ring, const struct reading *readings, size_t count) {
-    assert(count > 0 && count <= RING_READINGS_MAX);
-    const size_t bytes = count * sizeof *readings;
-    if (ring->open == NULL || ring->open->readings + count > RING_READINGS_MAX || room(ring) < bytes)
+/* Whether so many bytes of readings go into the open message. */
+static bool fits(const struct ring *ring, size_t bytes) {
+    const size_t most = SEQUENCE_OFFSET + sizeof(uint64_t) + RING_READINGS_MAX * sizeof(struct reading);
+    return ring->open != NULL && ring->open->packet_bytes + bytes <= most && room(ring) >= bytes;
+}
+
+void ring_add(struct ring *ring, const struct reading *readings, size_t units) {
+    assert(units > 0 && units <= RING_READINGS_MAX);
+    const size_t bytes = units * sizeof *readings;
+    if (!fits(ring, bytes))
         ring->open = add_entry(ring, PROTOCOL_READINGS, bytes);
     if (ring->open != NULL) {
         append(ring, ring->open, readings, bytes);
-        note_times(ring->open, readings, count);
+        note_times(ring->open, readings, units);
         return;
     }
     ring->loss.sequence = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < units; i += reading_units(&readings[i]))
         extend_loss(&ring->loss, 1, readings[i].time_ms, readings[i].time_ms);
 }
 

@@ -16,7 +16,7 @@
 
 #define RING_CHUNK_BYTES (64u * 1024)
 #define RING_CHUNKS_MAX 128 /* 8 MiB: five minutes of 1000 readings a second */
-/* In one message; small enough for a chunk to hold several. */
+/* Units in one message; small enough for a chunk to hold several. */
 #define RING_READINGS_MAX 1024
 
 struct ring_chunk;
@@ -44,9 +44,9 @@ struct ring {
 void ring_init(struct ring *ring, size_t chunks_most);
 void ring_done(struct ring *ring);
 
-/* Add readings, at most RING_READINGS_MAX: to the open message where they fit, else to a new one. Without memory they
- * are counted as lost. */
-void ring_add(struct ring *ring, const struct reading *readings, size_t count);
+/* Add readings, at most RING_READINGS_MAX units: to the open message where they fit, else to a new one. Without memory
+ * they are counted as lost. */
+void ring_add(struct ring *ring, const struct reading *readings, size_t units);
 /* Readings that a worker could not deliver: a message of its own. */
 void ring_add_loss(struct ring *ring, uint64_t readings, int64_t from_ms, int64_t to_ms);
 

@@ -156,7 +156,7 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     if (message.type == PROTOCOL_BUS_STATUS)
         return keep_status(process, &message);
     if (message.type == PROTOCOL_READINGS)
-        workers->handlers->readings(message.readings, message.count, workers->user);
+        workers->handlers->readings(message.readings, message.units, workers->user);
     else
         workers->handlers->lost(message.lost, message.lost_from_ms, message.lost_to_ms, workers->user);
     return true;

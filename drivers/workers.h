@@ -15,7 +15,7 @@ struct workers;
 
 struct workers_handlers {
     /* count: 1..OUTBOX_READINGS_MAX, all valid. */
-    void (*readings)(const struct reading *readings, size_t count, void *user);
+    void (*readings)(const struct reading *readings, size_t units, void *user);
     /* A worker had to drop readings: its socket was full. */
     void (*lost)(uint64_t readings, int64_t from_ms, int64_t to_ms, void *user);
     /* text: JSON of docs/api.md "bus", borrowed. */

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "gateway/common/reading.h"
+
 #define MESSAGE_WORD_MAX 16 /* bytes with NUL */
 
 static void put(struct batch_writer *writer, size_t encoded_length) {
@@ -92,7 +94,17 @@ static void take_map(void *item, size_t count) {
     *(struct item *)item = (struct item){.type = ITEM_MAP, .number = count};
 }
 
-/* The next item if it is of the wanted type with its number inside the limits; else one of all zeros, and bad. */
+/* Bytes of the shortest head that can say the number (RFC 8949, section 4.2.1). */
+static size_t shortest_head(uint64_t number) {
+    if (number < 24)
+        return 1;
+    if (number <= UINT16_MAX)
+        return number <= UINT8_MAX ? 2 : 3;
+    return number <= UINT32_MAX ? 5 : 9;
+}
+
+/* The next item if it is of the wanted type, in its shortest form, with its number inside the limits; else one of all
+ * zeros, and bad. */
 static struct item next(struct batch_cbor *cbor, enum item_type type, uint64_t least, uint64_t most) {
     struct cbor_callbacks callbacks = cbor_empty_callbacks;
     callbacks.uint8 = take_u8;
@@ -106,8 +118,10 @@ static struct item next(struct batch_cbor *cbor, enum item_type type, uint64_t l
     struct item item = {.type = ITEM_OTHER};
     const struct cbor_decoder_result result =
         cbor_stream_decode(cbor->reader.data, cbor->reader.left, &callbacks, &item);
+    const uint64_t content = item.bytes != NULL ? item.number : 0;
     const bool good = !cbor->reader.bad && result.status == CBOR_DECODER_FINISHED && item.type == type &&
-                      item.number >= least && item.number <= most;
+                      result.read == shortest_head(item.number) + content && item.number >= least &&
+                      item.number <= most;
     if (!good) {
         cbor->reader.bad = true;
         return (struct item){.type = ITEM_OTHER};
@@ -120,35 +134,11 @@ uint64_t batch_cbor_unsigned(struct batch_cbor *cbor, uint64_t least, uint64_t m
     return next(cbor, ITEM_UNSIGNED, least, most).number;
 }
 
-/* Bytes of the UTF-8 sequence at text, 0 if it is none or a control character (RFC 3629, section 4). */
-static size_t character_bytes(const uint8_t *text, size_t left) {
-    static const struct {
-        uint8_t mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 0x20}, {0xe0, 0xc0, 0xa0}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-    size_t length = 0;
-    while (length < 4 && (text[0] & forms[length].mask) != forms[length].lead)
-        length++;
-    if (length == 4 || length >= left)
-        return 0;
-    uint32_t code = text[0] & (uint8_t)~forms[length].mask;
-    for (size_t i = 1; i <= length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < forms[length].least || code == 0x7f || code > 0x10ffff || surrogate ? 0 : length + 1;
-}
-
 void batch_cbor_text(struct batch_cbor *cbor, size_t least, char *ret_text, size_t size) {
     const struct item item = next(cbor, ITEM_TEXT, least, size - 1);
-    for (size_t i = 0, step; i < item.number; i += step) {
-        step = character_bytes(item.bytes + i, (size_t)item.number - i);
-        if (step == 0) {
-            cbor->reader.bad = true;
-            return;
-        }
+    if (!reading_text_valid(item.bytes, (size_t)item.number)) {
+        cbor->reader.bad = true;
+        return;
     }
     if (item.number > 0)
         memcpy(ret_text, item.bytes, (size_t)item.number);
@@ -178,9 +168,9 @@ void batch_cbor_key(struct batch_cbor *cbor, uint64_t key, const char *name) {
     next(cbor, ITEM_UNSIGNED, key, key);
 }
 
-enum fb_error batch_cbor_begin(struct batch_cbor *cbor, const char *message, size_t pairs, uint64_t version,
-                               struct fb_cause *cause) {
-    const size_t count = (size_t)next(cbor, ITEM_MAP, 0, UINT64_MAX).number;
+enum fb_error batch_cbor_begin(struct batch_cbor *cbor, const char *message, size_t pairs_least, size_t pairs_most,
+                               uint64_t version, size_t *ret_pairs, struct fb_cause *cause) {
+    const size_t pairs = (size_t)next(cbor, ITEM_MAP, 0, UINT64_MAX).number;
     batch_cbor_key(cbor, 0, "version");
     const uint64_t got = batch_cbor_unsigned(cbor, 0, UINT64_MAX);
     if (!cbor->reader.bad && got != version)
@@ -188,8 +178,9 @@ enum fb_error batch_cbor_begin(struct batch_cbor *cbor, const char *message, siz
     char word[MESSAGE_WORD_MAX] = "";
     batch_cbor_key(cbor, 1, "message");
     batch_cbor_text(cbor, 1, word, sizeof word);
-    if (cbor->reader.bad || count != pairs || strcmp(word, message) != 0)
+    if (cbor->reader.bad || pairs < pairs_least || pairs > pairs_most || strcmp(word, message) != 0)
         return fb_fail(cause, FB_INVALID, "not the envelope of a %s", message);
+    *ret_pairs = pairs;
     return FB_OK;
 }
 

@@ -32,10 +32,10 @@ size_t batch_cbor_array(struct batch_cbor *cbor, size_t least, size_t most);
 /* The next key of a map; name is what an error calls its value. */
 void batch_cbor_key(struct batch_cbor *cbor, uint64_t key, const char *name);
 
-/* The start of each envelope: a map of so many pairs, whose first two are 0: version, 1: the message's word.
- * FB_VERSION: another version. FB_INVALID: something else. */
-enum fb_error batch_cbor_begin(struct batch_cbor *cbor, const char *message, size_t pairs, uint64_t version,
-                               struct fb_cause *cause) FB_MUST_USE;
+/* The start of each envelope: a map of at least so many pairs, whose first two are 0: version, 1: the message's word.
+ * ret_pairs: how many there are. FB_VERSION: another version. FB_INVALID: something else. */
+enum fb_error batch_cbor_begin(struct batch_cbor *cbor, const char *message, size_t pairs_least, size_t pairs_most,
+                               uint64_t version, size_t *ret_pairs, struct fb_cause *cause) FB_MUST_USE;
 
 /* FB_OK when all went well and nothing is left, else FB_INVALID with the name of the part. */
 enum fb_error batch_cbor_end(const struct batch_cbor *cbor, struct fb_cause *cause) FB_MUST_USE;

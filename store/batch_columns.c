@@ -3,16 +3,17 @@
 #include <string.h>
 
 #include "store/batch_series.h"
+#include "store/batch_text.h"
 #include "store/batch_value.h"
 
 /* The most that one reading can cost: a series of its own (tag 5, group 3, encoding 1), a group of its own (size 3,
- * time 7), runs of its own (quality 1 + 3, detail 3 + 3), a value of 10; and slack for the counts and the writer's
- * margin. */
-#define READING_ROOM 39
+ * time 7), runs of its own (quality 1 + 3, detail 3 + 3), a value of 10 or what a text needs beside its bytes, which
+ * have room in the units behind it; and slack for the counts and the writer's margin. */
+#define READING_ROOM (29 + BATCH_TEXT_ROOM)
 #define COLUMNS_ROOM 64
 
-size_t batch_columns_room(size_t count) {
-    return count * READING_ROOM + COLUMNS_ROOM;
+size_t batch_columns_room(size_t units) {
+    return units * READING_ROOM + COLUMNS_ROOM;
 }
 
 static void put_series(const struct batch_work *work, struct batch_writer *writer) {
@@ -115,9 +116,20 @@ static void put_part(const struct batch_work *work, enum batch_part part, struct
     }
 }
 
-enum fb_error batch_columns_encode(const struct reading *readings, size_t count, struct batch_writer *writer) {
+static enum fb_error put_texts(const struct batch_work *work, const struct reading *readings,
+                               struct batch_writer *writer) {
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; error == FB_OK && i < work->series_count; i++) {
+        const struct batch_series *series = &work->series[i];
+        if (batch_value_part(series->encoding) == BATCH_PART_TEXT && series->value_count > 0)
+            error = batch_text_put(readings, work->values + series->first_value, series->value_count, writer);
+    }
+    return error;
+}
+
+enum fb_error batch_columns_encode(const struct reading *readings, size_t units, struct batch_writer *writer) {
     struct batch_work work;
-    const enum fb_error error = batch_series_make(readings, count, &work);
+    enum fb_error error = batch_series_make(readings, units, &work);
     if (error != FB_OK)
         return error;
     for (size_t i = 0; i < work.series_count; i++) {
@@ -129,8 +141,9 @@ enum fb_error batch_columns_encode(const struct reading *readings, size_t count,
     put_times(&work, writer);
     put_runs(&work, 0, UINT8_MAX, writer);
     put_runs(&work, 8, UINT16_MAX, writer);
-    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PARTS; part++)
+    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PART_TEXT; part++)
         put_part(&work, part, writer);
+    error = put_texts(&work, readings, writer);
     batch_series_done(&work);
-    return writer->overflow ? FB_LIMIT : FB_OK;
+    return error == FB_OK && writer->overflow ? FB_LIMIT : error;
 }

@@ -8,17 +8,17 @@
 #include "gateway/common/reading.h"
 #include "store/batch_bytes.h"
 
-/* Room that the columns of count readings can need at most. */
-size_t batch_columns_room(size_t count);
+/* Room that the columns of readings in so many units can need at most. */
+size_t batch_columns_room(size_t units);
 
 /* Append the columns to the writer. FB_LIMIT: no room. FB_MEMORY. */
-enum fb_error batch_columns_encode(const struct reading *readings, size_t count,
+enum fb_error batch_columns_encode(const struct reading *readings, size_t units,
                                    struct batch_writer *writer) FB_MUST_USE;
 
 /* Take the columns apart; they must hold exactly count readings, at most BATCH_READINGS_MAX.
- * ret_readings: count of them, yours, free(); NULL when there are none; untouched on failure.
+ * ret_readings: ret_units long, yours, free(); NULL when there are none; both untouched on failure.
  * FB_INVALID: the cause names the part. FB_MEMORY. */
 enum fb_error batch_columns_decode(const uint8_t *bytes, size_t length, size_t count, struct reading **ret_readings,
-                                   struct fb_cause *cause) FB_MUST_USE;
+                                   size_t *ret_units, struct fb_cause *cause) FB_MUST_USE;
 
 #endif

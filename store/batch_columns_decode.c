@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/batch_text.h"
 #include "store/batch_value.h"
 
 struct group {
     uint32_t first; /* index into times */
     uint32_t count;
+    bool used; /* by a series */
 };
 
 struct series {
@@ -21,7 +23,10 @@ struct series {
 /* What is known so far; one allocation holds it all but the readings. */
 struct columns {
     struct batch_reader reader;
-    size_t count; /* readings */
+    const uint8_t *bytes; /* where they begin */
+    size_t count;         /* readings */
+    size_t units;         /* of them, with their texts */
+    bool has_texts;
     struct group *groups;
     size_t group_count;
     struct series *series;
@@ -58,7 +63,7 @@ static enum fb_error get_groups(struct columns *columns, struct fb_cause *cause)
     size_t first = 0;
     for (size_t i = 0; i < columns->group_count; i++) {
         const size_t count = batch_get_limited(&columns->reader, 1, columns->count - first);
-        columns->groups[i] = (struct group){.first = (uint32_t)first, .count = (uint32_t)count};
+        columns->groups[i] = (struct group){.first = (uint32_t)first, .count = (uint32_t)count, .used = false};
         first += count;
     }
     return columns->reader.bad ? bad(cause, "group sizes") : FB_OK;
@@ -75,15 +80,17 @@ static bool get_tags(struct columns *columns) {
 
 static bool get_group_indexes(struct columns *columns) {
     uint64_t group = 0;
-    size_t readings = 0;
+    size_t readings = 0, used = 0;
     for (size_t i = 0; i < columns->series_count; i++) {
         group += batch_get_zigzag(&columns->reader);
         if (columns->reader.bad || group >= columns->group_count)
             return false;
         columns->series[i].group = (uint32_t)group;
         readings += columns->groups[group].count;
+        used += !columns->groups[group].used;
+        columns->groups[group].used = true;
     }
-    return readings == columns->count;
+    return readings == columns->count && used == columns->group_count;
 }
 
 static bool get_encodings(struct columns *columns) {
@@ -239,6 +246,25 @@ static bool get_part(struct columns *columns, enum batch_part part) {
     return !columns->reader.bad;
 }
 
+static enum fb_error get_texts(struct columns *columns, struct fb_cause *cause) {
+    enum fb_error error = FB_OK;
+    struct reading *readings = columns->readings;
+    for (size_t i = 0; error == FB_OK && i < columns->series_count; i++) {
+        const struct series *series = &columns->series[i];
+        const size_t count = columns->groups[series->group].count;
+        if (batch_value_part(series->encoding) == BATCH_PART_TEXT) {
+            error = batch_text_get(&columns->reader, columns->bytes, readings, count);
+            columns->has_texts = true;
+        }
+        readings += count;
+    }
+    if (error == FB_OK && columns->has_texts)
+        error = batch_text_expand(columns->bytes, &columns->readings, columns->count, &columns->units);
+    if (error == FB_MEMORY)
+        return fb_fail(cause, error, "columns: out of memory");
+    return error == FB_OK ? FB_OK : bad(cause, "texts");
+}
+
 static enum fb_error get_all(struct columns *columns, struct fb_cause *cause) {
     enum fb_error error = get_counts(columns, cause);
     if (error == FB_OK)
@@ -254,22 +280,28 @@ static enum fb_error get_all(struct columns *columns, struct fb_cause *cause) {
     if (!get_runs(columns, false))
         return bad(cause, "details");
     fill(columns);
-    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PARTS; part++)
+    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PART_TEXT; part++)
         if (!get_part(columns, part))
             return bad(cause, "values");
+    error = get_texts(columns, cause);
+    if (error != FB_OK)
+        return error;
     return columns->reader.left == 0 ? FB_OK : fb_fail(cause, FB_INVALID, "columns: bytes behind their end");
 }
 
 enum fb_error batch_columns_decode(const uint8_t *bytes, size_t length, size_t count, struct reading **ret_readings,
-                                   struct fb_cause *cause) {
-    struct columns columns = {.reader = {.data = bytes, .left = length}, .count = count};
+                                   size_t *ret_units, struct fb_cause *cause) {
+    struct columns columns = {
+        .reader = {.data = bytes, .left = length}, .bytes = bytes, .count = count, .units = count};
     const enum fb_error error = get_all(&columns, cause);
     free(columns.memory);
     if (error != FB_OK || count == 0) {
         free(columns.readings);
         columns.readings = NULL;
     }
-    if (error == FB_OK)
+    if (error == FB_OK) {
         *ret_readings = columns.readings;
+        *ret_units = columns.units;
+    }
     return error;
 }

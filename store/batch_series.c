@@ -9,7 +9,7 @@
 
 /* Memory of the sort and of the search for groups, over before the columns are written. */
 struct scratch {
-    uint32_t *order; /* indexes of the readings, ordered by tag */
+    uint32_t *order; /* units at which the readings begin, ordered by tag */
     uint32_t *other;
     uint32_t *slots;   /* hash table of groups */
     size_t slot_count; /* a power of two, at least twice the series */
@@ -20,7 +20,7 @@ static bool sort_pass(const struct reading *readings, size_t count, unsigned shi
                       uint32_t *to) {
     uint32_t starts[DIGITS] = {0};
     for (size_t i = 0; i < count; i++)
-        starts[readings[i].tag >> shift & 255]++;
+        starts[readings[from[i]].tag >> shift & 255]++;
     if (starts[readings[0].tag >> shift & 255] == count)
         return false;
     uint32_t total = 0;
@@ -35,8 +35,8 @@ static bool sort_pass(const struct reading *readings, size_t count, unsigned shi
 }
 
 static void sort_by_tag(const struct reading *readings, size_t count, struct scratch *scratch) {
-    for (size_t i = 0; i < count; i++)
-        scratch->order[i] = (uint32_t)i;
+    for (size_t i = 0, unit = 0; i < count; i++, unit += reading_units(&readings[unit]))
+        scratch->order[i] = (uint32_t)unit;
     for (unsigned shift = 0; count > 0 && shift < 32; shift += 8) {
         if (!sort_pass(readings, count, shift, scratch->order, scratch->other))
             continue;
@@ -61,7 +61,7 @@ static void gather(const struct reading *readings, const uint32_t *order, struct
         work->marks[i] = reading->quality | (uint32_t)reading->detail << 8;
         if (reading_has_value(reading)) {
             series->value_count++;
-            work->values[values++] = reading->value.bits;
+            work->values[values++] = reading->kind == READING_TEXT ? order[i] : reading->value.bits;
         }
     }
 }
@@ -127,7 +127,8 @@ static bool allocate(size_t count, struct batch_work *work, struct scratch *scra
     return true;
 }
 
-enum fb_error batch_series_make(const struct reading *readings, size_t count, struct batch_work *ret_work) {
+enum fb_error batch_series_make(const struct reading *readings, size_t units, struct batch_work *ret_work) {
+    const size_t count = readings_count(readings, units);
     struct batch_work work = {0};
     struct scratch scratch;
     if (!allocate(count, &work, &scratch))

@@ -24,7 +24,7 @@ struct batch_series {
 struct batch_work {
     int64_t *times;
     uint32_t *marks;  /* quality | detail << 8 */
-    uint64_t *values; /* struct reading's bits of those that have a value */
+    uint64_t *values; /* struct reading's bits of those that have a value; of texts the unit where they stand */
     size_t count;
     struct batch_series *series;
     size_t series_count;
@@ -33,8 +33,9 @@ struct batch_work {
     void *memory;
 };
 
-/* readings: at most BATCH_READINGS_MAX, borrowed for the call. End with batch_series_done(). FB_MEMORY. */
-enum fb_error batch_series_make(const struct reading *readings, size_t count, struct batch_work *ret_work) FB_MUST_USE;
+/* readings: at most BATCH_READINGS_MAX, in so many units, borrowed for the call. End with batch_series_done().
+ * FB_MEMORY. */
+enum fb_error batch_series_make(const struct reading *readings, size_t units, struct batch_work *ret_work) FB_MUST_USE;
 void batch_series_done(struct batch_work *work);
 
 #endif

@@ -114,6 +114,8 @@ enum batch_part batch_value_part(uint8_t encoding) {
         return BATCH_PART_64;
     case READING_REAL32:
         return BATCH_PART_32;
+    case READING_TEXT:
+        return BATCH_PART_TEXT;
     default:
         return BATCH_PART_VARINT;
     }
@@ -125,7 +127,7 @@ size_t batch_value_width(enum batch_part part) {
 }
 
 bool batch_value_kind(uint8_t encoding, enum reading_kind *ret_kind) {
-    if (encoding <= READING_BOOLEAN)
+    if (encoding <= READING_TEXT)
         *ret_kind = (enum reading_kind)encoding;
     else if (encoding >= BATCH_DECIMAL_REAL64 && encoding <= BATCH_DECIMAL_REAL64 + BATCH_EXPONENT_MAX)
         *ret_kind = READING_REAL64;

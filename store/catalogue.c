@@ -78,7 +78,7 @@ static void get_tag(struct batch_cbor *cbor, uint32_t number_before, struct cata
     batch_cbor_text(cbor, 1, ret_tag->instrument, sizeof ret_tag->instrument);
     batch_cbor_text(cbor, 1, ret_tag->name, sizeof ret_tag->name);
     batch_cbor_text(cbor, 0, ret_tag->unit, sizeof ret_tag->unit);
-    ret_tag->kind = (enum reading_kind)batch_cbor_unsigned(cbor, READING_REAL64, READING_BOOLEAN);
+    ret_tag->kind = (enum reading_kind)batch_cbor_unsigned(cbor, READING_REAL64, READING_TEXT);
 }
 
 static enum fb_error get_tags(struct batch_cbor *cbor, struct catalogue *catalogue, struct fb_cause *cause) {
@@ -101,7 +101,8 @@ static enum fb_error get_tags(struct batch_cbor *cbor, struct catalogue *catalog
 static enum fb_error decode_plain(const uint8_t *plain, size_t length, struct catalogue *catalogue,
                                   struct fb_cause *cause) {
     struct batch_cbor cbor = {.reader = {.data = plain, .left = length}, .name = "envelope"};
-    const enum fb_error error = batch_cbor_begin(&cbor, MESSAGE, KEYS, VERSION, cause);
+    size_t pairs;
+    const enum fb_error error = batch_cbor_begin(&cbor, MESSAGE, KEYS, KEYS, VERSION, &pairs, cause);
     if (error != FB_OK)
         return error;
     batch_cbor_key(&cbor, KEY_GATEWAY, "gateway");

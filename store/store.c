@@ -14,13 +14,27 @@ static enum fb_error open_once(struct store *store, const struct store_settings 
     return error == FB_OK ? store_load(store, cause) : error;
 }
 
-static void close_database(struct store *store) {
-    for (size_t i = 0; i < STORE_STATEMENTS; i++) {
-        sqlite3_finalize(store->statements[i]);
-        store->statements[i] = NULL;
-    }
-    sqlite3_close(store->db);
-    store->db = NULL;
+/* The new store is complete, with what it inherits, before the old file gives up its place. */
+static enum fb_error replace(struct store *store, const struct store_settings *settings,
+                             const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
+                             struct fb_cause *cause) {
+    char aside[sizeof opening->set_aside];
+    enum fb_error error = store_aside_name(settings->path, settings->now_ms, aside, sizeof aside - 8, cause);
+    if (error == FB_OK)
+        error = store_database_make(store, settings->path, key, cause);
+    if (error == FB_OK)
+        error = store_load(store, cause);
+    if (error != FB_OK)
+        return error;
+    opening->inherited = store_inherit(store, settings->path, aside, settings, key);
+    error = store_database_install(store, settings, cause);
+    if (error == FB_OK)
+        error = store_aside_rename(settings->path, aside, cause);
+    if (error != FB_OK)
+        return error;
+    snprintf(opening->set_aside, sizeof opening->set_aside, "%s", aside);
+    error = store_database_take_ready(settings, cause);
+    return error == FB_OK ? open_once(store, settings, key, opening, cause) : error;
 }
 
 static enum fb_error open_or_set_aside(struct store *store, const struct store_settings *settings,
@@ -28,12 +42,18 @@ static enum fb_error open_or_set_aside(struct store *store, const struct store_s
                                        struct fb_cause *cause) {
     struct fb_cause reason = {""};
     enum fb_error error = open_once(store, settings, key, opening, &reason);
+    if (error == FB_CORRUPT) { /* a page that the disk did not give comes as "not a database", too: look twice */
+        store_database_detach(store);
+        opening->next_key_fits = false;
+        error = open_once(store, settings, key, opening, &reason);
+    }
     if (error == FB_CORRUPT) {
-        close_database(store);
+        store_database_detach(store);
         snprintf(opening->reason, sizeof opening->reason, "%.*s", STORE_REASON_MAX - 1, reason.text);
-        error = store_database_set_aside(settings->path, settings->now_ms, opening, &reason);
-        if (error == FB_OK)
-            error = open_once(store, settings, key, opening, &reason);
+        store_damage_explain(settings->path, opening->next_key_fits ? settings->next_key : key, opening->reason,
+                             sizeof opening->reason);
+        opening->next_key_fits = false;
+        error = replace(store, settings, key, opening, &reason);
     }
     return error == FB_OK ? FB_OK : fb_fail(cause, error, "store %s: %s", settings->path, reason.text);
 }
@@ -64,7 +84,7 @@ enum fb_error store_open(const struct store_settings *settings, const uint8_t ke
 void store_close(struct store *store) {
     if (store == NULL)
         return;
-    close_database(store);
+    store_database_detach(store);
     free(store->tail);
     free(store->path);
     free(store);
@@ -93,8 +113,8 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
     const struct store_state *state = &store->state;
     const int64_t tail_ms = store->tail_count > 0 ? store->tail[0].time_ms : 0;
     *ret_figures = (struct store_figures){
-        .readings = state->readings + store->tail_count,
-        .unsent_readings = state->unsent_readings + store->tail_count,
+        .readings = state->readings + store->tail_readings,
+        .unsent_readings = state->unsent_readings + store->tail_readings,
         .batches = state->batches,
         .unsent_batches = state->unsent_batches,
         .last_number = state->last_number,

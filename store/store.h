@@ -25,27 +25,35 @@
 #define STORE_KEY_BYTES 32
 #define STORE_REASON_MAX 256
 #define STORE_QUOTA_MIN (1024 * 1024)
+/* Numbers from here on are those of batches that were salvaged from a file set aside (store_salvage.h): here their
+ * numbers only say where they stand in this store, their identity stands in their bytes. Below are our own. */
+#define STORE_SALVAGED_FIRST (UINT64_C(1) << 62)
 
 struct store;
 
 struct store_settings {
-    const char *path;     /* of the database file; borrowed for the call */
-    const char *gateway;  /* goes into every batch; borrowed for the call */
-    uint64_t quota_bytes; /* of the file and its log together; less than STORE_QUOTA_MIN is taken as that. A smaller
-                             quota than before evicts batches step by step; the file keeps its size */
-    int64_t now_ms;       /* UTC, for names of files set aside */
+    const char *path;        /* of the database file; borrowed for the call */
+    const char *gateway;     /* goes into every batch; borrowed for the call */
+    uint64_t quota_bytes;    /* of the file and its log together; less than STORE_QUOTA_MIN is taken as that. A smaller
+                                quota than before evicts batches step by step; the file keeps its size */
+    int64_t now_ms;          /* UTC, for names of files set aside */
+    const uint8_t *next_key; /* STORE_KEY_BYTES: tried when the key does not fit, as after a rekey that was cut off just
+                                before its end; NULL: there is none. Borrowed for the call */
 };
 
 /* What open had to do; shown on the page and logged. */
 struct store_opening {
     bool created;                  /* there was none */
     char set_aside[1024];          /* an unreadable file was renamed to this path; "" if none */
-    char reason[STORE_REASON_MAX]; /* why: wrong key or not a database, damaged, empty file, foreign; "" if none */
+    char reason[STORE_REASON_MAX]; /* why: wrong key, foreign, empty file, cut off, damaged where; "" if none */
+    bool inherited;                /* the new store goes on with the old one's tag numbers, position and tail */
+    bool next_key_fits;            /* the file is under next_key: make that the key */
 };
 
 /* Open the database, creating it if absent. A file that cannot be used (foreign, other key, size 0 without its marker,
  * damaged) is renamed to path.unreadable-<UTC time> with its -wal and -shm, never deleted or written to, and a new one
- * takes its place. The tail that was committed before a crash is there again.
+ * takes its place. As far as it can be read, that one takes over the old one's tag numbers, catalogue, tail, position
+ * and losses; its batches follow later (store_salvage.h). The tail that was committed before a crash is there again.
  * key: borrowed, not kept in readable memory after the call. ret_store: yours on success, end it with store_close().
  * FB_VERSION: made by a newer Forebay, left as it is. FB_AGAIN: another process has it open. FB_IO, FB_FULL. */
 enum fb_error store_open(const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
@@ -72,11 +80,11 @@ enum fb_error store_read_catalogue(struct store *store, const uint8_t hash[stati
                                    uint64_t *ret_revision, uint8_t *ret_bytes, size_t *ret_length,
                                    struct fb_cause *cause) FB_MUST_USE;
 
-/* Add readings (valid ones, see reading_valid()) to the tail in memory: all or none. No I/O, never fails short of
- * memory: FB_FULL when the tail holds STORE_TAIL_MAX readings because the disk takes nothing; the caller notes the
+/* Add readings (so many units, see readings_valid()) to the tail in memory: all or none. No I/O, never fails short of
+ * memory: FB_FULL when the tail would pass STORE_TAIL_MAX units because the disk takes nothing; the caller notes the
  * loss. */
 #define STORE_TAIL_MAX (2 * BATCH_READINGS_MAX)
-enum fb_error store_append(struct store *store, const struct reading *readings, size_t count) FB_MUST_USE;
+enum fb_error store_append(struct store *store, const struct reading *readings, size_t units) FB_MUST_USE;
 
 /* Where forebay-field stood when the tail was committed: kept in the same transaction, so that nothing is taken twice.
  */
@@ -93,15 +101,39 @@ struct store_cursor store_committed_cursor(const struct store *store);
 /* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
 void store_note_loss(struct store *store, const struct batch_loss *loss);
 
+/* Note that readings bear wrong times, see struct batch_correction; last_batch is filled in: it goes out with the next
+ * batch, which is the last that may hold such readings. Durable with the next commit. */
+void store_note_correction(struct store *store, const struct batch_correction *correction);
+/* The corrections so far, the oldest first; of very many only the newest are kept. ret_corrections:
+ * STORE_CORRECTIONS_MAX of room. Returns how many. */
+#define STORE_CORRECTIONS_MAX 32
+size_t store_corrections(const struct store *store, struct batch_correction *ret_corrections);
+
+/* The present run of the clock (clock_watch.h), so that a restart of the program does not lose its begin. Kept with the
+ * next commit. store_clock(): false when none was kept. */
+struct store_clock {
+    uint8_t boot[CLOCK_BOOT_BYTES]; /* of which start of the machine */
+    uint64_t first_batch;
+    int64_t ahead_ms; /* UTC minus monotonic */
+    bool set;
+};
+void store_keep_clock(struct store *store, const struct store_clock *clock);
+bool store_clock(const struct store *store, struct store_clock *ret_clock);
+
 /* Readings of the tail, committed or not; whether it has grown so large that it should be sealed now. */
 size_t store_tail_readings(const struct store *store);
 bool store_tail_full(const struct store *store);
 
 /* Turn the committed tail into the next batch, several if it is too large for one; nothing to do is FB_OK too.
  * One transaction: batch in, tail out, quota kept (history first, then unsent batches oldest first, each loss
- * noted). (fsync) ret_sealed: how many. */
+ * noted; thinned, see thin.h, before they are dropped). (fsync) ret_sealed: how many. */
 enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state clock, size_t *ret_sealed,
                          struct fb_cause *cause) FB_MUST_USE;
+
+/* Make room for the next batch ahead of its sealing, so that this need not: history gives way, or one unsent batch is
+ * thinned. To be called between commits; costs next to nothing while there is room. (fsync when something had to go)
+ * Errors as store_seal(); they end nothing, sealing tries again. */
+enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 
 /* The number of the newest batch, 0 if there is none yet. */
 uint64_t store_last_number(const struct store *store);

@@ -10,6 +10,8 @@
 /* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
  * row's head 13. More would spill over into a second page. */
 #define STORE_SLOT_BYTES 3960
+/* Pages of the other tables and indexes that a new batch may touch. */
+#define STORE_TABLE_PAGES 10
 
 enum store_statement {
     STORE_BEGIN,
@@ -20,6 +22,9 @@ enum store_statement {
     STORE_TRIM_SLOTS,
     STORE_CLEAR_LOSSES,
     STORE_ADD_LOSS,
+    STORE_CLEAR_CORRECTIONS,
+    STORE_ADD_CORRECTION,
+    STORE_KEEP_CLOCK,
     STORE_ADD_BATCH,
     STORE_READ_BATCH,
     STORE_COUNT_READINGS,
@@ -30,6 +35,10 @@ enum store_statement {
     STORE_REFUSE_QUEUED,
     STORE_DAMAGE_QUEUED,
     STORE_OLDEST_HISTORY,
+    STORE_REPLACE_BATCH,
+    STORE_THIN_QUEUED,
+    STORE_NEXT_NUMBER,
+    STORE_NEXT_IN_TIME,
     STORE_COUNT_PAGES,
     STORE_COUNT_FREE_PAGES,
     STORE_DROP_CATALOGUES,
@@ -38,6 +47,12 @@ enum store_statement {
     STORE_FIND_TAG,
     STORE_ADD_TAG,
     STORE_STATEMENTS
+};
+
+/* carrier: the batch that tells it, 0 until there is one. Its record's last_batch is 0 until it was told once. */
+struct store_correction {
+    struct batch_correction record;
+    uint64_t carrier;
 };
 
 /* What the transactions change; a copy is taken at their begin and put back when they fail. */
@@ -55,9 +70,16 @@ struct store_state {
     uint8_t catalogue_hash[BATCH_HASH_BYTES];
     int64_t oldest_queued_ms;
     uint64_t history_from; /* no batch below it is history */
+    uint64_t thinned_to;   /* unsent batches up to it are as small as thinning makes them */
+    uint64_t evicted_to;   /* the highest number that was history and gave way */
     struct batch_loss losses[BATCH_LOSSES_MAX];
     size_t loss_count;
     bool losses_changed; /* against the table */
+    struct store_correction corrections[STORE_CORRECTIONS_MAX];
+    size_t correction_count;
+    struct store_clock clock;
+    bool has_clock;
+    bool corrections_changed; /* they or the clock, against the tables */
 };
 
 /* Where the next record of the tail goes. */
@@ -75,13 +97,15 @@ struct store {
     uint8_t id[BATCH_STORE_ID_BYTES];
     uint64_t quota_bytes;
     uint64_t batch_pages_most; /* pages in use above which batches are evicted */
+    uint64_t log_pages_most;   /* to which the log grows before it begins anew */
     uint32_t slots_most;       /* slots that the tail takes before it is sealed, and that it keeps */
     struct store_state state;
     struct store_state before; /* state at the begin of the transaction */
     struct reading *tail;      /* the first tail_committed of them are on disk */
-    size_t tail_count;
+    size_t tail_count;         /* units, as are the next two */
     size_t tail_committed;
     size_t tail_capacity;
+    size_t tail_readings; /* in the units */
     struct store_slots slots;
     uint64_t unreadable_batch; /* which one made the last call fail with FB_CORRUPT; 0: none did */
 };
@@ -109,26 +133,81 @@ enum fb_error store_end(struct store *store, enum fb_error error, bool save_stat
  * when error is FB_CORRUPT, so that the next open puts it aside. Returns error. */
 enum fb_error store_finish(struct store *store, enum fb_error error, const char *what, struct fb_cause *cause);
 
+/* Corrections in the state: whether one waits to be told; put those that wait into a batch; tell those again that a
+ * batch carried which is gone. The table as the state has them, and back, row by row (false: too many). */
+bool store_corrections_wait(const struct store_state *state);
+void store_corrections_take(struct store_state *state, struct batch_info *info);
+void store_corrections_retell(struct store_state *state, uint64_t carrier);
+int store_corrections_save(struct store *store);
+bool store_corrections_load(struct store *store, sqlite3_stmt *row);
+bool store_clock_load(struct store *store, sqlite3_stmt *row);
+
 /* Loss records in the state: neighbours are merged, so that they are never more than BATCH_LOSSES_MAX. */
 void store_losses_add(struct store_state *state, const struct batch_loss *loss);
 
 /* Open or create the database file: attached with its key, its settings made, its schema up to date; in opening what
- * had to be done. store->db, path and quota are set. */
+ * had to be done. store->db is set. */
 enum fb_error store_database_open(struct store *store, const struct store_settings *settings,
                                   const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
                                   struct fb_cause *cause) FB_MUST_USE;
-/* Leave path.failed beside the file, with the reason in it. */
-void store_database_mark_failed(const char *path, const char *reason);
-/* Rename path, -wal and -shm to path.unreadable-<time>...; what is missing is skipped. */
-enum fb_error store_database_set_aside(const char *path, int64_t now_ms, struct store_opening *opening,
-                                       struct fb_cause *cause) FB_MUST_USE;
+/* A new store takes its place in three steps, so that a cut at any time leaves the old one, or the new one complete:
+ * made and attached as path.new; closed and renamed to path.ready; renamed to path, where nothing may be by then.
+ * store_database_take_ready(): FB_NOT_FOUND when there is no path.ready. */
+enum fb_error store_database_make(struct store *store, const char *path, const uint8_t key[static STORE_KEY_BYTES],
+                                  struct fb_cause *cause) FB_MUST_USE;
+enum fb_error store_database_install(struct store *store, const struct store_settings *settings,
+                                     struct fb_cause *cause) FB_MUST_USE;
+enum fb_error store_database_take_ready(const struct store_settings *settings, struct fb_cause *cause) FB_MUST_USE;
+/* Open the existing file at path with one key; on failure nothing stays open. */
+enum fb_error store_database_attach(struct store *store, const char *path, const uint8_t key[static STORE_KEY_BYTES],
+                                    struct fb_cause *cause) FB_MUST_USE;
+/* An empty file of mode 0600 in place of what may be there. */
+enum fb_error store_database_make_empty(const char *path, struct fb_cause *cause) FB_MUST_USE;
+/* Close it and forget all prepared statements. */
+void store_database_detach(struct store *store);
+/* Give the key to a database just opened. Returns SQLite's code. */
+int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[static STORE_KEY_BYTES]);
+/* Open an existing store reading only: the file, also one set aside, is not written to. FB_CORRUPT: the key does not
+ * fit, or it cannot be read. ret_db: sqlite3_close(). */
+enum fb_error store_database_look(const char *path, const uint8_t key[static STORE_KEY_BYTES], sqlite3 **ret_db,
+                                  struct fb_cause *cause) FB_MUST_USE;
+/* fsync the folder that path stands in. */
+enum fb_error store_database_sync_folder(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
-/* Bring the schema to the version of this program, in one transaction; also makes a new one. FB_VERSION: it is newer.
- */
+/* What becomes of a file that cannot be used, see store_aside.c. Leave path.failed beside it, with the reason. */
+void store_aside_mark(const char *path, const char *reason);
+/* FB_CORRUPT when an earlier run left path.failed. */
+enum fb_error store_aside_check_mark(const char *path, struct fb_cause *cause) FB_MUST_USE;
+void store_aside_forget_mark(const char *path);
+/* A name that nothing has yet: path.unreadable-20261231T235959Z, then ...-2 and so on. */
+enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name, size_t size,
+                               struct fb_cause *cause) FB_MUST_USE;
+/* Rename path, -wal and -shm to name...; what is missing is skipped. */
+enum fb_error store_aside_rename(const char *path, const char *name, struct fb_cause *cause) FB_MUST_USE;
+
+/* Why the file cannot be opened, more exactly than SQLite tells; see store_damage.c. Reads a few pages of it. The
+ * reason stays as it is when nothing more is found. */
+void store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason, size_t size);
+/* FB_CORRUPT when the log has lost commits in its middle, which SQLite takes for its end; see store_wal.c. */
+enum fb_error store_wal_check(const char *path, struct fb_cause *cause) FB_MUST_USE;
+
+/* Take over from the file at path, which will be named aside, what the empty store can go on with: see store_inherit.c.
+ * Whether it could; what could not be read is noted as a loss. */
+bool store_inherit(struct store *heir, const char *path, const char *aside, const struct store_settings *settings,
+                   const uint8_t key[static STORE_KEY_BYTES]);
+
+/* Stands for the identity of a store set aside that cannot tell it any more. */
+void store_salvage_name_id(const char *path, uint8_t ret_id[static BATCH_STORE_ID_BYTES]);
+
+/* Bring the schema to the version of this program, each step in a transaction; also makes a new one. FB_VERSION: it is
+ * newer. */
 enum fb_error store_schema_migrate(sqlite3 *db, struct fb_cause *cause) FB_MUST_USE;
 
 /* Read the state, the tail and the losses; done once, when the database is open. FB_CORRUPT when they do not hold. */
 enum fb_error store_load(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+/* Append the readings of the tail in db, which waits for batch number, to that of store, whose cursor follows.
+ * store->db may be another one. */
+enum fb_error store_load_tail(struct store *store, sqlite3 *db, uint64_t number, struct fb_cause *cause) FB_MUST_USE;
 /* The tail on disk, see store_slots.c. Inside a transaction: add one record (the frame of a batch without identity);
  * give up slots above those that are kept. After a seal, and after a failure, start at the given slot, which is taken
  * to be empty. */
@@ -142,13 +221,28 @@ enum fb_error store_slots_load(struct store *store, const uint8_t *bytes, size_t
 /* Find out anew when the oldest queued batch begins. */
 enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 
-/* Encode up to count readings as a batch, fewer (half, a quarter ...) if it is too large for one. ret_bytes:
- * BATCH_BYTES_MAX of room. ret_taken: how many went in. */
-enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t count,
+/* The bytes of the batch whose number stands in batch, its hash checked; fills the rest of it but for attempts.
+ * FB_CORRUPT: it is gone, be it its pages or its row. */
+enum fb_error store_read_batch(struct store *store, struct store_batch *batch, struct fb_cause *cause) FB_MUST_USE;
+
+/* The tail from a unit on. Without memory it is NULL, to which C lets nobody add 0. */
+static inline const struct reading *store_tail_from(const struct store *store, size_t unit) {
+    return unit > 0 ? store->tail + unit : store->tail;
+}
+
+/* Encode readings of up to so many units as a batch, fewer (half, a quarter ...) if it is too large for one. ret_bytes:
+ * BATCH_BYTES_MAX of room. ret_taken: how many units went in. */
+enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) FB_MUST_USE;
 
-/* Inside a transaction: evict batches until pages more fit into the quota, or as many as one call may. */
+/* Inside a transaction: thin the oldest unsent batch that was not thinned yet. FB_NOT_FOUND: there is none. */
+enum fb_error store_thin_next(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+
+/* Inside a transaction: make room for pages more within the quota and the disk's free space, as far as one call may:
+ * history gives way, then unsent batches are thinned, then they are dropped. */
 enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
+/* The same, but only history gives way. FB_FULL: it is not enough. */
+enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* Whether the quota, and not the disk, is what keeps pages more from being written. */
 bool store_quota_reached(struct store *store, uint64_t pages);
 /* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. */

@@ -24,6 +24,8 @@ static bool take_state(struct store *store, sqlite3_stmt *row) {
     state->unsent_readings = (uint64_t)sqlite3_column_int64(row, 9);
     state->lost_readings = (uint64_t)sqlite3_column_int64(row, 10);
     state->sent_ms = sqlite3_column_int64(row, 11);
+    state->thinned_to = (uint64_t)sqlite3_column_int64(row, 12);
+    state->evicted_to = (uint64_t)sqlite3_column_int64(row, 13);
     return take_fixed(row, 1, store->id, BATCH_STORE_ID_BYTES) &&
            take_fixed(row, 5, state->last_hash, BATCH_HASH_BYTES);
 }
@@ -65,13 +67,17 @@ static const struct {
     int rows_least;
 } queries[] = {
     {"SELECT * FROM state WHERE id = 1", take_state, 1},
-    {"SELECT revision, hash FROM catalogues ORDER BY revision DESC LIMIT 1", take_catalogue, 0},
+    {"SELECT revision, hash FROM catalogues WHERE revision < 1 << 62 ORDER BY revision DESC LIMIT 1", take_catalogue,
+     0},
     {"SELECT reason, readings, from_ms, to_ms, first_batch, last_batch FROM losses ORDER BY id", take_loss, 0},
+    {"SELECT first_batch, last_batch, from_ms, to_ms, right_ms, carrier FROM corrections ORDER BY id",
+     store_corrections_load, 0},
+    {"SELECT boot, first_batch, ahead_ms, is_set FROM clock WHERE id = 1", store_clock_load, 0},
     {"SELECT sum(number) FROM tags NOT INDEXED", take_any, 1},
     {"SELECT count(name) FROM tags INDEXED BY sqlite_autoindex_tags_1 WHERE instrument >= ''", take_any, 1},
     {"SELECT count(hash) FROM catalogues INDEXED BY sqlite_autoindex_catalogues_1 WHERE hash >= x''", take_any, 1},
-    {"SELECT number FROM batches ORDER BY number DESC LIMIT 1", take_newest, 0},
-    {"SELECT number FROM queue ORDER BY number DESC LIMIT 1", take_newest, 0},
+    {"SELECT number FROM batches WHERE number < 1 << 62 ORDER BY number DESC LIMIT 1", take_newest, 0},
+    {"SELECT number FROM queue WHERE number < 1 << 62 ORDER BY number DESC LIMIT 1", take_newest, 0},
 };
 
 static enum fb_error run_query(struct store *store, const char *sql, row_handler *handler, int rows_least,
@@ -98,8 +104,8 @@ static enum fb_error run_query(struct store *store, const char *sql, row_handler
 }
 
 /* The slots of the batch that comes next, one after the other. ret_bytes: malloc. */
-static enum fb_error read_slots(struct store *store, sqlite3_stmt *statement, uint8_t **ret_bytes, size_t *ret_length,
-                                struct fb_cause *cause) {
+static enum fb_error read_slots(struct store *store, sqlite3 *db, sqlite3_stmt *statement, uint8_t **ret_bytes,
+                                size_t *ret_length, struct fb_cause *cause) {
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         if (sqlite3_column_bytes(statement, 1) != STORE_SLOT_BYTES)
@@ -112,22 +118,22 @@ static enum fb_error read_slots(struct store *store, sqlite3_stmt *statement, ui
         *ret_length += STORE_SLOT_BYTES;
         store->slots.slot = (uint32_t)sqlite3_column_int64(statement, 0);
     }
-    return store_result(store->db, code, cause, "reading the tail");
+    return store_result(db, code, cause, "reading the tail");
 }
 
 /* Its records bring a newer cursor than the state. What comes next goes into a slot of its own. */
-static enum fb_error load_tail(struct store *store, struct fb_cause *cause) {
+enum fb_error store_load_tail(struct store *store, sqlite3 *db, uint64_t number, struct fb_cause *cause) {
     static const char sql[] = "SELECT slot, bytes FROM tail WHERE batch = ?1 ORDER BY slot";
     sqlite3_stmt *statement = NULL;
     uint8_t *bytes = NULL;
     size_t length = 0;
-    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK)
-        code = sqlite3_bind_int64(statement, 1, (int64_t)store->state.last_number + 1);
-    enum fb_error error = store_result(store->db, code, cause, "reading the tail");
+        code = sqlite3_bind_int64(statement, 1, (int64_t)number);
+    enum fb_error error = store_result(db, code, cause, "reading the tail");
     store->slots = (struct store_slots){.slot = 0};
     if (error == FB_OK)
-        error = read_slots(store, statement, &bytes, &length, cause);
+        error = read_slots(store, db, statement, &bytes, &length, cause);
     if (error == FB_OK)
         error = store_slots_load(store, bytes, length, cause);
     sqlite3_finalize(statement);
@@ -139,11 +145,12 @@ static enum fb_error load_tail(struct store *store, struct fb_cause *cause) {
 enum fb_error store_load(struct store *store, struct fb_cause *cause) {
     store->state = (struct store_state){0};
     store->tail_count = 0;
+    store->tail_readings = 0;
     enum fb_error error = FB_OK;
     for (size_t i = 0; error == FB_OK && i < sizeof queries / sizeof queries[0]; i++)
         error = run_query(store, queries[i].sql, queries[i].handler, queries[i].rows_least, cause);
     if (error == FB_OK)
-        error = load_tail(store, cause);
+        error = store_load_tail(store, store->db, store->state.last_number + 1, cause);
     if (error == FB_OK)
         error = store_result(store->db, store_prepare_all(store), cause, "preparing");
     if (error != FB_OK)

@@ -5,7 +5,7 @@
 /* Losses of one kind less than this apart are one loss that goes on. */
 #define NEIGHBOUR_MS 60000
 /* One place for each reason stays free, so that a full list always has a record of the same reason to grow. */
-#define REASONS 4
+#define REASONS 5
 
 static int64_t bounded(int64_t time_ms) {
     return time_ms < READING_TIME_MIN_MS ? READING_TIME_MIN_MS

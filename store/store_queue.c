@@ -6,10 +6,21 @@
 /* Unreadable batches that one call gives up before it lets its caller go on. */
 #define GIVE_UP_MOST 16
 
-enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) {
-    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", INT64_C(1), INT64_MAX);
-    store->state.oldest_queued_ms = code == SQLITE_ROW ? store_integer(store, STORE_FIRST_QUEUED, 3) : 0;
+/* ret_first_ms: 0 when nothing in the range is queued. */
+static int begin_of(struct store *store, uint64_t first, uint64_t last, int64_t *ret_first_ms) {
+    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", first, last);
+    *ret_first_ms = code == SQLITE_ROW ? store_integer(store, STORE_FIRST_QUEUED, 3) : 0;
     store_reset(store, STORE_FIRST_QUEUED);
+    return code;
+}
+
+enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) {
+    int64_t own_ms = 0, salvaged_ms = 0;
+    int code = begin_of(store, 1, STORE_SALVAGED_FIRST - 1, &own_ms);
+    if (code == SQLITE_ROW || code == SQLITE_DONE)
+        code = begin_of(store, STORE_SALVAGED_FIRST, INT64_MAX, &salvaged_ms);
+    const bool salvaged_older = own_ms == 0 || (salvaged_ms != 0 && salvaged_ms < own_ms);
+    store->state.oldest_queued_ms = salvaged_older ? salvaged_ms : own_ms;
     return store_result(store->db, code, cause, "queue");
 }
 
@@ -44,8 +55,7 @@ static bool copy_row(struct store *store, struct store_batch *batch) {
            memcmp(stored, hash, sizeof hash) == 0;
 }
 
-/* FB_CORRUPT: the batch is gone, be it its pages or its row. */
-static enum fb_error read(struct store *store, struct store_batch *batch, struct fb_cause *cause) {
+enum fb_error store_read_batch(struct store *store, struct store_batch *batch, struct fb_cause *cause) {
     const int code = store_step(store, STORE_READ_BATCH, "i", batch->number);
     enum fb_error error = store_result(store->db, code, cause, "reading");
     if (error == FB_OK && (code == SQLITE_DONE || !copy_row(store, batch)))
@@ -60,7 +70,7 @@ enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, str
     for (int i = 0; i < GIVE_UP_MOST; i++) {
         enum fb_error error = find(store, first, most, ret_batch, cause);
         if (error == FB_OK)
-            error = read(store, ret_batch, cause);
+            error = store_read_batch(store, ret_batch, cause);
         if (error == FB_OK || error == FB_NOT_FOUND)
             return error;
         if (error == FB_CORRUPT)

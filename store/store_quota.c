@@ -1,10 +1,20 @@
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "store/store_internal.h"
 
-/* A smaller quota than before is reached step by step, so that no call takes long. */
+/* A smaller quota than before is reached step by step, so that no call takes long. Thinning a batch takes up to 20 ms,
+ * and store_keep_room() has mostly done it before; one batch gives about a third of its room. */
 #define EVICT_MOST 64
+#define THIN_MOST_SEALING 4
+#define THIN_MOST_AHEAD 1
+/* What readings leave free on the disk, for the system's own files. */
+#define DISK_RESERVE_BYTES (UINT64_C(64) * 1024 * 1024)
+#define DISK_RESERVE_SHARE 20 /* or one part in so many, if that is less */
 
 static int count(struct store *store, enum store_statement statement, uint64_t *ret_pages) {
     const int code = store_step(store, statement, "");
@@ -14,13 +24,49 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
     return code;
 }
 
-static enum fb_error pages_in_use(struct store *store, uint64_t *ret_pages, struct fb_cause *cause) {
-    uint64_t all = 0, free_pages = 0;
-    int code = count(store, STORE_COUNT_PAGES, &all);
+/* How full file and disk are; all in pages. */
+struct room {
+    uint64_t file;
+    uint64_t unused; /* of the file */
+    uint64_t disk;   /* by which the file may still grow */
+};
+
+/* By how much the log will still grow. */
+static uint64_t log_room_bytes(const struct store *store) {
+    char name[PATH_MAX];
+    struct stat log;
+    const uint64_t most = store->log_pages_most * STORE_PAGE_BYTES;
+    snprintf(name, sizeof name, "%s-wal", store->path);
+    const uint64_t size = stat(name, &log) == 0 ? (uint64_t)log.st_size : 0;
+    return size < most ? most - size : 0;
+}
+
+/* A disk that does not tell is taken for one with room: it will say so when it is written to. */
+static uint64_t disk_pages(const struct store *store) {
+    struct statvfs disk;
+    if (statvfs(store->path, &disk) < 0)
+        return UINT32_MAX;
+    const uint64_t size = (uint64_t)disk.f_blocks * disk.f_frsize, left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    const uint64_t share = size / DISK_RESERVE_SHARE;
+    const uint64_t reserve = (share < DISK_RESERVE_BYTES ? share : DISK_RESERVE_BYTES) + log_room_bytes(store);
+    return left > reserve ? (left - reserve) / STORE_PAGE_BYTES : 0;
+}
+
+static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
+    struct room room = {.disk = disk_pages(store)};
+    int code = count(store, STORE_COUNT_PAGES, &room.file);
     if (code == SQLITE_ROW)
-        code = count(store, STORE_COUNT_FREE_PAGES, &free_pages);
-    *ret_pages = all - free_pages;
+        code = count(store, STORE_COUNT_FREE_PAGES, &room.unused);
+    *ret_room = room;
     return store_result(store->db, code, cause, "counting pages");
+}
+
+static bool within_quota(const struct store *store, const struct room *room, uint64_t pages) {
+    return room->file - room->unused + pages <= store->batch_pages_most;
+}
+
+static bool within_disk(const struct room *room, uint64_t pages) {
+    return pages <= room->unused + room->disk;
 }
 
 static enum fb_error delete_batch(struct store *store, uint64_t number, struct fb_cause *cause) {
@@ -49,6 +95,8 @@ static enum fb_error evict_history(struct store *store, struct fb_cause *cause) 
     if (code != SQLITE_ROW)
         return store_result(store->db, code, cause, "history");
     store->state.history_from = number + 1;
+    if (number > store->state.evicted_to && number < STORE_SALVAGED_FIRST)
+        store->state.evicted_to = number;
     return delete_batch(store, number, cause);
 }
 
@@ -59,12 +107,16 @@ static enum fb_error keep_its_losses(struct store *store, uint64_t number, struc
         return fb_fail(cause, FB_MEMORY, "store: out of memory");
     const int code = store_step(store, STORE_READ_BATCH, "i", number);
     struct reading *readings = NULL;
-    size_t length, readings_count;
+    size_t length, units;
     if (code == SQLITE_ROW) {
         const uint8_t *bytes = store_bytes(store, STORE_READ_BATCH, 0, &length);
-        if (batch_decode(bytes, length, info, &readings, &readings_count, NULL) == FB_OK)
-            for (size_t i = 0; i < info->loss_count; i++)
-                store_losses_add(&store->state, &info->losses[i]);
+        if (batch_decode(bytes, length, info, &readings, &units, NULL) == FB_OK)
+            for (size_t i = 0; i < info->loss_count; i++) {
+                struct batch_loss loss = info->losses[i];
+                if (number >= STORE_SALVAGED_FIRST) /* the batches it names are another store's */
+                    loss.first_batch = loss.last_batch = 0;
+                store_losses_add(&store->state, &loss);
+            }
     }
     store_reset(store, STORE_READ_BATCH);
     free(readings);
@@ -97,14 +149,21 @@ static enum fb_error lose(struct store *store, uint64_t first, uint64_t last, en
         return store_result(store->db, code, cause, "queue");
     store->state.unsent_batches--;
     store->state.unsent_readings -= ret_loss->readings;
-    store_note_loss(store, ret_loss);
+    struct batch_loss told = *ret_loss;
+    if (told.first_batch >= STORE_SALVAGED_FIRST) /* nobody else knows it by that number */
+        told.first_batch = told.last_batch = 0;
+    store_note_loss(store, &told);
+    store_corrections_retell(&store->state, ret_loss->first_batch);
     return FB_OK;
 }
 
 static enum fb_error evict_unsent(struct store *store, struct fb_cause *cause) {
     struct batch_loss loss = {.readings = 0};
     bool has_losses = false;
-    enum fb_error error = lose(store, 1, INT64_MAX, BATCH_LOSS_QUOTA, &loss, &has_losses, cause);
+    enum fb_error error =
+        lose(store, STORE_SALVAGED_FIRST, INT64_MAX, BATCH_LOSS_QUOTA, &loss, &has_losses, cause); /* are older */
+    if (error == FB_NOT_FOUND)
+        error = lose(store, 1, STORE_SALVAGED_FIRST - 1, BATCH_LOSS_QUOTA, &loss, &has_losses, cause);
     if (error == FB_OK && has_losses)
         error = keep_its_losses(store, loss.first_batch, cause);
     if (error != FB_OK)
@@ -116,29 +175,71 @@ static enum fb_error evict_unsent(struct store *store, struct fb_cause *cause) {
 }
 
 bool store_quota_reached(struct store *store, uint64_t pages) {
-    uint64_t used;
-    return pages_in_use(store, &used, NULL) == FB_OK && used + pages > store->batch_pages_most;
+    struct room room;
+    return measure(store, &room, NULL) == FB_OK && !(within_quota(store, &room, pages) && within_disk(&room, pages));
 }
 
-enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) {
-    uint64_t used;
-    enum fb_error error = pages_in_use(store, &used, cause);
+/* What one call may do. */
+struct effort {
+    size_t evict, thin;
+    bool drop; /* unsent batches, when nothing can be thinned any more */
+};
+
+static enum fb_error give_way(struct store *store, struct effort *effort, struct fb_cause *cause) {
+    enum fb_error error = evict_history(store, cause);
+    if (error == FB_NOT_FOUND && effort->thin > 0) {
+        effort->thin--;
+        error = store_thin_next(store, cause);
+    }
+    if (error == FB_NOT_FOUND && effort->drop)
+        error = evict_unsent(store, cause);
+    return error;
+}
+
+static enum fb_error make_room(struct store *store, uint64_t pages, struct effort effort, struct fb_cause *cause) {
+    struct room room;
+    enum fb_error error = measure(store, &room, cause);
     size_t evicted = 0;
-    while (error == FB_OK && used + pages > store->batch_pages_most && evicted < EVICT_MOST) {
-        error = evict_history(store, cause);
-        if (error == FB_NOT_FOUND)
-            error = evict_unsent(store, cause);
+    while (error == FB_OK && evicted < effort.evict &&
+           !(within_quota(store, &room, pages) && within_disk(&room, pages))) {
+        error = give_way(store, &effort, cause);
         if (error == FB_NOT_FOUND)
             break;
         evicted++;
         if (error == FB_OK)
-            error = pages_in_use(store, &used, cause);
+            error = measure(store, &room, cause);
     }
     if (error != FB_OK && error != FB_NOT_FOUND)
         return error;
     const int code =
         evicted > 0 ? store_run(store, STORE_DROP_CATALOGUES, "i", store->state.catalogue_revision) : SQLITE_OK;
     return store_result(store->db, code, cause, "catalogues");
+}
+
+enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) {
+    return make_room(store, pages, (struct effort){EVICT_MOST, THIN_MOST_SEALING, true}, cause);
+}
+
+enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) {
+    const enum fb_error error = make_room(store, pages, (struct effort){EVICT_MOST, 0, false}, cause);
+    if (error == FB_OK && store_quota_reached(store, pages))
+        return fb_fail(cause, FB_FULL, "the quota or the disk is full of batches that are not sent yet");
+    return error;
+}
+
+enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) {
+    const uint64_t pages = BATCH_BYTES_MAX / STORE_PAGE_BYTES + STORE_TABLE_PAGES;
+    const bool may_help = store->state.history_from <= store->state.last_number || store->state.unsent_batches > 0;
+    if (!may_help || !store_quota_reached(store, pages))
+        return FB_OK;
+    enum fb_error error = store_begin(store, cause);
+    if (error != FB_OK)
+        return store_finish(store, error, "keeping room", cause);
+    error = make_room(store, pages, (struct effort){EVICT_MOST, THIN_MOST_AHEAD, false}, cause);
+    error = store_end(store, error, true, cause);
+    if (store_quota_gave_up(store, error))
+        return FB_OK;
+    return store_finish(store, error, "keeping room", cause);
 }
 
 /* Stays 0 when even the row's head cannot be read. */

@@ -6,10 +6,12 @@
 /* "FBST": tells our databases from others that the same key opens. */
 #define APPLICATION_ID 0x46425354
 
-/* Each step brings the schema one version up; steps are never changed once released.
+/* Each step brings the schema one version up, in a transaction of its own; steps are never changed once released.
+ * Every table has an INTEGER PRIMARY KEY: store_rekey.c copies rows by it.
  *
- * batches are never written again after they were sealed: what changes with their fate stands in queue, which holds
- * those not sent yet (and the few that cannot be read any more). So an acknowledgement dirties two pages and no blob.
+ * batches are never written again after they were sealed, unless they are thinned: what changes with their fate stands
+ * in queue, which holds those not sent yet (and the few that cannot be read any more). So an acknowledgement dirties
+ * two pages and no blob.
  */
 static const char *const steps[] = {
     "CREATE TABLE state(id INTEGER PRIMARY KEY, store_id BLOB NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT "
@@ -29,6 +31,22 @@ static const char *const steps[] = {
     " losses INTEGER NOT NULL);"
     "CREATE TABLE losses(id INTEGER PRIMARY KEY, reason INTEGER NOT NULL, readings INTEGER NOT NULL,"
     " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, first_batch INTEGER NOT NULL, last_batch INTEGER NOT NULL);",
+    /* What gave way before this was counted is not known: all may have. */
+    "ALTER TABLE state ADD COLUMN thinned_to INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE state ADD COLUMN evicted_to INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE state SET evicted_to = last_number;"
+    "CREATE INDEX batches_times ON batches(last_ms, first_ms);",
+    /* kind: 0 unsent batches, 1 history. next_number: the first of the old store that was not looked at yet. */
+    "CREATE TABLE salvages(id INTEGER PRIMARY KEY, store_id BLOB NOT NULL, kind INTEGER NOT NULL, path TEXT NOT NULL,"
+    " next_number INTEGER NOT NULL, last_number INTEGER NOT NULL, batches INTEGER NOT NULL, readings INTEGER NOT NULL,"
+    " unreadable INTEGER NOT NULL, finished INTEGER NOT NULL, UNIQUE(store_id, kind));"
+    "CREATE TABLE checks(id INTEGER PRIMARY KEY, finished_ms INTEGER NOT NULL, batches INTEGER NOT NULL,"
+    " unreadable INTEGER NOT NULL);",
+    /* Kept after they were told, for reading back; carrier: the batch that tells it, 0 when none does yet. */
+    "CREATE TABLE corrections(id INTEGER PRIMARY KEY, first_batch INTEGER NOT NULL, last_batch INTEGER NOT NULL,"
+    " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, right_ms INTEGER NOT NULL, carrier INTEGER NOT NULL);"
+    "CREATE TABLE clock(id INTEGER PRIMARY KEY, boot BLOB NOT NULL, first_batch INTEGER NOT NULL, ahead_ms INTEGER"
+    " NOT NULL, is_set INTEGER NOT NULL);",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof steps / sizeof steps[0]))
@@ -44,12 +62,12 @@ static enum fb_error read_number(sqlite3 *db, const char *sql, int *ret_number, 
     return store_result(db, code, cause, sql);
 }
 
-static enum fb_error run_steps(sqlite3 *db, int from, struct fb_cause *cause) {
+static enum fb_error run_step(sqlite3 *db, int step, struct fb_cause *cause) {
     char last[96];
     snprintf(last, sizeof last, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-             SCHEMA_VERSION);
+             step + 1);
     int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    for (int step = from; code == SQLITE_OK && step < SCHEMA_VERSION; step++)
+    if (code == SQLITE_OK)
         code = sqlite3_exec(db, steps[step], NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, last, NULL, NULL, NULL);
@@ -74,5 +92,7 @@ enum fb_error store_schema_migrate(sqlite3 *db, struct fb_cause *cause) {
     if (version > SCHEMA_VERSION)
         return fb_fail(cause, FB_VERSION, "made by a newer Forebay (schema %d, this one knows %d): install that one",
                        version, SCHEMA_VERSION);
-    return version == SCHEMA_VERSION ? FB_OK : run_steps(db, version, cause);
+    for (; error == FB_OK && version < SCHEMA_VERSION; version++)
+        error = run_step(db, version, cause);
+    return error;
 }

@@ -4,8 +4,6 @@
 
 #include "store/store_internal.h"
 
-/* Pages of the other tables that a new batch may touch. */
-#define TABLE_PAGES 8
 #define TAIL_KEEP_CAPACITY 16384
 
 struct sealing {
@@ -13,7 +11,7 @@ struct sealing {
     struct batch_info info;
     uint8_t bytes[BATCH_BYTES_MAX];
     size_t length;
-    size_t done; /* readings of the tail that are in batches */
+    size_t done; /* units of the tail that are in batches */
     size_t batches;
 };
 
@@ -37,13 +35,14 @@ static void take_losses(struct sealing *sealing) {
     state->loss_count = 0;
 }
 
-static enum fb_error add_rows(struct sealing *sealing, size_t readings, struct fb_cause *cause) {
+static enum fb_error add_rows(struct sealing *sealing, size_t units, size_t readings, struct fb_cause *cause) {
     struct store *store = sealing->store;
     const struct batch_info *info = &sealing->info;
     int64_t first_ms = readings > 0 ? READING_TIME_MAX_MS : info->sealed_ms, last_ms = readings > 0 ? 0 : first_ms;
-    for (size_t i = sealing->done; i < sealing->done + readings; i++) {
-        first_ms = store->tail[i].time_ms < first_ms ? store->tail[i].time_ms : first_ms;
-        last_ms = store->tail[i].time_ms > last_ms ? store->tail[i].time_ms : last_ms;
+    const struct reading *tail = store_tail_from(store, sealing->done);
+    for (size_t i = 0; i < units; i += reading_units(&tail[i])) {
+        first_ms = tail[i].time_ms < first_ms ? tail[i].time_ms : first_ms;
+        last_ms = tail[i].time_ms > last_ms ? tail[i].time_ms : last_ms;
     }
     batch_hash(sealing->bytes, sealing->length, store->state.last_hash);
     int code = store_run(store, STORE_ADD_BATCH, "iiiiibb", info->number, store->state.catalogue_revision,
@@ -58,16 +57,19 @@ static enum fb_error add_rows(struct sealing *sealing, size_t readings, struct f
 static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
     struct store *store = sealing->store;
     struct store_state *state = &store->state;
-    size_t readings = 0;
+    size_t units = 0;
     take_losses(sealing);
     sealing->info.number = state->last_number + 1;
+    store_corrections_take(state, &sealing->info);
     memcpy(sealing->info.previous, state->last_hash, sizeof sealing->info.previous);
-    enum fb_error error = store_pack(&sealing->info, store->tail + sealing->done, store->tail_committed - sealing->done,
-                                     sealing->bytes, &sealing->length, &readings, cause);
+    enum fb_error error =
+        store_pack(&sealing->info, store_tail_from(store, sealing->done), store->tail_committed - sealing->done,
+                   sealing->bytes, &sealing->length, &units, cause);
+    const size_t readings = error == FB_OK ? readings_count(store_tail_from(store, sealing->done), units) : 0;
     if (error == FB_OK)
-        error = store_quota_make_room(store, sealing->length / STORE_PAGE_BYTES + TABLE_PAGES, cause);
+        error = store_quota_make_room(store, sealing->length / STORE_PAGE_BYTES + STORE_TABLE_PAGES, cause);
     if (error == FB_OK)
-        error = add_rows(sealing, readings, cause);
+        error = add_rows(sealing, units, readings, cause);
     if (error != FB_OK)
         return error;
     state->last_number++;
@@ -75,7 +77,7 @@ static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
     state->unsent_batches++;
     state->readings += readings;
     state->unsent_readings += readings;
-    sealing->done += readings;
+    sealing->done += units;
     sealing->batches++;
     return FB_OK;
 }
@@ -86,6 +88,7 @@ static void drop_sealed(struct store *store, size_t sealed) {
     store->tail_committed -= sealed;
     if (store->tail_count > 0)
         memmove(store->tail, store->tail + sealed, store->tail_count * sizeof *store->tail);
+    store->tail_readings = readings_count(store->tail, store->tail_count);
     if (store->tail_capacity <= TAIL_KEEP_CAPACITY || store->tail_count > TAIL_KEEP_CAPACITY)
         return;
     struct reading *smaller = realloc(store->tail, TAIL_KEEP_CAPACITY * sizeof *smaller);
@@ -112,7 +115,7 @@ static enum fb_error seal_all(struct sealing *sealing, struct fb_cause *cause) {
 
 enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state clock, size_t *ret_sealed,
                          struct fb_cause *cause) {
-    if (store->tail_committed == 0 && store->state.loss_count == 0) {
+    if (store->tail_committed == 0 && store->state.loss_count == 0 && !store_corrections_wait(&store->state)) {
         *ret_sealed = 0;
         return FB_OK;
     }

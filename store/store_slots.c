@@ -69,11 +69,11 @@ static enum fb_error take_record(struct store *store, const struct record *recor
                                  struct fb_cause *cause) {
     struct batch_info info;
     struct reading *readings = NULL;
-    size_t count;
-    enum fb_error error = batch_decode(frame, record->length, &info, &readings, &count, cause);
+    size_t units;
+    enum fb_error error = batch_decode(frame, record->length, &info, &readings, &units, cause);
     if (error != FB_OK)
         return fb_fail(cause, FB_CORRUPT, "damaged: its tail cannot be read");
-    error = store_append(store, readings, count);
+    error = store_append(store, readings, units);
     free(readings);
     store->state.cursor = (struct store_cursor){.epoch = record->epoch, .sequence = record->sequence};
     return error;

@@ -8,11 +8,16 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_COMMIT] = "COMMIT",
     [STORE_ROLLBACK] = "ROLLBACK",
     [STORE_SAVE_STATE] = "UPDATE state SET epoch = ?1, sequence = ?2, last_number = ?3, last_hash = ?4, batches = ?5,"
-                         " readings = ?6, unsent_batches = ?7, unsent_readings = ?8, lost_readings = ?9, sent_ms = ?10",
+                         " readings = ?6, unsent_batches = ?7, unsent_readings = ?8, lost_readings = ?9, sent_ms = ?10,"
+                         " thinned_to = ?11, evicted_to = ?12",
     [STORE_WRITE_SLOT] = "INSERT OR REPLACE INTO tail VALUES(?1, ?2, ?3)",
     [STORE_TRIM_SLOTS] = "DELETE FROM tail WHERE slot > ?1",
-    [STORE_CLEAR_LOSSES] = "DELETE FROM losses",
+    /* The condition keeps SQLite from dropping the rows unseen: store_rekey.c follows changes row by row. */
+    [STORE_CLEAR_LOSSES] = "DELETE FROM losses WHERE id > 0",
     [STORE_ADD_LOSS] = "INSERT INTO losses VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_CLEAR_CORRECTIONS] = "DELETE FROM corrections WHERE id > 0",
+    [STORE_ADD_CORRECTION] = "INSERT INTO corrections VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_KEEP_CLOCK] = "INSERT OR REPLACE INTO clock VALUES(1, ?1, ?2, ?3, ?4)",
     [STORE_ADD_BATCH] = "INSERT INTO batches VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [STORE_READ_BATCH] = "SELECT batches.bytes, batches.hash, catalogues.hash FROM batches"
                          " JOIN catalogues ON catalogues.revision = batches.catalogue WHERE batches.number = ?1",
@@ -27,6 +32,12 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_DAMAGE_QUEUED] = "INSERT OR REPLACE INTO queue VALUES(?1, 1, 0, ?2, 0, 0, 0, 0)",
     [STORE_OLDEST_HISTORY] = "SELECT number FROM batches WHERE number >= ?1 AND NOT EXISTS"
                              " (SELECT 1 FROM queue WHERE queue.number = batches.number) ORDER BY number LIMIT 1",
+    [STORE_REPLACE_BATCH] = "UPDATE batches SET readings = ?2, hash = ?3, bytes = ?4 WHERE number = ?1",
+    [STORE_THIN_QUEUED] = "UPDATE queue SET readings = ?2, losses = 0 WHERE number = ?1",
+    [STORE_NEXT_NUMBER] = "SELECT number FROM batches WHERE number > ?1 ORDER BY number LIMIT 1",
+    [STORE_NEXT_IN_TIME] = "SELECT last_ms, first_ms, number FROM batches INDEXED BY batches_times"
+                           " WHERE (last_ms, first_ms, number) > (?1, ?2, ?3) AND first_ms <= ?4"
+                           " ORDER BY last_ms, first_ms, number LIMIT 1",
     [STORE_COUNT_PAGES] = "PRAGMA page_count",
     [STORE_COUNT_FREE_PAGES] = "PRAGMA freelist_count",
     [STORE_DROP_CATALOGUES] = "DELETE FROM catalogues WHERE revision < ?1 AND revision <"

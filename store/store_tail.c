@@ -10,7 +10,7 @@
 #define READING_BYTES 12 /* on disk, of the least compressible kind */
 
 size_t store_tail_readings(const struct store *store) {
-    return store->tail_count;
+    return store->tail_readings;
 }
 
 bool store_tail_full(const struct store *store) {
@@ -31,24 +31,27 @@ static bool make_room(struct store *store, size_t count) {
     return true;
 }
 
-enum fb_error store_append(struct store *store, const struct reading *readings, size_t count) {
-    if (count > STORE_TAIL_MAX - store->tail_count)
+enum fb_error store_append(struct store *store, const struct reading *readings, size_t units) {
+    if (units > STORE_TAIL_MAX - store->tail_count)
         return FB_FULL;
-    if (count == 0)
+    if (units == 0)
         return FB_OK;
-    if (!make_room(store, store->tail_count + count))
+    if (!make_room(store, store->tail_count + units))
         return FB_MEMORY;
-    memcpy(store->tail + store->tail_count, readings, count * sizeof *readings);
-    store->tail_count += count;
+    memcpy(store->tail + store->tail_count, readings, units * sizeof *readings);
+    store->tail_count += units;
+    store->tail_readings += readings_count(readings, units);
     return FB_OK;
 }
 
-enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t count,
+enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) {
-    size_t take = count < BATCH_READINGS_MAX ? count : BATCH_READINGS_MAX;
+    size_t take = readings_first(readings, units, BATCH_READINGS_MAX);
     enum fb_error error = batch_encode(info, readings, take, ret_bytes, ret_length, cause);
-    for (; error == FB_LIMIT && take > 1; error = batch_encode(info, readings, take, ret_bytes, ret_length, cause))
-        take /= 2;
+    while (error == FB_LIMIT && take >= 2 * READING_UNITS_MAX) {
+        take = readings_first(readings, take / 2, BATCH_READINGS_MAX);
+        error = batch_encode(info, readings, take, ret_bytes, ret_length, cause);
+    }
     if (error == FB_OK)
         *ret_taken = take;
     return error;
@@ -62,7 +65,7 @@ static enum fb_error add_records(struct store *store, struct store_cursor cursor
     do {
         size_t length, taken;
         enum fb_error error =
-            store_pack(&info, store->tail + at, store->tail_count - at, bytes, &length, &taken, cause);
+            store_pack(&info, store_tail_from(store, at), store->tail_count - at, bytes, &length, &taken, cause);
         if (error == FB_OK)
             error = store_slots_add(store, cursor, bytes, length, cause);
         if (error != FB_OK)
@@ -93,7 +96,8 @@ static enum fb_error commit(struct store *store, struct store_cursor cursor, uin
 
 enum fb_error store_commit(struct store *store, struct store_cursor cursor, struct fb_cause *cause) {
     const bool is_same = cursor.epoch == store->state.cursor.epoch && cursor.sequence == store->state.cursor.sequence;
-    if (store->tail_committed == store->tail_count && is_same && !store->state.losses_changed)
+    if (store->tail_committed == store->tail_count && is_same && !store->state.losses_changed &&
+        !store->state.corrections_changed)
         return FB_OK;
     uint8_t *bytes = malloc(BATCH_BYTES_MAX);
     if (bytes == NULL)

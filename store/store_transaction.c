@@ -12,9 +12,10 @@ static int save_losses(struct store *store) {
 
 static int save_state(struct store *store) {
     const struct store_state *state = &store->state;
-    return store_run(store, STORE_SAVE_STATE, "iiibiiiiii", state->cursor.epoch, state->cursor.sequence,
+    return store_run(store, STORE_SAVE_STATE, "iiibiiiiiiii", state->cursor.epoch, state->cursor.sequence,
                      state->last_number, state->last_hash, sizeof state->last_hash, state->batches, state->readings,
-                     state->unsent_batches, state->unsent_readings, state->lost_readings, state->sent_ms);
+                     state->unsent_batches, state->unsent_readings, state->lost_readings, state->sent_ms,
+                     state->thinned_to, state->evicted_to);
 }
 
 enum fb_error store_begin(struct store *store, struct fb_cause *cause) {
@@ -32,6 +33,10 @@ static enum fb_error commit(struct store *store, bool with_state, struct fb_caus
         with_state = true;
         store->state.losses_changed = false;
     }
+    if (code == SQLITE_DONE && store->state.corrections_changed) {
+        code = store_corrections_save(store);
+        store->state.corrections_changed = false;
+    }
     if (code == SQLITE_DONE && with_state)
         code = save_state(store);
     if (code == SQLITE_DONE)
@@ -47,6 +52,9 @@ enum fb_error store_end(struct store *store, enum fb_error error, bool with_stat
     /* Some failures have rolled back by themselves. */
     if (!sqlite3_get_autocommit(store->db))
         store_run(store, STORE_ROLLBACK, "");
+    /* Where the log cannot grow any more it must begin anew: its pages go into the file, as far as that takes them. */
+    if (error == FB_FULL)
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     store->state = store->before;
     return error;
 }
@@ -55,6 +63,6 @@ enum fb_error store_finish(struct store *store, enum fb_error error, const char 
     if (error == FB_OK || error == FB_NOT_FOUND)
         return error;
     if (error == FB_CORRUPT)
-        store_database_mark_failed(store->path, cause != NULL ? cause->text : what);
+        store_aside_mark(store->path, cause != NULL ? cause->text : what);
     return fb_context(cause, error, "store: %s", what);
 }

@@ -13,6 +13,9 @@ static const struct {
     {"status", "show the state of the running gateway", status_main},
     {"reload", "apply the changed configuration to the running gateway", reload_main},
     {"check-config", "check a configuration file, and predict the load of its buses", check_config_main},
+    {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
+    {"verify", "check that no batch was altered, removed or reordered", verify_main},
+    {"store", "change the store's key, salvage, check", store_main},
     {"receive", "take batches from gateways or a broker and write their readings", receive_main},
     {"demo", "run a gateway with simulated instruments and a receiver, to try it", demo_main},
 };

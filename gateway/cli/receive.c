@@ -15,7 +15,8 @@
 
 static const char usage[] = "usage: forebay receive --listen ADDRESS:PORT | --from amqps://HOST[:PORT]/ADDRESS\n"
                             "         --ca FILE --certificate FILE --key FILE --state FOLDER\n"
-                            "         [--output FILE|-] [--format ndjson|csv] [--count N] [--once]\n"
+                            "         [--output FILE|-] [--format ndjson|csv] [--keep-batches FOLDER]\n"
+                            "         [--count N] [--once]\n"
                             "\n"
                             "Receive batches over mutual TLS and write their readings as lines, each exactly once.\n"
                             "\n"
@@ -27,11 +28,12 @@ static const char usage[] = "usage: forebay receive --listen ADDRESS:PORT | --fr
                             "  --state FOLDER         remembers what has arrived; made if absent\n"
                             "  --output FILE          where the lines go; - is standard output, the default\n"
                             "  --format WORD          ndjson (the default) or csv\n"
+                            "  --keep-batches FOLDER  keep every batch as it came, for forebay verify\n"
                             "  --count N              end after at least N readings\n"
                             "  --once                 end when nothing has come for 3 seconds\n";
 
 struct arguments {
-    const char *listen, *from, *ca, *certificate, *key, *folder, *output, *format, *count;
+    const char *listen, *from, *ca, *certificate, *key, *folder, *output, *format, *keep, *count;
     bool once, help;
 };
 
@@ -49,6 +51,7 @@ static const struct text_option {
     {"state", offsetof(struct arguments, folder), true},
     {"output", offsetof(struct arguments, output), false},
     {"format", offsetof(struct arguments, format), false},
+    {"keep-batches", offsetof(struct arguments, keep), false},
     {"count", offsetof(struct arguments, count), false},
 };
 #define TEXT_OPTIONS (sizeof text_options / sizeof text_options[0])
@@ -118,8 +121,10 @@ static enum fb_error interpret(struct arguments *arguments, struct session_setti
     session->certificate = arguments->certificate;
     session->key = arguments->key;
     session->once = arguments->once;
-    *receiver = (struct receiver_settings){
-        .folder = arguments->folder, .output = arguments->output, .format = (enum lines_format)format};
+    *receiver = (struct receiver_settings){.folder = arguments->folder,
+                                           .output = arguments->output,
+                                           .format = (enum lines_format)format,
+                                           .keep = arguments->keep};
     return FB_OK;
 }
 

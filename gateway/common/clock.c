@@ -1,5 +1,7 @@
 #include "gateway/common/clock.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/timex.h>
 #include <time.h>
 
@@ -22,6 +24,16 @@ int64_t clock_monotonic_ms(void) {
 
 int64_t clock_monotonic_us(void) {
     return read_us(CLOCK_MONOTONIC);
+}
+
+void clock_boot(uint8_t ret_boot[static CLOCK_BOOT_BYTES]) {
+    memset(ret_boot, 0, CLOCK_BOOT_BYTES);
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (file == NULL)
+        return;
+    if (fread(ret_boot, 1, CLOCK_BOOT_BYTES, file) != CLOCK_BOOT_BYTES)
+        memset(ret_boot, 0, CLOCK_BOOT_BYTES);
+    fclose(file);
 }
 
 enum clock_state clock_judge(int64_t utc_ms, int64_t floor_ms, int kernel_synchronised) {

@@ -15,6 +15,10 @@ int64_t clock_utc_ms(void);
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_us(void);
 
+#define CLOCK_BOOT_BYTES 36
+/* What tells this start of the machine from others: the kernel's boot_id, as text; all 0 when that cannot be read. */
+void clock_boot(uint8_t ret_boot[static CLOCK_BOOT_BYTES]);
+
 /* The state of the UTC clock now. Pure part: clock_judge(). */
 enum clock_state clock_state(void);
 

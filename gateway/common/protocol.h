@@ -26,7 +26,7 @@
 enum protocol_field {
     PROTOCOL_FIELD_HELLO = 1, /* u64 epoch: random, made when forebay-field starts */
     PROTOCOL_READINGS,        /* u64 sequence (1, 2, 3 ... within the epoch), then 1..PROTOCOL_READINGS_MAX
-                                 struct reading */
+                                 struct reading, see reading.h */
     PROTOCOL_READINGS_LOST,   /* u64 sequence (takes its place in the same count), u64 from_ms, u64 to_ms, u64 readings:
                                  dropped by field because core was away for too long */
     PROTOCOL_BUS_STATUS,      /* JSON, see docs/api.md "bus"; sent when it changes, at most once a second a bus */

@@ -429,6 +429,11 @@ void cloud_peer_sealed(struct cloud_peer *cloud) {
     hand_out(cloud);
 }
 
+void cloud_peer_salvaged(struct cloud_peer *cloud) {
+    lanes_salvaged(&cloud->lanes);
+    hand_out(cloud);
+}
+
 const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
     return &cloud->peer;
 }

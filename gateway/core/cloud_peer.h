@@ -30,6 +30,8 @@ void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *s
 
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);
+/* Batches were salvaged from a store set aside: hand them out behind the backlog. */
+void cloud_peer_salvaged(struct cloud_peer *cloud);
 
 const struct peer *cloud_peer_peer(const struct cloud_peer *cloud);
 /* The "link" object of docs/api.md. New reference. */

@@ -7,7 +7,9 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/history_calls.h"
 #include "gateway/core/report.h"
+#include "gateway/core/upkeep.h"
 
 #define CLIENTS_MAX 16
 #define REQUEST_BYTES_MAX 65536
@@ -18,20 +20,26 @@ struct control {
     struct channel *clients[CLIENTS_MAX]; /* oldest first, NULL behind the last */
 };
 
-/* A call adds its result to the text; on failure the text is thrown away. */
-static enum fb_error call_status(struct core *core, struct text *result, struct fb_cause *cause) {
+/* A call takes its arguments from the request and adds its result to the text; on failure the text is thrown away. */
+static enum fb_error call_status(struct core *core, const json_t *request, struct text *result,
+                                 struct fb_cause *cause) {
+    (void)request;
     (void)cause;
     text_add_json(result, report_status(core));
     return FB_OK;
 }
 
-static enum fb_error call_values(struct core *core, struct text *result, struct fb_cause *cause) {
+static enum fb_error call_values(struct core *core, const json_t *request, struct text *result,
+                                 struct fb_cause *cause) {
+    (void)request;
     (void)cause;
     report_values(core, 0, result);
     return FB_OK;
 }
 
-static enum fb_error call_reload(struct core *core, struct text *result, struct fb_cause *cause) {
+static enum fb_error call_reload(struct core *core, const json_t *request, struct text *result,
+                                 struct fb_cause *cause) {
+    (void)request;
     json_t *changed;
     const enum fb_error error = core_reload(core, &changed, cause);
     if (error == FB_OK)
@@ -39,19 +47,49 @@ static enum fb_error call_reload(struct core *core, struct text *result, struct 
     return error;
 }
 
+static enum fb_error call_store_rekey(struct core *core, const json_t *request, struct text *result,
+                                      struct fb_cause *cause) {
+    (void)request;
+    text_add_string(result, "{}");
+    return upkeep_rekey(core->upkeep, cause);
+}
+
+static enum fb_error call_store_check(struct core *core, const json_t *request, struct text *result,
+                                      struct fb_cause *cause) {
+    (void)request;
+    text_add_string(result, "{}");
+    return upkeep_check(core->upkeep, cause);
+}
+
+static enum fb_error call_store_salvage(struct core *core, const json_t *request, struct text *result,
+                                        struct fb_cause *cause) {
+    const char *file = json_string_value(json_object_get(request, "file"));
+    text_add_string(result, "{}");
+    if (file == NULL)
+        return fb_fail(cause, FB_INVALID, "file: the path of the file that was set aside is missing");
+    return upkeep_salvage(core->upkeep, file, json_is_true(json_object_get(request, "history")), cause);
+}
+
 static const struct {
     const char *name;
-    enum fb_error (*call)(struct core *core, struct text *result, struct fb_cause *cause);
+    enum fb_error (*call)(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause);
 } calls[] = {
     {"status", call_status},
     {"values", call_values},
     {"reload", call_reload},
+    {"store-rekey", call_store_rekey},
+    {"store-salvage", call_store_salvage},
+    {"store-check", call_store_check},
+    {"batch", history_call_batch},
+    {"catalogue", history_call_catalogue},
+    {"seal", history_call_seal},
 };
 
-static enum fb_error dispatch(struct core *core, const char *name, struct text *result, struct fb_cause *cause) {
+static enum fb_error dispatch(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
+    const char *name = json_string_value(json_object_get(request, "call"));
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         if (strcmp(calls[i].name, name) == 0)
-            return calls[i].call(core, result, cause);
+            return calls[i].call(core, request, result, cause);
     return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%s\"", name);
 }
 
@@ -69,11 +107,11 @@ static void answer(struct channel *channel, const struct text *text) {
     } while (sent < text->used);
 }
 
-static void handle(struct core *core, struct channel *channel, const char *name) {
+static void handle(struct core *core, struct channel *channel, const json_t *request) {
     struct text text = {0};
     struct fb_cause cause = {0};
     text_add_string(&text, "{\"ok\":true,\"result\":");
-    enum fb_error error = dispatch(core, name, &text, &cause);
+    enum fb_error error = dispatch(core, request, &text, &cause);
     text_add_string(&text, "}");
     if (error == FB_OK && text.failed)
         error = fb_fail(&cause, FB_LIMIT, "the answer is too large");
@@ -92,11 +130,11 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     if (reader->type != PROTOCOL_CONTROL_REQUEST || !message_done(reader) || length > REQUEST_BYTES_MAX)
         return false;
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
-    const char *name = json_string_value(json_object_get(request, "call"));
-    if (name != NULL)
-        handle(control->core, channel, name);
+    const bool is_call = json_is_string(json_object_get(request, "call"));
+    if (is_call)
+        handle(control->core, channel, request);
     json_decref(request);
-    return name != NULL;
+    return is_call;
 }
 
 static void on_closed(struct channel *channel, const char *reason, void *user) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
+#include "gateway/core/upkeep.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
 
@@ -73,7 +73,8 @@ static void log_opening(const struct core *core, const char *path, bool key_crea
     if (key_created)
         log_event(LOG_LEVEL_NOTICE, "key-created", "file=%s/" KEY_FILE, core->config.data);
     if (opening->set_aside[0] != '\0')
-        log_event(LOG_LEVEL_ERROR, "store-set-aside", "file=%s reason=\"%s\"", opening->set_aside, opening->reason);
+        log_event(LOG_LEVEL_ERROR, "store-set-aside", "file=%s reason=\"%s\" %s", opening->set_aside, opening->reason,
+                  opening->inherited ? "the new one goes on where it stood" : "the new one is empty");
     log_event(LOG_LEVEL_NOTICE, opening->created ? "store-created" : "store-opened", "file=%s tail_readings=%zu", path,
               store_tail_readings(core->store));
 }
@@ -97,32 +98,44 @@ static enum fb_error lock_data(const struct core *core, struct fb_cause *cause) 
     return fb_fail(cause, FB_IO, "%s: another forebay-core holds this store", path);
 }
 
+/* A rekey that was cut off: just before its end, when the store is under the next key already, or earlier, when it is
+ * begun anew. Not with a store just set aside: its file may be under either key, and is salvaged with both. */
+static enum fb_error settle_keys(struct core *core, struct key_ring *ring, struct fb_cause *cause) {
+    if (!core->opening.next_key_fits) {
+        core->rekey_unfinished = ring->has_next && !ring->from_credential && core->opening.set_aside[0] == '\0';
+        return FB_OK;
+    }
+    log_event(LOG_LEVEL_NOTICE, "key-changed", "the store is under the next key: %s",
+              ring->from_credential ? "make it the credential " KEY_CREDENTIAL : "that is the key from now on");
+    return key_confirm_next(ring, cause);
+}
+
 static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
     char path[CONFIG_PATH_MAX + 16];
-    char key_path[CONFIG_PATH_MAX + 16];
     enum fb_error error = file_make_folder(core->config.data, cause);
     if (error == FB_OK)
         error = lock_data(core, cause);
     if (error == FB_OK)
         error = file_join(core->config.data, STORE_FILE, path, sizeof path, cause);
     if (error == FB_OK)
-        error = file_join(core->config.data, KEY_FILE, key_path, sizeof key_path, cause);
+        error = file_join(core->config.data, KEY_FILE, core->key_path, sizeof core->key_path, cause);
     if (error != FB_OK)
         return error;
-    uint8_t key[STORE_KEY_BYTES];
-    bool key_created = false;
-    /* Not fatal where the limit on locked memory is 0: swap is encrypted or absent on the appliance. */
-    const bool locked = mlock(key, sizeof key) == 0;
-    error = key_load(key_path, key, &key_created, cause);
-    const struct store_settings settings = {
-        .path = path, .gateway = core->config.name, .quota_bytes = core->config.quota_bytes, .now_ms = clock_utc_ms()};
+    struct key_ring *ring;
+    error = key_open(core->key_path, &ring, cause);
+    if (error != FB_OK)
+        return error;
+    const struct store_settings settings = {.path = path,
+                                            .gateway = core->config.name,
+                                            .quota_bytes = core->config.quota_bytes,
+                                            .now_ms = clock_utc_ms(),
+                                            .next_key = ring->has_next ? ring->next : NULL};
+    error = store_open(&settings, ring->key, &core->store, &core->opening, cause);
     if (error == FB_OK)
-        error = store_open(&settings, key, &core->store, &core->opening, cause);
-    explicit_bzero(key, sizeof key);
-    if (locked)
-        munlock(key, sizeof key);
+        error = settle_keys(core, ring, cause);
     if (error == FB_OK)
-        log_opening(core, path, key_created);
+        log_opening(core, path, ring->created);
+    key_close(ring);
     return error;
 }
 
@@ -147,6 +160,23 @@ static void apply(struct core *core) {
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
 }
 
+static void on_salvaged(void *user) {
+    const struct core *core = user;
+    cloud_peer_salvaged(core->cloud);
+}
+
+static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
+    const struct upkeep_settings settings = {
+        .event = core->event,
+        .store = core->store,
+        .key_path = core->key_path,
+        .go_on_with_rekey = core->rekey_unfinished,
+        .salvaged = on_salvaged,
+        .user = core,
+    };
+    return upkeep_new(&settings, &core->upkeep, cause);
+}
+
 enum fb_error core_start(struct core *core, const char *config_file, struct fb_cause *cause) {
     *core = (struct core){.config_file = config_file, .started_ms = clock_utc_ms(), .rate_ms = clock_monotonic_ms()};
     const int loop = sd_event_default(&core->event);
@@ -166,6 +196,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = cloud_peer_new(core->event, core->config.run, core->store, &cloud_handlers, core, &core->cloud, cause);
     if (error == FB_OK)
+        error = start_upkeep(core, cause);
+    if (error == FB_OK)
         error = control_new(core, &core->control, cause);
     if (error == FB_OK)
         error = web_new(core, &core->web, cause);
@@ -179,6 +211,7 @@ void core_stop(struct core *core) {
     control_free(core->control);
     field_peer_free(core->field);
     core->field = NULL;
+    upkeep_free(core->upkeep);
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
     store_close(core->store);

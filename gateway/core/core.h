@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 struct control;
+struct upkeep;
 struct web;
 
 struct core {
@@ -25,6 +26,9 @@ struct core {
     int64_t started_ms;           /* UTC */
     struct store *store;
     struct store_opening opening;
+    char key_path[CONFIG_PATH_MAX + 16];
+    bool rekey_unfinished; /* found at the start */
+    struct upkeep *upkeep;
     struct intake *intake;
     struct values values;
     struct field_peer *field;

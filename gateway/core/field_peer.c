@@ -65,27 +65,20 @@ static bool on_hello(struct field_peer *field, struct channel *channel, struct m
 }
 
 /* Readings of tags that left the configuration a moment ago are welcome: their numbers are never reused. */
-static bool all_valid(const struct reading *readings, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (!reading_valid(&readings[i]))
-            return false;
-    return true;
-}
-
 static bool on_readings(struct field_peer *field, struct message_reader *reader) {
     /* Copied because readings in a packet are not aligned. */
     static struct reading readings[PROTOCOL_READINGS_MAX];
     const uint64_t sequence = message_get_u64(reader);
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
-    const size_t count = length / sizeof readings[0];
-    if (!message_done(reader) || count == 0 || count > PROTOCOL_READINGS_MAX || length % sizeof readings[0] != 0)
+    const size_t units = length / sizeof readings[0];
+    if (!message_done(reader) || units == 0 || units > PROTOCOL_READINGS_MAX || length % sizeof readings[0] != 0)
         return false;
     memcpy(readings, bytes, length);
-    if (!all_valid(readings, count) || !intake_take(field->intake, sequence, readings, count))
+    if (!readings_valid(readings, units) || !intake_take(field->intake, sequence, readings, units))
         return false;
     const int64_t now_ms = clock_monotonic_ms();
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < units; i += reading_units(&readings[i]))
         values_take(field->values, &readings[i], now_ms);
     return true;
 }

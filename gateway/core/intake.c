@@ -6,7 +6,12 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
+#include "gateway/core/clock_watch.h"
 #include "gateway/core/damage.h"
+
+/* Readings that were taken just before the clock was set may still be on their way: the batch that corrects waits for
+ * them. */
+#define CORRECTION_GRACE_MS 5000
 
 struct intake {
     sd_event_source *commit_timer;
@@ -20,6 +25,8 @@ struct intake {
     bool dirty;            /* something waits for a commit */
     bool tail_open;
     bool link_up;
+    struct clock_watch clock;
+    int64_t hold_until_ms; /* monotonic: no batch before, see CORRECTION_GRACE_MS */
     struct intake_status status;
 };
 
@@ -67,8 +74,51 @@ static enum fb_error commit_somehow(struct intake *intake, struct fb_cause *caus
     return commit(intake, cause);
 }
 
+/* What an earlier process knew of this start of the machine. */
+static void resume_clock(struct intake *intake) {
+    uint8_t boot[CLOCK_BOOT_BYTES];
+    struct store_clock kept;
+    clock_boot(boot);
+    if (store_clock(intake->store, &kept) && memcmp(kept.boot, boot, sizeof boot) == 0)
+        clock_watch_resume(&intake->clock, kept.ahead_ms, kept.first_batch, kept.set);
+}
+
+static void keep_clock(struct intake *intake) {
+    const struct clock_watch *watch = &intake->clock;
+    struct store_clock clock = {
+        .first_batch = watch->run.first_batch, .ahead_ms = watch->run.ahead_ms, .set = watch->set};
+    clock_boot(clock.boot);
+    store_keep_clock(intake->store, &clock);
+    intake->dirty = true;
+}
+
+static void watch_clock(struct intake *intake) {
+    const struct clock_watch before = intake->clock;
+    const struct clock_look look = {clock_utc_ms(), clock_monotonic_ms(), clock_state()};
+    struct batch_correction corrections[CLOCK_WATCH_RUNS_MAX];
+    const size_t count = clock_watch_look(&intake->clock, &look, store_last_number(intake->store) + 1, corrections);
+    for (size_t i = 0; i < count; i++)
+        store_note_correction(intake->store, &corrections[i]);
+    if (count > 0)
+        intake->hold_until_ms = look.monotonic_ms + CORRECTION_GRACE_MS;
+    if (intake->clock.steps != before.steps)
+        log_event(LOG_LEVEL_WARNING, "clock-stepped", "by_ms=%lld clock=\"%s\" corrections=%zu",
+                  (long long)intake->clock.last_step_ms, clock_state_word(look.state), count);
+    if (!before.started || before.set != intake->clock.set || intake->clock.steps != before.steps)
+        keep_clock(intake);
+}
+
+/* Before anything new arrives. What an earlier start of the machine left in the tail gets a batch of its own: when both
+ * clocks were not set, their times mean different things. */
+static void begin_clock(struct intake *intake) {
+    struct fb_cause cause;
+    if (store_tail_readings(intake->store) > 0)
+        note_state(intake, seal(intake, &cause), &cause);
+    watch_clock(intake);
+}
+
 static bool seal_due(const struct intake *intake) {
-    if (!intake->tail_open)
+    if (!intake->tail_open || (clock_monotonic_ms() < intake->hold_until_ms && !store_tail_full(intake->store)))
         return false;
     const int64_t interval_ms = intake->link_up ? intake->seal_interval_live_ms : intake->seal_interval_offline_ms;
     return store_tail_full(intake->store) || clock_monotonic_ms() - intake->tail_since_ms >= interval_ms;
@@ -87,9 +137,12 @@ static int on_commit_timer(sd_event_source *source, uint64_t time_us, void *user
     (void)time_us;
     struct intake *intake = user;
     struct fb_cause cause = {0};
+    watch_clock(intake);
     enum fb_error error = commit_somehow(intake, &cause);
     if (error == FB_OK && seal_due(intake))
         error = seal(intake, &cause);
+    else if (error == FB_OK)
+        error = store_keep_room(intake->store, &cause);
     note_state(intake, error, &cause);
     if (intake->dirty || intake->tail_open)
         arm(intake);
@@ -112,6 +165,7 @@ enum fb_error intake_new(sd_event *event, struct store *store, const struct inta
         .tail_since_ms = clock_monotonic_ms(),
         .tail_open = store_tail_readings(store) > 0,
     };
+    resume_clock(intake);
     const int error =
         sd_event_add_time_relative(event, &intake->commit_timer, CLOCK_MONOTONIC, 0, 1000, on_commit_timer, intake);
     if (error < 0) {
@@ -164,12 +218,12 @@ static void changed(struct intake *intake) {
         arm(intake);
 }
 
-static struct batch_loss refused_loss(const struct reading *readings, size_t count) {
+static struct batch_loss refused_loss(const struct reading *readings, size_t units) {
     struct batch_loss loss = {.reason = BATCH_LOSS_STORE_FULL,
-                              .readings = count,
+                              .readings = readings_count(readings, units),
                               .from_ms = readings[0].time_ms,
                               .to_ms = readings[0].time_ms};
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
         if (readings[i].time_ms < loss.from_ms)
             loss.from_ms = readings[i].time_ms;
         if (readings[i].time_ms > loss.to_ms)
@@ -178,18 +232,20 @@ static struct batch_loss refused_loss(const struct reading *readings, size_t cou
     return loss;
 }
 
-bool intake_take(struct intake *intake, uint64_t sequence, const struct reading *readings, size_t count) {
+bool intake_take(struct intake *intake, uint64_t sequence, const struct reading *readings, size_t units) {
     if (sequence <= intake->cursor.sequence)
         return true;
     if (sequence != intake->cursor.sequence + 1)
         return false;
     intake->cursor.sequence = sequence;
-    if (store_append(intake->store, readings, count) == FB_OK) {
-        intake->status.readings_taken += count;
+    if (intake->clock.looked_ms == 0)
+        begin_clock(intake);
+    if (store_append(intake->store, readings, units) == FB_OK) {
+        intake->status.readings_taken += readings_count(readings, units);
     } else {
-        const struct batch_loss loss = refused_loss(readings, count);
+        const struct batch_loss loss = refused_loss(readings, units);
         store_note_loss(intake->store, &loss);
-        intake->status.readings_refused += count;
+        intake->status.readings_refused += loss.readings;
     }
     changed(intake);
     return true;

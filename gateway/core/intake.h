@@ -44,9 +44,9 @@ uint64_t intake_resume(const struct intake *intake, uint64_t epoch);
 /* forebay-field now counts in this epoch. */
 void intake_follow_epoch(struct intake *intake, uint64_t epoch);
 
-/* Take readings (all valid) that came with a sequence. False when the sequence is not the next one; one that we have
- * already is passed over and true. */
-bool intake_take(struct intake *intake, uint64_t sequence, const struct reading *readings, size_t count);
+/* Take readings (so many units, see readings_valid()) that came with a sequence. False when the sequence is not the
+ * next one; one that we have already is passed over and true. */
+bool intake_take(struct intake *intake, uint64_t sequence, const struct reading *readings, size_t units);
 /* The same for readings that forebay-field had to drop. */
 bool intake_take_loss(struct intake *intake, uint64_t sequence, const struct batch_loss *loss);
 

@@ -8,7 +8,10 @@
 #define WAIT_MOST_MS (5 * 60 * 1000)
 
 void lanes_begin(struct lanes *lanes, uint64_t session_first) {
-    *lanes = (struct lanes){.session_first = session_first, .live_next = session_first, .backlog_next = 1};
+    *lanes = (struct lanes){.session_first = session_first,
+                            .live_next = session_first,
+                            .backlog_next = 1,
+                            .salvaged_next = STORE_SALVAGED_FIRST};
 }
 
 static bool waiting_due(const struct lanes *lanes, int64_t now_ms, uint64_t *ret_number) {
@@ -25,18 +28,23 @@ bool lanes_next(struct lanes *lanes, int64_t now_ms, struct lanes_range *ret_ran
         return false;
     uint64_t number;
     if (waiting_due(lanes, now_ms, &number)) {
-        *ret_range = (struct lanes_range){number, number, number < lanes->session_first};
+        const bool historical = number < lanes->session_first || number >= STORE_SALVAGED_FIRST;
+        *ret_range = (struct lanes_range){number, number, historical};
         return true;
     }
     /* A peer that refuses everything is not asked for more than can wait. */
     if (lanes->waiting_count + lanes->in_flight_count >= LANES_WAITING_MAX)
         return false;
     if (!lanes->live_empty) {
-        *ret_range = (struct lanes_range){lanes->live_next, UINT64_MAX, false};
+        *ret_range = (struct lanes_range){lanes->live_next, STORE_SALVAGED_FIRST - 1, false};
         return true;
     }
     if (lanes->backlog_next < lanes->session_first) {
         *ret_range = (struct lanes_range){lanes->backlog_next, lanes->session_first - 1, true};
+        return true;
+    }
+    if (!lanes->salvaged_empty) {
+        *ret_range = (struct lanes_range){lanes->salvaged_next, UINT64_MAX, true};
         return true;
     }
     return false;
@@ -54,7 +62,9 @@ static bool forget_waiting(struct lanes *lanes, uint64_t number) {
 void lanes_none(struct lanes *lanes, const struct lanes_range *range) {
     if (range->first == range->last && forget_waiting(lanes, range->first))
         return;
-    if (range->historical)
+    if (range->first >= STORE_SALVAGED_FIRST)
+        lanes->salvaged_empty = true;
+    else if (range->historical)
         lanes->backlog_next = lanes->session_first;
     else
         lanes->live_empty = true;
@@ -65,7 +75,9 @@ void lanes_out(struct lanes *lanes, const struct lanes_range *range, uint64_t nu
     lanes->in_flight_bytes += bytes;
     if (range->first == range->last && forget_waiting(lanes, number))
         return;
-    if (range->historical)
+    if (range->first >= STORE_SALVAGED_FIRST)
+        lanes->salvaged_next = number + 1;
+    else if (range->historical)
         lanes->backlog_next = number + 1;
     else
         lanes->live_next = number + 1;
@@ -73,6 +85,10 @@ void lanes_out(struct lanes *lanes, const struct lanes_range *range, uint64_t nu
 
 void lanes_sealed(struct lanes *lanes) {
     lanes->live_empty = false;
+}
+
+void lanes_salvaged(struct lanes *lanes) {
+    lanes->salvaged_empty = false;
 }
 
 bool lanes_settle(struct lanes *lanes, uint64_t number) {

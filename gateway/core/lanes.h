@@ -1,6 +1,7 @@
 /* lanes.h - which batch goes out next, and which may not yet. Pure: numbers and times only.
  *
- * Two lanes on the one link: batches sealed since the session came up (live) go before the backlog. What is in flight
+ * Two lanes on the one link: batches sealed since the session came up (live) go before the backlog; what was salvaged
+ * from a store set aside follows the backlog. What is in flight
  * is not handed out twice; what the peer refused waits alone, so that it never stands in the way of the others. */
 #ifndef FB_CORE_LANES_H
 #define FB_CORE_LANES_H
@@ -8,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "store/store.h" /* STORE_SALVAGED_FIRST */
 
 /* Both limits are one: whatever is in flight may come back and wait. */
 #define LANES_IN_FLIGHT_MAX 1024
@@ -27,6 +30,8 @@ struct lanes {
     uint64_t session_first; /* the first live number */
     uint64_t live_next;     /* nothing in [session_first, live_next) is left to hand out, but for what waits */
     uint64_t backlog_next;  /* the same for [1, backlog_next) */
+    uint64_t salvaged_next; /* the same for [STORE_SALVAGED_FIRST, salvaged_next) */
+    bool salvaged_empty;    /* nothing more is salvaged until something is */
     bool live_empty;        /* nothing more in the live lane until something is sealed */
     struct lanes_flight in_flight[LANES_IN_FLIGHT_MAX]; /* in_flight_count of them */
     size_t in_flight_count;
@@ -52,6 +57,8 @@ void lanes_none(struct lanes *lanes, const struct lanes_range *range);
 void lanes_out(struct lanes *lanes, const struct lanes_range *range, uint64_t number, size_t bytes);
 /* New batches were sealed: the live lane has something again. */
 void lanes_sealed(struct lanes *lanes);
+/* Batches were salvaged: there is something behind the backlog again. */
+void lanes_salvaged(struct lanes *lanes);
 
 /* It has an outcome. False when it was not in flight. */
 bool lanes_settle(struct lanes *lanes, uint64_t number);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/common/clock.h"
+#include "gateway/core/upkeep.h"
 
 /* The rate is taken over at least this long. */
 #define RATE_WINDOW_MS 2000
@@ -43,7 +44,8 @@ static json_t *report_link(const struct core *core) {
 static json_t *report_set_aside(const struct store_opening *opening) {
     if (opening->set_aside[0] == '\0')
         return json_null();
-    return json_pack("{s:o, s:o}", "path", text_to_json(opening->set_aside), "reason", text_to_json(opening->reason));
+    return json_pack("{s:o, s:o, s:b}", "path", text_to_json(opening->set_aside), "reason",
+                     text_to_json(opening->reason), "inherited", opening->inherited);
 }
 
 static json_t *report_identity(const struct store *store) {
@@ -61,7 +63,7 @@ static json_t *report_store(const struct core *core) {
     struct store_figures figures;
     store_figures(core->store, &figures);
     const struct intake_status *intake = intake_status(core->intake);
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o}", "state",
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "state",
                      store_state_word(intake->error), "reason", text_to_json(intake->reason), "identity",
                      report_identity(core->store), "readings", (json_int_t)figures.readings, "unsent_readings",
                      (json_int_t)figures.unsent_readings, "batches", (json_int_t)figures.batches, "unsent_batches",
@@ -69,7 +71,7 @@ static json_t *report_store(const struct core *core) {
                      "oldest_unsent_ms", time_or_null(figures.oldest_unsent_ms), "lost_readings",
                      (json_int_t)figures.lost_readings, "bytes", (json_int_t)figures.bytes, "quota_bytes",
                      (json_int_t)figures.quota_bytes, "last_commit_ms", time_or_null(intake->last_commit_ms),
-                     "set_aside", report_set_aside(&core->opening));
+                     "set_aside", report_set_aside(&core->opening), "upkeep", upkeep_to_json(core->upkeep));
 }
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {

@@ -44,6 +44,8 @@ static enum fb_error parse_pairs(const char *at, const char *end, struct scgi_re
             return FB_INVALID;
         if (strcmp(name, "REQUEST_METHOD") == 0 && !keep(request->method, sizeof request->method, value))
             return FB_LIMIT;
+        if (strcmp(name, "QUERY_STRING") == 0 && !keep(request->query, sizeof request->query, value))
+            return FB_LIMIT;
         if (strcmp(name, "DOCUMENT_URI") == 0 && !keep(request->path, sizeof request->path, value))
             return FB_LIMIT;
     }

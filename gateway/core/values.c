@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/common/quality.h"
 
@@ -62,7 +63,7 @@ void values_take(struct values *values, const struct reading *reading, int64_t m
     if (reading->tag > values->number_most || values->by_number == NULL || values->by_number[reading->tag] == 0)
         return;
     struct value *value = &values->all[values->by_number[reading->tag] - 1];
-    value->last = *reading;
+    memcpy(value->last, reading, reading_units(reading) * sizeof *reading);
     value->arrived_ms = monotonic_ms;
     value->stale = false;
     value->version = ++values->version;
@@ -72,7 +73,7 @@ void values_age(struct values *values, int64_t monotonic_ms) {
     for (size_t i = 0; i < values->count; i++) {
         struct value *value = &values->all[i];
         const int64_t most_ms = 3 * (int64_t)value->tag->interval_ms + STALE_GRACE_MS;
-        if (value->last.tag == 0 || value->stale || monotonic_ms - value->arrived_ms <= most_ms)
+        if (value->last[0].tag == 0 || value->stale || monotonic_ms - value->arrived_ms <= most_ms)
             continue;
         value->stale = true;
         value->version = ++values->version;
@@ -88,7 +89,7 @@ static double widen(float value) {
     return strtod(digits, NULL);
 }
 
-static json_t *number_to_json(const struct reading *reading) {
+static json_t *reading_to_json(const struct reading *reading) {
     if (!reading_has_value(reading))
         return json_null();
     switch ((enum reading_kind)reading->kind) {
@@ -98,6 +99,8 @@ static json_t *number_to_json(const struct reading *reading) {
         return json_integer(reading->value.integer);
     case READING_REAL32:
         return json_real(widen(reading->value.real32));
+    case READING_TEXT:
+        return json_stringn(reading_text(reading), (size_t)reading->value.text_length);
     case READING_REAL64:
         break;
     }
@@ -105,14 +108,14 @@ static json_t *number_to_json(const struct reading *reading) {
 }
 
 json_t *value_to_json(const struct value *value) {
-    const bool known = value->last.tag != 0;
-    uint8_t quality = known ? value->last.quality : QUALITY_NOT_RUNNING;
+    const bool known = value->last[0].tag != 0;
+    uint8_t quality = known ? value->last[0].quality : QUALITY_NOT_RUNNING;
     if (value->stale && quality_class(quality) != QUALITY_CLASS_BAD)
         quality = QUALITY_STALE;
     return json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:I}", "tag", (json_int_t)value->tag->number,
                      "instrument", value->instrument->name, "name", value->tag->name, "unit", value->tag->unit, "value",
-                     known ? number_to_json(&value->last) : json_null(), "quality", quality_class_word(quality),
+                     known ? reading_to_json(value->last) : json_null(), "quality", quality_class_word(quality),
                      "reason", quality_reason(quality), "time_ms",
-                     known ? json_integer(value->last.time_ms) : json_null(), "interval_ms",
+                     known ? json_integer(value->last[0].time_ms) : json_null(), "interval_ms",
                      (json_int_t)value->tag->interval_ms);
 }

@@ -14,7 +14,7 @@
 struct value {
     const struct plant_instrument *instrument; /* borrowed from the plant */
     const struct plant_tag *tag;               /* the same */
-    struct reading last;                       /* tag 0: none yet */
+    struct reading last[READING_UNITS_MAX];    /* the last reading with its text; tag 0: none yet */
     int64_t arrived_ms;                        /* monotonic */
     uint64_t version;                          /* of its last change, see values.version */
     bool stale;                                /* was found stale by values_age() */
@@ -33,7 +33,7 @@ struct values {
 enum fb_error values_follow(struct values *values, const struct plant *plant) FB_MUST_USE;
 void values_done(struct values *values);
 
-/* Take a reading; one of a tag that is no longer configured changes nothing. */
+/* Take a reading (with its text behind it); one of a tag that is no longer configured changes nothing. */
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms);
 
 /* Mark what was not refreshed for three intervals as stale, and what was refreshed as fresh. */

@@ -10,6 +10,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/plot.h"
 #include "gateway/core/report.h"
 #include "gateway/core/scgi.h"
 
@@ -19,6 +20,8 @@
 /* The event stream's beat: values twice a second, the status every fourth time. */
 #define BEAT_US 500000
 #define BEATS_A_STATUS 4
+/* Histories that are read at the same time. */
+#define PLOTS_MAX 4
 /* A page that falls this far behind is dropped; it connects again by itself. */
 #define STREAM_BYTES_MOST ((size_t)1024 * 1024)
 
@@ -29,7 +32,8 @@ struct client {
     int64_t since_ms; /* monotonic; of the last progress */
     bool stream;      /* answered with the event stream */
     bool answered;
-    uint64_t version; /* stream: values up to it were sent */
+    uint64_t version;  /* stream: values up to it were sent */
+    struct plot *plot; /* while a history is being read */
     struct text out;
     size_t head_used;
     char head[SCGI_HEAD_BYTES_MAX + 16];
@@ -40,11 +44,19 @@ struct web {
     struct channel_listener *listener;
     sd_event_source *beat; /* runs while anybody is connected */
     unsigned beats;
+    unsigned plots;                      /* running */
     struct client *clients[CLIENTS_MAX]; /* NULL where free */
 };
 
+static void end_plot(struct client *client) {
+    client->web->plots -= client->plot != NULL;
+    plot_free(client->plot);
+    client->plot = NULL;
+}
+
 static void drop(struct client *client) {
     struct web *web = client->web;
+    end_plot(client);
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         if (web->clients[i] == client)
             web->clients[i] = NULL;
@@ -86,12 +98,14 @@ static void answer_error(struct client *client, const char *status, enum fb_erro
     text_add_json(&client->out, json_pack("{s:s, s:s}", "error", fb_error_word(error), "cause", cause));
 }
 
-static void answer_status(struct client *client) {
+static void answer_status(struct client *client, const struct scgi_request *request) {
+    (void)request;
     add_head(&client->out, "200 OK", "application/json");
     text_add_json(&client->out, report_status(client->web->core));
 }
 
-static void answer_values(struct client *client) {
+static void answer_values(struct client *client, const struct scgi_request *request) {
+    (void)request;
     add_head(&client->out, "200 OK", "application/json");
     report_values(client->web->core, 0, &client->out);
 }
@@ -113,7 +127,8 @@ static void add_status_event(struct client *client) {
     text_add_string(&client->out, "\n\n");
 }
 
-static void answer_events(struct client *client) {
+static void answer_events(struct client *client, const struct scgi_request *request) {
+    (void)request;
     client->stream = true;
     text_add_string(&client->out, "Status: 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
                                   "X-Accel-Buffering: no\r\n\r\nretry: 2000\n\n");
@@ -121,13 +136,49 @@ static void answer_events(struct client *client) {
     add_values_event(client);
 }
 
+static void on_plot_done(enum fb_error error, const struct text *answer, const struct fb_cause *cause, void *user) {
+    struct client *client = user;
+    end_plot(client);
+    if (error == FB_OK) {
+        add_head(&client->out, "200 OK", "application/json");
+        text_add(&client->out, answer->data, answer->used);
+    } else {
+        answer_error(client, "503 Service Unavailable", error, cause->text);
+    }
+    client->since_ms = clock_monotonic_ms();
+    if (client->out.failed)
+        drop(client);
+    else
+        push(client);
+}
+
+static void answer_history(struct client *client, const struct scgi_request *request) {
+    struct web *web = client->web;
+    struct plot_request wanted;
+    struct fb_cause cause = {""};
+    enum fb_error error = plot_parse(request->query, &wanted, &cause);
+    if (error != FB_OK) {
+        answer_error(client, "400 Bad Request", error, cause.text);
+        return;
+    }
+    if (web->plots == PLOTS_MAX) {
+        answer_error(client, "503 Service Unavailable", FB_AGAIN, "other histories are being read: ask again");
+        return;
+    }
+    error = plot_start(web->core->event, web->core->store, &wanted, on_plot_done, client, &client->plot, &cause);
+    web->plots += client->plot != NULL;
+    if (error != FB_OK)
+        answer_error(client, "503 Service Unavailable", error, cause.text);
+}
+
 static const struct {
     const char *path;
-    void (*answer)(struct client *client);
+    void (*answer)(struct client *client, const struct scgi_request *request);
 } pages[] = {
     {"/api/status", answer_status},
     {"/api/values", answer_values},
     {"/api/events", answer_events},
+    {"/api/history", answer_history},
 };
 
 static void answer(struct client *client, const struct scgi_request *request) {
@@ -137,7 +188,7 @@ static void answer(struct client *client, const struct scgi_request *request) {
     }
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
         if (strcmp(pages[i].path, request->path) == 0) {
-            pages[i].answer(client);
+            pages[i].answer(client, request);
             return;
         }
     answer_error(client, "404 Not Found", FB_NOT_FOUND, "there is no such page");
@@ -167,7 +218,7 @@ static bool take(struct client *client) {
         drop(client);
         return false;
     }
-    return push(client);
+    return client->plot != NULL || push(client);
 }
 
 static int on_io(sd_event_source *source, int descriptor, uint32_t events, void *user) {
@@ -178,13 +229,14 @@ static int on_io(sd_event_source *source, int descriptor, uint32_t events, void 
         return 0;
     if ((events & EPOLLIN) && !take(client))
         return 0;
-    if ((events & (EPOLLHUP | EPOLLERR)) || ((events & EPOLLRDHUP) && client->stream))
+    if ((events & (EPOLLHUP | EPOLLERR)) || ((events & EPOLLRDHUP) && (client->stream || client->plot != NULL)))
         drop(client);
     return 0;
 }
 
 static void beat_client(struct client *client, bool with_status, int64_t now_ms) {
-    if ((!client->stream || client->out.used > 0) && now_ms - client->since_ms > CLIENT_DEADLINE_MS) {
+    if ((!client->stream || client->out.used > 0) && client->plot == NULL &&
+        now_ms - client->since_ms > CLIENT_DEADLINE_MS) {
         drop(client);
         return;
     }

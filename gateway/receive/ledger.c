@@ -9,6 +9,8 @@ void ledger_done(struct ledger *ledger) {
     for (size_t i = 0; i < ledger->store_count; i++) {
         free(ledger->stores[i].runs);
         free(ledger->stores[i].lost);
+        free(ledger->stores[i].thinned);
+        free(ledger->stores[i].broken);
     }
     free(ledger->stores);
     *ledger = (struct ledger){0};
@@ -77,22 +79,28 @@ static void remove_run(struct ledger_store *store, size_t at) {
     memmove(&store->runs[at], &store->runs[at + 1], (store->run_count - at) * sizeof *store->runs);
 }
 
-static bool chain_fits(const struct ledger_run *left, const struct ledger_run *right, const struct batch_info *info,
-                       const uint8_t *hash) {
+/* Which links of the chain do not hold: to the batch before, to the one behind. */
+struct misfit {
+    bool before, behind;
+};
+
+static struct misfit compare(const struct ledger_run *left, const struct ledger_run *right,
+                             const struct batch_info *info, const uint8_t *hash) {
     static const uint8_t none[BATCH_HASH_BYTES];
-    if (info->number == 1 && !same_hash(info->previous, none))
-        return false;
-    return (left == NULL || same_hash(left->hash, info->previous)) &&
-           (right == NULL || same_hash(right->previous, hash));
+    return (struct misfit){
+        .before = (left != NULL && !same_hash(left->hash, info->previous)) ||
+                  (info->number == 1 && !same_hash(info->previous, none)),
+        .behind = right != NULL && !same_hash(right->previous, hash),
+    };
 }
 
 /* Put a number that is in no run into its place: at an end of a run, between two that become one, or alone. */
 static enum ledger_verdict enter(struct ledger_store *store, size_t at, const struct batch_info *info,
-                                 const uint8_t *hash, bool *ret_fits) {
+                                 const uint8_t *hash, struct misfit *ret_misfit) {
     struct ledger_run *left = at > 0 && store->runs[at - 1].last + 1 == info->number ? &store->runs[at - 1] : NULL;
     struct ledger_run *right =
         at < store->run_count && store->runs[at].first == info->number + 1 ? &store->runs[at] : NULL;
-    const bool fits = chain_fits(left, right, info, hash);
+    const struct misfit misfit = compare(left, right, info, hash);
     if (left != NULL && right != NULL) {
         left->last = right->last;
         memcpy(left->hash, right->hash, sizeof left->hash);
@@ -110,32 +118,70 @@ static enum ledger_verdict enter(struct ledger_store *store, size_t at, const st
         memcpy(store->runs[at].previous, info->previous, sizeof store->runs[at].previous);
         memcpy(store->runs[at].hash, hash, sizeof store->runs[at].hash);
     }
-    *ret_fits = fits;
+    *ret_misfit = misfit;
     return LEDGER_NEW;
 }
 
-/* Add a range and join all that it touches. Without room it is left out: its batches then go on counting as missing. */
-static void add_lost(struct ledger_store *store, struct ledger_range range) {
+/* Add a range and join all that it touches. Without room it is left out: lost batches then go on counting as missing,
+ * replaced ones as breaks. */
+static void add_range(struct ledger_range **ranges, size_t *count, struct ledger_range range) {
+    struct ledger_range *all = *ranges;
     size_t at = 0;
-    while (at < store->lost_count && store->lost[at].last + 1 < range.first)
+    while (at < *count && all[at].last + 1 < range.first)
         at++;
     size_t behind = at;
-    for (; behind < store->lost_count && store->lost[behind].first <= range.last + 1; behind++) {
-        const struct ledger_range *other = &store->lost[behind];
-        range.first = other->first < range.first ? other->first : range.first;
-        range.last = other->last > range.last ? other->last : range.last;
+    for (; behind < *count && all[behind].first <= range.last + 1; behind++) {
+        range.first = all[behind].first < range.first ? all[behind].first : range.first;
+        range.last = all[behind].last > range.last ? all[behind].last : range.last;
     }
     if (behind == at) {
-        struct ledger_range *grown = store->lost_count == LEDGER_RUNS_MAX
-                                         ? NULL
-                                         : reallocarray(store->lost, store->lost_count + 1, sizeof *grown);
-        if (grown == NULL)
+        all = *count == LEDGER_RUNS_MAX ? NULL : reallocarray(all, *count + 1, sizeof *all);
+        if (all == NULL)
             return;
-        store->lost = grown;
+        *ranges = all;
     }
-    memmove(&store->lost[at + 1], &store->lost[behind], (store->lost_count - behind) * sizeof *store->lost);
-    store->lost_count = store->lost_count - (behind - at) + 1;
-    store->lost[at] = range;
+    memmove(&all[at + 1], &all[behind], (*count - behind) * sizeof *all);
+    *count = *count - (behind - at) + 1;
+    all[at] = range;
+}
+
+static bool was_thinned(const struct ledger_store *store, uint64_t number) {
+    for (size_t i = 0; i < store->thinned_count; i++)
+        if (store->thinned[i].first <= number && number <= store->thinned[i].last)
+            return true;
+    return false;
+}
+
+/* The batch of this number and the next one do not fit. Counts unless it is known why; what may still be explained is
+ * remembered, as long as there is room. */
+static void note_break(struct ledger_store *store, uint64_t number) {
+    if (was_thinned(store, number))
+        return;
+    store->chain_breaks++;
+    uint64_t *grown = store->broken_count == LEDGER_RUNS_MAX
+                          ? NULL
+                          : reallocarray(store->broken, store->broken_count + 1, sizeof *grown);
+    if (grown == NULL)
+        return;
+    store->broken = grown;
+    grown[store->broken_count++] = number;
+}
+
+static void explain_breaks(struct ledger_store *store, struct ledger_range thinned) {
+    size_t left = 0;
+    for (size_t i = 0; i < store->broken_count; i++) {
+        const uint64_t number = store->broken[i];
+        if (thinned.first <= number && number <= thinned.last)
+            store->chain_breaks -= store->chain_breaks > 0;
+        else
+            store->broken[left++] = number;
+    }
+    store->broken_count = left;
+}
+
+static void note_thinned(struct ledger_store *store, struct ledger_range range) {
+    add_range(&store->thinned, &store->thinned_count, range);
+    explain_breaks(store, range);
 }
 
 /* Never beyond what JSON keeps, whatever a peer claims. */
@@ -149,8 +195,13 @@ static void note_losses(struct ledger_store *store, const struct batch_info *inf
         const struct batch_loss *loss = &info->losses[i];
         store->lost_readings = add_bounded(store->lost_readings, loss->readings > 0 ? loss->readings : 1);
         const uint64_t last = loss->last_batch < info->number ? loss->last_batch : info->number - 1;
-        if (loss->first_batch > 0 && loss->first_batch <= last)
-            add_lost(store, (struct ledger_range){loss->first_batch, last});
+        const struct ledger_range range = {loss->first_batch, last};
+        if (loss->first_batch == 0 || loss->first_batch > last)
+            continue;
+        if (loss->reason == BATCH_LOSS_THINNED)
+            note_thinned(store, range);
+        else
+            add_range(&store->lost, &store->lost_count, range);
     }
 }
 
@@ -158,22 +209,36 @@ static enum ledger_verdict add_to_store(struct ledger_store *store, const struct
                                         size_t readings, struct ledger_entry *entry) {
     const size_t at = run_at(store, info->number);
     if (at < store->run_count && store->runs[at].first <= info->number) {
-        if (contradicts(&store->runs[at], info, hash))
+        if (contradicts(&store->runs[at], info, hash) && !was_thinned(store, info->number))
             return LEDGER_CONTRADICTS;
         store->repeated++;
         return LEDGER_REPEATED;
     }
-    bool fits = true;
-    const enum ledger_verdict verdict = enter(store, at, info, hash, &fits);
+    struct misfit misfit;
+    const enum ledger_verdict verdict = enter(store, at, info, hash, &misfit);
     if (verdict != LEDGER_NEW)
         return verdict;
     memcpy(store->gateway, info->gateway, sizeof store->gateway);
     store->batches++;
     store->readings += readings;
-    store->chain_breaks += !fits;
-    entry->chain_broken = !fits;
+    const uint64_t breaks = store->chain_breaks;
+    if (misfit.before)
+        note_break(store, info->number - 1);
+    if (misfit.behind)
+        note_break(store, info->number);
+    entry->chain_broken = store->chain_breaks > breaks;
     note_losses(store, info);
     return LEDGER_NEW;
+}
+
+static void add_corrections(struct ledger_store *store, const struct batch_info *info) {
+    for (size_t i = 0; i < info->correction_count; i++) {
+        if (store->correction_count == LEDGER_CORRECTIONS_MAX) {
+            store->correction_count--;
+            memmove(store->corrections, store->corrections + 1, store->correction_count * sizeof store->corrections[0]);
+        }
+        store->corrections[store->correction_count++] = info->corrections[i];
+    }
 }
 
 enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *info,
@@ -191,6 +256,8 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
     ret_entry->store = store;
     const enum ledger_verdict verdict = add_to_store(store, info, hash, readings, ret_entry);
     ret_entry->missing = ledger_missing(store);
+    if (verdict == LEDGER_NEW)
+        add_corrections(store, info);
     return verdict;
 }
 

@@ -29,6 +29,9 @@ struct ledger_range {
     uint64_t first, last;
 };
 
+/* Of one store; before more, the oldest is forgotten. */
+#define LEDGER_CORRECTIONS_MAX 64
+
 struct ledger_store {
     uint8_t id[BATCH_STORE_ID_BYTES];
     char gateway[BATCH_GATEWAY_MAX];
@@ -36,11 +39,17 @@ struct ledger_store {
     size_t run_count;
     struct ledger_range *lost; /* batches the gateway has named as lost; ordered, never touching; malloc */
     size_t lost_count;
+    struct ledger_range *thinned; /* batches the gateway has named as replaced; ordered, never touching; malloc */
+    size_t thinned_count;
+    uint64_t *broken; /* numbers whose hash does not fit to the next batch, while nothing explains it; malloc */
+    size_t broken_count;
+    struct batch_correction corrections[LEDGER_CORRECTIONS_MAX]; /* as its batches told them */
+    size_t correction_count;
     uint64_t batches;
     uint64_t readings;
     uint64_t repeated;         /* batches that came again */
     uint64_t lost_readings;    /* as named by the gateway; a loss of unknown size counts as one */
-    uint64_t chain_breaks;     /* neighbours whose hashes do not fit */
+    uint64_t chain_breaks;     /* neighbours whose hashes do not fit, and no batch has said why */
     uint64_t unnamed_readings; /* written without names, their catalogue being unknown */
 };
 

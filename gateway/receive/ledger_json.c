@@ -39,24 +39,52 @@ static json_t *runs_to_json(const struct ledger_store *store) {
     return NULL;
 }
 
-static json_t *lost_to_json(const struct ledger_store *store) {
-    json_t *lost = json_array();
-    bool good = lost != NULL;
-    for (size_t i = 0; good && i < store->lost_count; i++)
-        good = json_array_append_new(
-                   lost, json_pack("[II]", (json_int_t)store->lost[i].first, (json_int_t)store->lost[i].last)) == 0;
+static json_t *ranges_to_json(const struct ledger_range *ranges, size_t count) {
+    json_t *json = json_array();
+    bool good = json != NULL;
+    for (size_t i = 0; good && i < count; i++)
+        good = json_array_append_new(json,
+                                     json_pack("[II]", (json_int_t)ranges[i].first, (json_int_t)ranges[i].last)) == 0;
     if (good)
-        return lost;
-    json_decref(lost);
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static json_t *broken_to_json(const struct ledger_store *store) {
+    json_t *json = json_array();
+    bool good = json != NULL;
+    for (size_t i = 0; good && i < store->broken_count; i++)
+        good = json_array_append_new(json, json_integer((json_int_t)store->broken[i])) == 0;
+    if (good)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static json_t *corrections_to_json(const struct ledger_store *store) {
+    json_t *json = json_array();
+    bool good = json != NULL;
+    for (size_t i = 0; good && i < store->correction_count; i++) {
+        const struct batch_correction *record = &store->corrections[i];
+        good = json_array_append_new(json, json_pack("[IIIII]", (json_int_t)record->first_batch,
+                                                     (json_int_t)record->last_batch, (json_int_t)record->from_ms,
+                                                     (json_int_t)record->to_ms, (json_int_t)record->right_ms)) == 0;
+    }
+    if (good)
+        return json;
+    json_decref(json);
     return NULL;
 }
 
 static json_t *store_to_json(const struct ledger_store *store) {
     char id[2 * BATCH_STORE_ID_BYTES + 1];
     hex_encode(store->id, sizeof store->id, id);
-    json_t *json =
-        json_pack("{ss, ss, sI, so, so}", "store", id, "gateway", store->gateway, "missing_batches",
-                  (json_int_t)ledger_missing(store), "runs", runs_to_json(store), "lost", lost_to_json(store));
+    json_t *json = json_pack("{ss, ss, sI, so, so, so, so, so}", "store", id, "gateway", store->gateway,
+                             "missing_batches", (json_int_t)ledger_missing(store), "runs", runs_to_json(store), "lost",
+                             ranges_to_json(store->lost, store->lost_count), "thinned",
+                             ranges_to_json(store->thinned, store->thinned_count), "broken", broken_to_json(store),
+                             "corrections", corrections_to_json(store));
     bool good = json != NULL;
     for (size_t i = 0; good && i < COUNTERS; i++) {
         const uint64_t *value = (const uint64_t *)((const char *)store + counters[i].offset);
@@ -126,19 +154,61 @@ static bool runs_from_json(const json_t *json, struct ledger_store *store) {
     return true;
 }
 
-/* A range of lost batches always lies below a batch that arrived. */
-static bool lost_from_json(const json_t *json, struct ledger_store *store) {
+/* What batches name always lies below a batch that arrived. */
+static bool below_last(const struct ledger_store *store, uint64_t number) {
+    return store->run_count > 0 && number < store->runs[store->run_count - 1].last;
+}
+
+static bool ranges_from_json(const json_t *json, const struct ledger_store *store, struct ledger_range **ret_ranges,
+                             size_t *ret_count) {
     const size_t count = json_array_size(json);
     if (!json_is_array(json) || count > LEDGER_RUNS_MAX ||
-        (store->lost = calloc(count + 1, sizeof *store->lost)) == NULL)
+        (*ret_ranges = calloc(count + 1, sizeof **ret_ranges)) == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        struct ledger_range *range = &store->lost[i];
+        struct ledger_range *range = &(*ret_ranges)[i];
         if (!range_from_json(json_array_get(json, i), 2, i > 0 ? range[-1].last + 1 : 0, &range->first, &range->last))
             return false;
     }
-    store->lost_count = count;
-    return count == 0 || (store->run_count > 0 && store->lost[count - 1].last < store->runs[store->run_count - 1].last);
+    *ret_count = count;
+    return count == 0 || below_last(store, (*ret_ranges)[count - 1].last);
+}
+
+static bool broken_from_json(const json_t *json, struct ledger_store *store) {
+    const size_t count = json_array_size(json);
+    if (!json_is_array(json) || count > LEDGER_RUNS_MAX ||
+        (store->broken = calloc(count + 1, sizeof *store->broken)) == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!number_from_json(json_array_get(json, i), &store->broken[i]) || !below_last(store, store->broken[i]))
+            return false;
+    store->broken_count = count;
+    return true;
+}
+
+static bool correction_from_json(const json_t *json, struct batch_correction *ret_record) {
+    uint64_t from_ms, to_ms, right_ms;
+    if (!range_from_json(json, 5, 0, &ret_record->first_batch, &ret_record->last_batch) ||
+        !number_from_json(json_array_get(json, 2), &from_ms) || !number_from_json(json_array_get(json, 3), &to_ms) ||
+        !number_from_json(json_array_get(json, 4), &right_ms))
+        return false;
+    const uint64_t most = (uint64_t)READING_TIME_MAX_MS;
+    ret_record->from_ms = (int64_t)from_ms;
+    ret_record->to_ms = (int64_t)to_ms;
+    ret_record->right_ms = (int64_t)right_ms;
+    return from_ms <= to_ms && to_ms <= most && right_ms <= most;
+}
+
+/* Absent in files of before there were any. */
+static bool corrections_from_json(const json_t *json, struct ledger_store *store) {
+    const size_t count = json_array_size(json);
+    if ((json != NULL && !json_is_array(json)) || count > LEDGER_CORRECTIONS_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!correction_from_json(json_array_get(json, i), &store->corrections[i]))
+            return false;
+    store->correction_count = count;
+    return true;
 }
 
 static bool store_from_json(const json_t *json, struct ledger_store *store) {
@@ -152,7 +222,11 @@ static bool store_from_json(const json_t *json, struct ledger_store *store) {
         if (!number_from_json(json_object_get(json, counters[i].name),
                               (uint64_t *)((char *)store + counters[i].offset)))
             return false;
-    return runs_from_json(json_object_get(json, "runs"), store) && lost_from_json(json_object_get(json, "lost"), store);
+    return runs_from_json(json_object_get(json, "runs"), store) &&
+           ranges_from_json(json_object_get(json, "lost"), store, &store->lost, &store->lost_count) &&
+           ranges_from_json(json_object_get(json, "thinned"), store, &store->thinned, &store->thinned_count) &&
+           broken_from_json(json_object_get(json, "broken"), store) &&
+           corrections_from_json(json_object_get(json, "corrections"), store);
 }
 
 enum fb_error ledger_from_json(const json_t *json, struct ledger *ret_ledger, struct fb_cause *cause) {

@@ -52,32 +52,40 @@ static char *put_signed(char *at, int64_t value) {
 }
 
 /* The decoders let only UTF-8 without control characters through, so no other byte needs an escape (RFC 8259). */
-static char *put_json_text(char *at, const char *text) {
+static char *put_json(char *at, const char *text, size_t length) {
     *at++ = '"';
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '"' || text[i] == '\\')
             *at++ = '\\';
-        *at++ = *text;
+        *at++ = text[i];
     }
     *at++ = '"';
     *at = '\0';
     return at;
 }
 
+static char *put_json_text(char *at, const char *text) {
+    return put_json(at, text, strlen(text));
+}
+
 /* RFC 4180, section 2: quotes where a comma or a quote stands, quotes within doubled. */
-static char *put_csv_text(char *at, const char *text) {
-    const bool quoted = strpbrk(text, ",\"") != NULL;
+static char *put_csv(char *at, const char *text, size_t length) {
+    const bool quoted = memchr(text, ',', length) != NULL || memchr(text, '"', length) != NULL;
     if (quoted)
         *at++ = '"';
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '"')
             *at++ = '"';
-        *at++ = *text;
+        *at++ = text[i];
     }
     if (quoted)
         *at++ = '"';
     *at = '\0';
     return at;
+}
+
+static char *put_csv_text(char *at, const char *text) {
+    return put_csv(at, text, strlen(text));
 }
 
 static char *begin_ndjson(char *at, const struct batch_info *info, const char *store, uint32_t tag,
@@ -170,7 +178,7 @@ size_t lines_real32(float value, char *ret_text) {
     return length > 0 ? length : put_digits((double)value, true, 6, 9, ret_text);
 }
 
-static char *put_value(char *at, const struct reading *reading) {
+static char *put_value(char *at, enum lines_format format, const struct reading *reading) {
     switch ((enum reading_kind)reading->kind) {
     case READING_REAL64:
         return at + lines_real64(reading->value.real64, at);
@@ -180,6 +188,9 @@ static char *put_value(char *at, const struct reading *reading) {
         return put_signed(at, reading->value.integer);
     case READING_BOOLEAN:
         return put(at, reading->value.boolean ? "true" : "false");
+    case READING_TEXT:
+        return (format == LINES_CSV ? put_csv : put_json)(at, reading_text(reading),
+                                                          (size_t)reading->value.text_length);
     }
     return at;
 }
@@ -188,7 +199,7 @@ size_t lines_reading(const struct lines_tag *tag, const struct reading *reading,
     const bool csv = tag->format == LINES_CSV;
     char *at = put_signed(mempcpy(ret_line, tag->text, tag->length), reading->time_ms);
     at = put(at, csv ? "," : ",\"value\":");
-    at = reading_has_value(reading) ? put_value(at, reading) : put(at, csv ? "" : "null");
+    at = reading_has_value(reading) ? put_value(at, tag->format, reading) : put(at, csv ? "" : "null");
     at = put(put(at, csv ? "," : ",\"quality\":\""), quality_class_word(reading->quality));
     at = put(put(at, csv ? "," : "\",\"reason\":\""), quality_reason(reading->quality));
     at = put_unsigned(put(at, csv ? "," : "\",\"detail\":"), reading->detail);

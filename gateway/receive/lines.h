@@ -11,7 +11,7 @@
 
 enum lines_format { LINES_NDJSON, LINES_CSV };
 
-/* The longest line with its line feed: four texts with every byte escaped, field names, numbers. */
+/* The longest line with its line feed: five texts with every byte escaped, field names, numbers. */
 #define LINES_BYTES_MAX 1024
 
 /* "ndjson" and "csv" and back; -1 for any other word. Static storage. */

@@ -10,14 +10,17 @@
 #include <sys/file.h>
 
 #include "gateway/common/file.h"
+#include "gateway/receive/keep.h"
 #include "gateway/receive/ledger_json.h"
 #include "gateway/receive/names.h"
 #include "gateway/receive/sink.h"
+#include "store/batch_correct.h"
 
 #define STATE_VERSION 1
 
 struct receiver {
     char state_path[PATH_MAX];
+    const char *keep; /* the folder for batches as they came; NULL: none */
     int folder_lock;
     struct ledger ledger;
     struct names *names;
@@ -118,6 +121,7 @@ enum fb_error receiver_open(const struct receiver_settings *settings, struct rec
     if (receiver == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     receiver->folder_lock = -1;
+    receiver->keep = settings->keep;
     enum fb_error error = open_parts(receiver, settings, cause);
     /* From now on the state must know this output, or a kill before the first batch would leave a file that it
      * disowns. */
@@ -150,12 +154,14 @@ static enum fb_error refuse(struct receiver *receiver, struct receiver_result *r
 }
 
 static void write_lines(struct receiver *receiver, const struct batch_info *info, const struct reading *readings,
-                        size_t count, struct ledger_store *store) {
+                        size_t units, struct ledger_store *store) {
     const struct catalogue *catalogue = names_find(receiver->names, info);
     struct lines_tag tag;
     const struct catalogue_tag *names = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || readings[i].tag != readings[i - 1].tag) {
+    uint32_t tag_before = 0; /* no tag has this number */
+    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
+        if (readings[i].tag != tag_before) {
+            tag_before = readings[i].tag;
             names = names_tag(catalogue, readings[i].tag);
             lines_begin_tag(receiver->place.format, info, readings[i].tag, names, &tag);
         }
@@ -173,27 +179,62 @@ static void remark(const struct batch_info *info, const struct ledger_entry *ent
     if (unnamed > 0)
         fb_cause_write(why, "gateway %s batch %" PRIu64 ": no catalogue names the tags of %" PRIu64 " readings",
                        info->gateway, info->number, unnamed);
+    if (info->correction_count > 0) {
+        const struct batch_correction *record = &info->corrections[info->correction_count - 1];
+        fb_cause_write(why,
+                       "gateway %s batch %" PRIu64 " corrects times from before the clock was set: %" PRId64
+                       " to %" PRId64 " in batches %" PRIu64 " to %" PRIu64 " were %" PRId64 " in truth",
+                       info->gateway, info->number, record->from_ms, record->to_ms, record->first_batch,
+                       record->last_batch, record->right_ms);
+    }
     if (entry->chain_broken)
         fb_cause_write(why, "gateway %s batch %" PRIu64 ": its hash and that of its neighbour do not fit together",
                        info->gateway, info->number);
 }
 
-static enum fb_error take_new(struct receiver *receiver, const struct batch_info *info, const struct reading *readings,
-                              size_t count, const struct ledger_entry *entry, struct receiver_result *result) {
+/* A batch that has come, as bytes and taken apart. */
+struct arrived {
+    const uint8_t *body;
+    size_t length;
+    uint8_t hash[BATCH_HASH_BYTES];
+    struct batch_info info;
+    struct reading *readings;
+    size_t units;
+};
+
+/* What the store's batches have told so far; lines that were written before stay as they are. */
+static void set_true_times(const struct ledger_store *store, const struct arrived *arrived) {
+    for (size_t i = 0; i < arrived->units; i += reading_units(&arrived->readings[i])) {
+        int64_t *time_ms = &arrived->readings[i].time_ms;
+        *time_ms = batch_true_ms(store->corrections, store->correction_count, arrived->info.number, *time_ms);
+    }
+}
+
+/* Kept before its lines are committed: what was accepted is there in both forms. */
+static enum fb_error take_new(struct receiver *receiver, const struct arrived *arrived,
+                              const struct ledger_entry *entry, struct receiver_result *result,
+                              struct fb_cause *cause) {
+    if (receiver->keep != NULL) {
+        const enum fb_error error = keep_batch(receiver->keep, &arrived->info, arrived->body, arrived->length, cause);
+        if (error != FB_OK)
+            return error;
+    }
     const uint64_t unnamed_before = entry->store->unnamed_readings;
-    write_lines(receiver, info, readings, count, entry->store);
-    result->readings = count;
-    remark(info, entry, entry->store->unnamed_readings - unnamed_before, &result->why);
+    set_true_times(entry->store, arrived);
+    write_lines(receiver, &arrived->info, arrived->readings, arrived->units, entry->store);
+    result->readings = readings_count(arrived->readings, arrived->units);
+    remark(&arrived->info, entry, entry->store->unnamed_readings - unnamed_before, &result->why);
     return FB_OK;
 }
 
-static enum fb_error take_decoded(struct receiver *receiver, const struct batch_info *info,
-                                  const struct reading *readings, size_t count, const uint8_t *hash,
+static enum fb_error take_decoded(struct receiver *receiver, const struct arrived *arrived,
                                   struct receiver_result *result, struct fb_cause *cause) {
+    const struct batch_info *info = &arrived->info;
     struct ledger_entry entry;
-    switch (ledger_add(&receiver->ledger, info, hash, count, &entry)) {
+    const size_t readings = readings_count(arrived->readings, arrived->units);
+    switch (ledger_add(&receiver->ledger, info, arrived->hash, readings, &entry)) {
     case LEDGER_NEW:
-        return take_new(receiver, info, readings, count, &entry, result);
+        return take_new(receiver, arrived, &entry, result, cause);
     case LEDGER_REPEATED:
         return FB_OK;
     case LEDGER_CONTRADICTS:
@@ -220,17 +261,16 @@ static enum fb_error take_decoded(struct receiver *receiver, const struct batch_
 
 static enum fb_error take_batch(struct receiver *receiver, const uint8_t *body, size_t length,
                                 struct receiver_result *result, struct fb_cause *cause) {
-    struct batch_info info;
-    FB_CLEANUP(file_free) struct reading *readings = NULL;
-    size_t count = 0;
-    uint8_t hash[BATCH_HASH_BYTES];
-    const enum fb_error error = batch_decode(body, length, &info, &readings, &count, &result->why);
+    struct arrived arrived = {.body = body, .length = length};
+    enum fb_error error = batch_decode(body, length, &arrived.info, &arrived.readings, &arrived.units, &result->why);
     if (error == FB_MEMORY)
         return fb_fail(cause, error, "out of memory");
     if (error != FB_OK)
         return refuse(receiver, result, RECEIVER_REJECT);
-    batch_hash(body, length, hash);
-    return take_decoded(receiver, &info, readings, count, hash, result, cause);
+    batch_hash(body, length, arrived.hash);
+    error = take_decoded(receiver, &arrived, result, cause);
+    free(arrived.readings);
+    return error;
 }
 
 static enum fb_error take_catalogue(struct receiver *receiver, const uint8_t *body, size_t length,

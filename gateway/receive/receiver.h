@@ -22,6 +22,7 @@ struct receiver_settings {
     const char *folder; /* the state folder, made if absent; only one program may use it at a time */
     const char *output; /* a file, or "-" */
     enum lines_format format;
+    const char *keep; /* a folder for the batches as they came, see keep.h; NULL: none. Borrowed until the end */
 };
 
 /* Take up where the last commit stood. ret_receiver: yours on success, end it with receiver_close().

@@ -24,7 +24,7 @@ export class Row {
 
   take(value) {
     this.last = value;
-    const number = value.value === null ? NaN : Number(value.value);
+    const number = value.value === null || typeof value.value === 'string' ? NaN : Number(value.value);
     this.#trend.add(number);
     if (typeof value.value === 'number') this.#decimals = Math.max(this.#decimals, format.decimalsOf(number));
   }
@@ -76,6 +76,10 @@ export class Row {
     } else if (typeof value === 'boolean') {
       setText(cell, say(value ? 'on' : 'off'));
       cell.title = String(value);
+    } else if (typeof value === 'string') {
+      setText(cell, value);
+      cell.title = value;
+      cell.dataset.text = ''; /* may be long: the style cuts it, the title has all of it */
     } else {
       setText(cell, format.measured(value, this.#decimals));
       cell.title = String(value);

@@ -5,6 +5,8 @@ all.cpu_share, all.pss_mb   all Forebay programs together (nginx aside) while 10
                             every second, stored durably and forwarded to RabbitMQ 4; against: collectd's modbus plugin polling the
                             same server in the same run
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
+store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher and of plain
+                            SQLite (bench_store, where each is explained)
 """
 
 import json
@@ -157,7 +159,7 @@ def main():
     result = build.parent / "bench.json"
     result.write_text(json.dumps(figures, indent=2) + "\n")
     for name, entry in figures.items():
-        print(f"{name:24} {entry['value']:>12} {entry['unit']:14} against {entry['against']:>12}  ratio {entry['ratio']}")
+        print(f"{name:34} {entry['value']:>12} {entry['unit']:14} against {entry['against']:>12}  ratio {entry['ratio']}")
     print(f"written to {result}")
 
 

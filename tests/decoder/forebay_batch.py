@@ -15,14 +15,17 @@ import zstandard
 FRAME_BYTES_MAX = 131_072
 CONTENT_BYTES_MAX = 2_097_152
 READINGS_MAX = 65_536
+WINDOW_MAX = 8_388_608
 LOSSES_MAX = 256
+CORRECTIONS_MAX = 16
+TEXT_MAX = 63
 TAGS_MAX = 8192
 TIME_MAX_MS = 7_258_118_400_000
 NUMBER_END = 2**63
 TAG_MAX = 4_294_967_295
 DETAIL_MAX = 65_535
-LOSS_REASONS = {1: "quota", 2: "store full", 3: "core away", 4: "damaged"}
-KINDS = ("real64", "real32", "integer", "boolean")
+LOSS_REASONS = {1: "quota", 2: "store full", 3: "core away", 4: "damaged", 5: "thinned"}
+KINDS = ("real64", "real32", "integer", "boolean", "text")
 QUALITY_CLASSES = ("good", "uncertain", "bad", "bad")
 QUALITY_REASONS = {
     0: "", 64: "stale", 65: "below range", 66: "above range", 67: "clock not set", 68: "maintenance", 128: "timeout",
@@ -46,13 +49,22 @@ class Loss:
 
 
 @dataclasses.dataclass
+class Correction:
+    first_batch: int
+    last_batch: int
+    from_ms: int
+    to_ms: int
+    right_ms: int
+
+
+@dataclasses.dataclass
 class Reading:
     tag: int
     kind: str
     time_ms: int
     quality: int
     detail: int
-    value: object  # float, int or bool; None when the quality's class is bad
+    value: object  # float, int, bool or str; None when the quality's class is bad
 
 
 @dataclasses.dataclass
@@ -66,6 +78,7 @@ class Batch:
     clock: int
     losses: list
     readings: list
+    corrections: list
 
 
 @dataclasses.dataclass
@@ -110,14 +123,18 @@ def has_value(quality):
 def unpack(frame):
     """The content of the one zstd frame."""
     check(len(frame) <= FRAME_BYTES_MAX, f"frame of {len(frame)} bytes")
+    check(frame[:4] == b"\x28\xb5\x2f\xfd", "no zstd frame")
     try:
-        size = zstandard.get_frame_parameters(frame).content_size
-        check(size <= CONTENT_BYTES_MAX, f"content size {size}, or none, in the frame header")
-        unpacker = zstandard.ZstdDecompressor(max_window_size=2**23).decompressobj()
-        content = unpacker.decompress(frame)
+        header = zstandard.get_frame_parameters(frame)
+        size = header.content_size
+        check(1 <= size <= CONTENT_BYTES_MAX, f"content size {size}, or none, in the frame header")
+        check(header.window_size <= WINDOW_MAX, f"a window of {header.window_size} bytes")
+        content = zstandard.ZstdDecompressor().decompress(frame)  # into size bytes: more is an error
+        again = zstandard.ZstdDecompressor().decompressobj()
+        again.decompress(frame)
     except zstandard.ZstdError as error:
         raise Invalid(f"no zstd frame: {error}") from error
-    check(unpacker.eof and not unpacker.unused_data, "the frame is cut or something follows it")
+    check(again.eof and not again.unused_data, "the frame is cut or something follows it")
     check(len(content) == size, "the content is not as long as its header says")
     return content
 
@@ -162,12 +179,7 @@ class Cbor:
     def text(self, least, most):
         count = self.head(self.TEXT)
         check(least <= count <= most, f"text of {count} bytes, not {least} to {most}")
-        try:
-            text = self.take(count).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Invalid(str(error)) from error
-        check(not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text), "control character in a text")
-        return text
+        return text_of(self.take(count))
 
     def array(self, least, most):
         count = self.head(self.ARRAY)
@@ -181,10 +193,20 @@ class Cbor:
         check(self.at == len(self.data), "something follows the CBOR")
 
 
-def open_envelope(frame, keys, message):
-    """A reader that stands behind the keys that both messages begin with; gateway and store."""
+def text_of(data):
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(str(error)) from error
+    check(not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text), "control character in a text")
+    return text
+
+
+def open_envelope(frame, least, most, message):
+    """A reader that stands behind the keys that both messages begin with; the number of keys, gateway and store."""
     cbor = Cbor(unpack(frame))
-    check(cbor.head(Cbor.MAP) == keys, f"not a map of {keys}")
+    keys = cbor.head(Cbor.MAP)
+    check(least <= keys <= most, f"not a map of {least} to {most}")
     cbor.key(0)
     check(cbor.unsigned() == 1, "made by a newer Forebay")
     cbor.key(1)
@@ -192,7 +214,7 @@ def open_envelope(frame, keys, message):
     cbor.key(2)
     gateway = cbor.text(1, 63)
     cbor.key(3)
-    return cbor, gateway, cbor.string(16)
+    return cbor, keys, gateway, cbor.string(16)
 
 
 # -- columns
@@ -240,6 +262,11 @@ class Columns:
         planes = [self.data[self.at + i * count : self.at + (i + 1) * count] for i in range(width)]
         self.at = end
         return [int.from_bytes(column, "little") for column in zip(*planes)] if count else []
+
+    def take(self, count):
+        check(count <= len(self.data) - self.at, "the columns end too early")
+        self.at += count
+        return self.data[self.at - count : self.at]
 
     def runs(self, total, most, one_byte):
         """total values, told as runs."""
@@ -310,6 +337,8 @@ def encoding_of(byte):
         return Encoding("integer", "A", 64, lambda m: m)
     if byte == 3:
         return Encoding("boolean", "A", 64, boolean)
+    if byte == 4:
+        return Encoding("text", "texts", 0, None)
     if 16 <= byte <= 28:
         return Encoding("real64", "A", 64, lambda m: decimal(m, byte - 16, False))
     check(32 <= byte <= 44, f"encoding {byte} is not known")
@@ -337,6 +366,22 @@ def read_part(columns, part, encodings, counts):
     return values
 
 
+def read_texts(columns, total):
+    """The total texts of one series."""
+    count = columns.varint(1, total)
+    lengths = columns.varints(count, 0, TEXT_MAX)
+    texts = [text_of(columns.take(length)) for length in lengths]
+    runs = columns.varint(1, total)
+    indexes, used = columns.varints(runs), 0
+    for index in indexes:
+        check(index <= used and index < count, "a text is not used in its order")
+        used += index == used
+    check(used == count, "a text is not used")
+    lengths = columns.varints(runs, 1, total)
+    check(sum(lengths) == total, "the runs of texts do not add up to the values")
+    return [texts[index] for index, length in zip(indexes, lengths) for _ in range(length)]
+
+
 def read_columns(data, total):
     """The readings, series after series."""
     columns = Columns(data)
@@ -348,6 +393,7 @@ def read_columns(data, total):
     check(all(1 <= tag <= TAG_MAX for tag in tags), "a tag's number is not in 1 to 4,294,967,295")
     series_groups = sums(columns.zigzags(series))
     check(all(0 <= group < groups for group in series_groups), "a series names a group that is not there")
+    check(len(set(series_groups)) == groups, "a group without a series")
     lengths = [sizes[group] for group in series_groups]
     check(sum(lengths) == total, "the series do not add up to the readings")
     encodings = [encoding_of(columns.byte()) for _ in range(series)]
@@ -361,6 +407,9 @@ def read_columns(data, total):
     values = {}
     for part in PART_READERS:
         values.update(read_part(columns, part, encodings, counts))
+    for i in range(series):
+        if encodings[i].kind == "text" and counts[i]:
+            values[i] = read_texts(columns, counts[i])
     check(columns.at == len(data), "something follows the columns")
     readings = []
     for i in range(series):
@@ -386,9 +435,19 @@ def read_loss(cbor, number):
     return loss
 
 
+def read_correction(cbor, number):
+    cbor.array(5, 5)
+    batches, times = [cbor.unsigned(number, 1) for _ in range(2)], [cbor.unsigned(TIME_MAX_MS) for _ in range(3)]
+    correction = Correction(*batches, *times)
+    check(correction.first_batch <= correction.last_batch, "a correction ends before it begins")
+    check(correction.from_ms <= correction.to_ms, "a correction ends before it begins")
+    check(correction.right_ms + correction.to_ms - correction.from_ms <= TIME_MAX_MS, "a correction to no time")
+    return correction
+
+
 def decode_batch(frame):
     """The batch, or Invalid."""
-    cbor, gateway, store = open_envelope(frame, 12, "batch")
+    cbor, keys, gateway, store = open_envelope(frame, 12, 13, "batch")
     cbor.key(4)
     number = cbor.unsigned(least=1)
     cbor.key(5)
@@ -405,16 +464,19 @@ def decode_batch(frame):
     total = cbor.unsigned(READINGS_MAX)
     cbor.key(11)
     columns = cbor.string()
+    corrections = []
+    if keys == 13:
+        cbor.key(12)
+        corrections = [read_correction(cbor, number) for _ in range(cbor.array(1, CORRECTIONS_MAX))]
     cbor.end()
     check(number != 1 or previous == bytes(32), "batch 1 follows on nothing")
-    return Batch(
-        gateway, store, number, previous, catalogue, sealed_ms, clock, losses, read_columns(columns, total)
-    )
+    readings = read_columns(columns, total)
+    return Batch(gateway, store, number, previous, catalogue, sealed_ms, clock, losses, readings, corrections)
 
 
 def decode_catalogue(frame):
     """The catalogue, or Invalid."""
-    cbor, gateway, store = open_envelope(frame, 7, "catalogue")
+    cbor, _, gateway, store = open_envelope(frame, 7, 7, "catalogue")
     cbor.key(4)
     revision = cbor.unsigned(least=1)
     cbor.key(5)
@@ -424,7 +486,7 @@ def decode_catalogue(frame):
     for _ in range(cbor.array(0, TAGS_MAX)):
         cbor.array(5, 5)
         number = cbor.unsigned(TAG_MAX, tags[-1].number + 1 if tags else 1)
-        tags.append(CatalogueTag(number, cbor.text(1, 63), cbor.text(1, 63), cbor.text(0, 23), KINDS[cbor.unsigned(3)]))
+        tags.append(CatalogueTag(number, cbor.text(1, 63), cbor.text(1, 63), cbor.text(0, 23), KINDS[cbor.unsigned(4)]))
     cbor.end()
     return Catalogue(gateway, store, revision, made_ms, tags)
 

@@ -172,12 +172,12 @@ class Gateway:
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
 
-    def call(self, name):
+    def call(self, name, **arguments):
         """One call of docs/api.md over the control socket; its result."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
             control.settimeout(5)
             control.connect(str(self.run / "control.sock"))
-            control.send(message(CONTROL_REQUEST, json.dumps({"call": name}).encode()))
+            control.send(message(CONTROL_REQUEST, json.dumps({"call": name, **arguments}).encode()))
             text = b""
             while True:
                 packet = control.recv(MESSAGE_BYTES_MAX)

@@ -1,4 +1,4 @@
-// links: store/catalogue.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
+// links: store/catalogue.c store/batch*.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
 /* fuzz_catalogue.c - no bytes bring the decoder down, and what it takes comes back the same after another round. The
  * first byte of the input chooses between a frame and the content of one. */
 #include <assert.h>

@@ -14,8 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     if (message.type != PROTOCOL_READINGS)
         return 0;
-    assert(message.count > 0 && message.count <= OUTBOX_READINGS_MAX);
-    for (size_t i = 0; i < message.count; i++)
-        assert(reading_valid(&message.readings[i]));
+    assert(message.units > 0 && message.units <= OUTBOX_READINGS_MAX);
+    assert(readings_valid(message.readings, message.units));
     return 0;
 }

@@ -60,6 +60,15 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
 
 
+def test_a_text_stands_as_it_is(page, plant, browser):
+    said = 'backwash <b>3</b> & "rinse"'
+    plant.said = {("flow-2", "counter"): said, ("flow-2", "flow"): "007"}
+    browser.open(page.address)
+    assert browser.row("flow-2", "counter")["value"] == said
+    assert browser.row("flow-2", "flow")["value"] == "007"
+    assert browser.console() == []
+
+
 def test_a_bad_reading_has_a_reason_and_no_value(page, plant, browser):
     spoil(plant)
     browser.open(page.address)
@@ -180,6 +189,7 @@ def test_thousands_of_tags_do_not_freeze_the_page(page, plant, player, browser):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_never_scrolls_sideways(page, plant, player, browser, width, language):
     spoil(plant)
+    plant.said = {("turbidity-1", "counter"): "W" * 63}
     with browser.size(width):
         browser.open(page.address)
         browser.element(f"#language [value={language}]").click()

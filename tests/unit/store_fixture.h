@@ -31,6 +31,7 @@ struct fixture {
     struct plant_instrument instrument;
     struct plant plant;
     uint64_t sequence; /* how many readings were made so far */
+    bool thins;        /* batches may have been replaced: their hashes then do not fit */
 };
 
 static inline void fixture_make_plant(struct fixture *fixture) {
@@ -131,6 +132,8 @@ struct fixture_harvest {
     uint64_t readings;
     uint64_t batches;
     uint64_t lost; /* as told by the loss records */
+    uint64_t lost_because[BATCH_LOSS_THINNED + 1];
+    uint64_t replaced; /* batches whose hash is not the one that the next one carries */
     uint64_t last_number;
     uint8_t last_hash[BATCH_HASH_BYTES];
     struct batch_info last; /* of the last batch */
@@ -145,7 +148,7 @@ static inline void fixture_take(struct fixture_harvest *harvest, const struct st
     assert_int_equal(harvest->last.number, batch->number);
     assert_memory_equal(harvest->last.catalogue, batch->catalogue, BATCH_HASH_BYTES);
     if (harvest->last_number + 1 == batch->number)
-        assert_memory_equal(harvest->last.previous, harvest->last_hash, BATCH_HASH_BYTES);
+        harvest->replaced += memcmp(harvest->last.previous, harvest->last_hash, BATCH_HASH_BYTES) != 0;
     for (size_t i = 0; i < count; i++) {
         const uint64_t n = (uint64_t)(readings[i].time_ms - FIXTURE_TIME_MS);
         const struct reading expected = fixture_reading(n);
@@ -153,8 +156,10 @@ static inline void fixture_take(struct fixture_harvest *harvest, const struct st
         assert_memory_equal(&readings[i], &expected, sizeof expected);
         harvest->seen[n]++;
     }
-    for (size_t i = 0; i < harvest->last.loss_count; i++)
+    for (size_t i = 0; i < harvest->last.loss_count; i++) {
         harvest->lost += harvest->last.losses[i].readings;
+        harvest->lost_because[harvest->last.losses[i].reason] += harvest->last.losses[i].readings;
+    }
     harvest->readings += count;
     harvest->batches++;
     harvest->last_number = batch->number;
@@ -172,6 +177,7 @@ static inline struct fixture_harvest fixture_harvest(struct fixture *fixture, si
         assert_int_equal(store_mark_sent(fixture->store, &batch->number, 1, FIXTURE_TIME_MS, &fixture->cause), FB_OK);
     }
     assert_int_equal(error, FB_NOT_FOUND);
+    assert_true(fixture->thins || harvest.replaced == 0);
     free(batch);
     return harvest;
 }

@@ -1,4 +1,4 @@
-// links: store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: store/batch*.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
 /* test_batch.c - every reading that goes into a batch comes out of it bit for bit, and nothing else is taken for one.
  */
 #include <float.h>
@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +73,22 @@ static uint8_t random_quality(void) {
     return below(3) > 0 ? (uint8_t)QUALITY_GOOD : qualities[below(sizeof qualities)];
 }
 
-static struct reading random_reading(uint32_t tag, enum reading_kind kind, int64_t time_ms) {
+static size_t random_text(char *ret_text) {
+    static const char *const words[] = {"",
+                                        "on",
+                                        "off",
+                                        "pump 3 \xe2\x80\x94 Störung",
+                                        "123456789012345678901234",
+                                        "an instrument's longest text has sixty-three bytes, no more: end"};
+    const char *word = words[below(sizeof words / sizeof words[0])];
+    size_t length = strlen(word) < READING_TEXT_MAX ? strlen(word) : READING_TEXT_MAX;
+    memcpy(ret_text, word, length);
+    if (length < 8 && below(4) == 0) /* one that hardly comes twice */
+        length += (size_t)snprintf(ret_text + length, 24, "%llu", (unsigned long long)draw());
+    return length;
+}
+
+static struct reading random_number(uint32_t tag, enum reading_kind kind, int64_t time_ms) {
     const uint8_t quality = random_quality();
     if (quality_class(quality) == QUALITY_CLASS_BAD)
         return reading_bad(tag, kind, time_ms, quality, (uint16_t)below(3));
@@ -87,6 +103,18 @@ static struct reading random_reading(uint32_t tag, enum reading_kind kind, int64
     return reading;
 }
 
+/* Returns the units used, at most READING_UNITS_MAX. */
+static size_t random_reading(uint32_t tag, enum reading_kind kind, int64_t time_ms, struct reading *ret_units) {
+    const uint8_t quality = random_quality();
+    char text[READING_TEXT_MAX];
+    if (kind == READING_TEXT && quality_class(quality) != QUALITY_CLASS_BAD)
+        return reading_make_text(tag, time_ms, quality, text, random_text(text), ret_units);
+    *ret_units = random_number(tag, kind, time_ms);
+    if (kind == READING_TEXT)
+        *ret_units = reading_bad(tag, kind, time_ms, QUALITY_TIMEOUT, 0);
+    return 1;
+}
+
 static int by_tag(const void *a, const void *b) {
     const struct reading *const *x = a, *const *y = b;
     if ((*x)->tag != (*y)->tag)
@@ -94,22 +122,23 @@ static int by_tag(const void *a, const void *b) {
     return *x < *y ? -1 : 1; /* stable */
 }
 
-static void assert_round_trip(const struct reading *readings, size_t count) {
+static void assert_round_trip(const struct reading *readings, size_t units) {
     static uint8_t bytes[BATCH_BYTES_MAX];
     const struct batch_info info = example_info();
     struct batch_info info_back;
     struct reading *back = NULL;
-    size_t length, count_back;
+    size_t length, units_back, count = 0;
     struct fb_cause cause = {""};
-    assert_int_equal(batch_encode(&info, readings, count, bytes, &length, &cause), FB_OK);
-    assert_int_equal(batch_decode(bytes, length, &info_back, &back, &count_back, &cause), FB_OK);
-    assert_int_equal(count_back, count);
-    const struct reading **order = malloc((count + 1) * sizeof *order);
-    for (size_t i = 0; i < count; i++)
-        order[i] = &readings[i];
+    assert_int_equal(batch_encode(&info, readings, units, bytes, &length, &cause), FB_OK);
+    assert_int_equal(batch_decode(bytes, length, &info_back, &back, &units_back, &cause), FB_OK);
+    assert_int_equal(units_back, units);
+    const struct reading **order = malloc((units + 1) * sizeof *order);
+    for (size_t i = 0; i < units; i += reading_units(&readings[i]))
+        order[count++] = &readings[i];
     qsort(order, count, sizeof *order, by_tag);
-    for (size_t i = 0; i < count; i++)
-        assert_memory_equal(&back[i], order[i], sizeof back[i]);
+    const struct reading *next = back;
+    for (size_t i = 0; i < count; next += reading_units(order[i++]))
+        assert_memory_equal(next, order[i], reading_units(order[i]) * sizeof *next);
     free(order);
     free(back);
 }
@@ -118,19 +147,53 @@ static void readings_of_all_kinds_come_back_bit_for_bit(void **state) {
     (void)state;
     for (seed = 1; seed < 400; seed++) {
         const size_t count = below(300), tags = 1 + below(20);
-        struct reading *readings = calloc(count + 1, sizeof *readings);
+        struct reading *readings = calloc(READING_UNITS_MAX * count + 1, sizeof *readings);
+        size_t units = 0;
         const bool one_kind_a_tag = below(2) == 0;
         int64_t time_ms = TIME_MS;
         for (size_t i = 0; i < count; i++) {
             const uint32_t tag = (uint32_t)(1 + below(tags) * (below(50) == 0 ? 200000000 : 1));
-            const enum reading_kind kind = (enum reading_kind)(one_kind_a_tag ? tag % 4 : below(4));
+            const enum reading_kind kind = (enum reading_kind)(one_kind_a_tag ? tag % 5 : below(5));
             time_ms = below(100) == 0 ? (int64_t)below((uint64_t)READING_TIME_MAX_MS + 1) : time_ms;
-            readings[i] = random_reading(tag, kind, time_ms);
+            units += random_reading(tag, kind, time_ms, readings + units);
             time_ms += time_ms < READING_TIME_MAX_MS - 2000 ? (int64_t)below(2) * 1000 : 0;
         }
-        assert_round_trip(readings, count);
+        assert_true(readings_valid(readings, units));
+        assert_int_equal(readings_count(readings, units), count);
+        assert_round_trip(readings, units);
         free(readings);
     }
+}
+
+/* A tenth of a kilobyte a minute for a word that stays, whatever its length. */
+static void texts_that_stay_cost_next_to_nothing(void **state) {
+    (void)state;
+    static uint8_t bytes[BATCH_BYTES_MAX];
+    const struct batch_info info = example_info();
+    struct reading *readings = calloc((size_t)READING_UNITS_MAX * 60000, sizeof *readings);
+    size_t units = 0, length;
+    for (size_t i = 0; i < 60000; i++) {
+        const char *text = i / 1000 < 30 ? "in operation, nothing to report" : "waiting for its turn";
+        units += reading_make_text(1 + (uint32_t)(i % 1000), TIME_MS + (int64_t)(i / 1000 * 1000), QUALITY_GOOD, text,
+                                   strlen(text), readings + units);
+    }
+    assert_int_equal(batch_encode(&info, readings, units, bytes, &length, NULL), FB_OK);
+    assert_in_range(length, 1, 2000);
+    assert_round_trip(readings, units);
+    free(readings);
+}
+
+static void as_many_readings_as_may_be_come_back(void **state) {
+    (void)state;
+    struct reading *readings = calloc((size_t)READING_UNITS_MAX * BATCH_READINGS_MAX, sizeof *readings);
+    size_t units = 0;
+    for (size_t i = 0; i < BATCH_READINGS_MAX; i++) {
+        char text[READING_TEXT_MAX + 1];
+        snprintf(text, sizeof text, "%063zu", i % 512);
+        units += reading_make_text(1 + i % 64, TIME_MS, QUALITY_GOOD, text, READING_TEXT_MAX, readings + units);
+    }
+    assert_round_trip(readings, units);
+    free(readings);
 }
 
 static void the_bounds_of_time_and_tag_come_back(void **state) {
@@ -215,6 +278,27 @@ static void losses_and_identity_come_back(void **state) {
     assert_int_equal(count, 0);
     assert_null(readings);
     assert_memory_equal(&back, &info, sizeof back);
+}
+
+static void corrections_come_back(void **state) {
+    (void)state;
+    static uint8_t bytes[BATCH_BYTES_MAX];
+    struct batch_info info = example_info(), back;
+    for (size_t i = 0; i < BATCH_CORRECTIONS_MAX; i++)
+        info.corrections[i] = (struct batch_correction){1, 7, (int64_t)i, 60000, TIME_MS};
+    info.corrections[0] = (struct batch_correction){7, 7, 0, READING_TIME_MAX_MS, 0};
+    info.correction_count = BATCH_CORRECTIONS_MAX;
+    const struct reading reading = reading_boolean(1, TIME_MS, QUALITY_CLOCK_NOT_SET, true);
+    struct reading *readings = NULL;
+    size_t length, units;
+    assert_int_equal(batch_encode(&info, &reading, 1, bytes, &length, NULL), FB_OK);
+    assert_int_equal(batch_decode(bytes, length, &back, &readings, &units, NULL), FB_OK);
+    assert_memory_equal(&back, &info, sizeof back);
+    free(readings);
+    /* Moved by this much the last time would be later than any time may be. */
+    info.corrections[0] = (struct batch_correction){7, 7, 0, READING_TIME_MAX_MS, 1};
+    assert_int_equal(batch_encode(&info, &reading, 1, bytes, &length, NULL), FB_OK);
+    assert_int_equal(batch_decode(bytes, length, &back, &readings, &units, NULL), FB_INVALID);
 }
 
 static void more_than_a_batch_holds_is_refused(void **state) {
@@ -315,6 +399,9 @@ static void the_hash_is_sha256_of_the_bytes_as_sealed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readings_of_all_kinds_come_back_bit_for_bit),
+        cmocka_unit_test(texts_that_stay_cost_next_to_nothing),
+        cmocka_unit_test(as_many_readings_as_may_be_come_back),
+        cmocka_unit_test(corrections_come_back),
         cmocka_unit_test(the_bounds_of_time_and_tag_come_back),
         cmocka_unit_test(minus_zero_stays_minus_zero_among_decimals),
         cmocka_unit_test(decimals_near_two_to_the_53_come_back),

@@ -1,4 +1,4 @@
-// links: store/catalogue.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: store/catalogue.c store/batch*.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
 /* test_catalogue.c - the names of the tags come back as they were, and nothing else is taken for a catalogue. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -49,6 +49,14 @@ static void live_batches_go_before_the_backlog(void **state) {
     assert_int_equal(next_range(0).first, 3);
 }
 
+/* Nothing was salvaged: the last lane is looked into once. */
+static void end_salvaged(void) {
+    struct lanes_range range = next_range(0);
+    assert_int_equal(range.first, STORE_SALVAGED_FIRST);
+    assert_true(range.historical);
+    lanes_none(&lanes, &range);
+}
+
 static void a_backlog_of_one_batch_ends(void **state) {
     (void)state;
     lanes_begin(&lanes, 2);
@@ -57,7 +65,31 @@ static void a_backlog_of_one_batch_ends(void **state) {
     range = next_range(0);
     assert_int_equal(range.first, range.last);
     lanes_out(&lanes, &range, 1, 10);
+    end_salvaged();
     assert_false(lanes_next(&lanes, 0, &range));
+}
+
+static void what_was_salvaged_goes_last_and_once(void **state) {
+    (void)state;
+    lanes_begin(&lanes, 1);
+    struct lanes_range range = next_range(0);
+    lanes_none(&lanes, &range);
+    end_salvaged();
+    lanes_salvaged(&lanes);
+    range = next_range(0);
+    lanes_out(&lanes, &range, STORE_SALVAGED_FIRST + 4, 10);
+    range = next_range(0);
+    assert_int_equal(range.first, STORE_SALVAGED_FIRST + 5);
+    lanes_sealed(&lanes); /* a live one overtakes */
+    range = next_range(0);
+    assert_int_equal(range.first, 1);
+    assert_int_equal(range.last, STORE_SALVAGED_FIRST - 1);
+    assert_false(range.historical);
+    assert_true(lanes_settle(&lanes, STORE_SALVAGED_FIRST + 4));
+    lanes_wait(&lanes, STORE_SALVAGED_FIRST + 4, 1, 0, 0);
+    range = next_range(lanes_wake_ms(&lanes));
+    assert_int_equal(range.first, STORE_SALVAGED_FIRST + 4);
+    assert_true(range.historical);
 }
 
 static void an_empty_store_has_nothing_to_look_for(void **state) {
@@ -67,6 +99,7 @@ static void an_empty_store_has_nothing_to_look_for(void **state) {
     assert_int_equal(range.first, 1);
     assert_false(range.historical);
     lanes_none(&lanes, &range);
+    end_salvaged();
     assert_false(lanes_next(&lanes, 0, &range));
     assert_int_equal(lanes_wake_ms(&lanes), 0);
 }
@@ -304,6 +337,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_batches_go_before_the_backlog),
         cmocka_unit_test(a_backlog_of_one_batch_ends),
+        cmocka_unit_test(what_was_salvaged_goes_last_and_once),
         cmocka_unit_test(an_empty_store_has_nothing_to_look_for),
         cmocka_unit_test(a_refused_batch_waits_alone),
         cmocka_unit_test(a_waiting_batch_that_is_gone_is_forgotten),

@@ -59,7 +59,7 @@ static void readings_arrive_as_they_were(void **state) {
     struct world *world = new_world();
     send_numbered(world, 100, 3);
     assert_true(take(world));
-    assert_int_equal(world->message.count, 3);
+    assert_int_equal(world->message.units, 3);
     assert_int_equal(world->message.readings[2].value.integer, 102);
     free_world(world);
 }
@@ -71,7 +71,7 @@ static void many_readings_are_cut_into_messages(void **state) {
     static const size_t counts[] = {1024, 1024, 452};
     for (size_t i = 0; i < 3; i++) {
         assert_true(take(world));
-        assert_int_equal(world->message.count, counts[i]);
+        assert_int_equal(world->message.units, counts[i]);
     }
     assert_false(take(world));
     free_world(world);
@@ -88,7 +88,7 @@ static void a_full_socket_costs_readings_that_are_accounted_for(void **state) {
     assert_int_equal(world->outbox.lost, 20);
     uint64_t taken = 0;
     while (take(world))
-        taken += world->message.count;
+        taken += world->message.units;
     assert_int_equal(taken, sent - 20);
     send_numbered(world, sent, 10);
     assert_true(take(world));
@@ -99,6 +99,28 @@ static void a_full_socket_costs_readings_that_are_accounted_for(void **state) {
     assert_true(take(world));
     assert_int_equal(world->message.readings[0].value.integer, sent);
     assert_int_equal(world->outbox.lost, 0);
+    free_world(world);
+}
+
+static void messages_end_between_texts(void **state) {
+    (void)state;
+    struct world *world = new_world();
+    static struct reading readings[3 * 500];
+    for (size_t i = 0; i < 500; i++) {
+        struct reading units[READING_UNITS_MAX];
+        assert_int_equal(reading_make_text(1, (int64_t)i, 0, "a text of more than 24 bytes", 28, units), 3);
+        memcpy(readings + 3 * i, units, 3 * sizeof *units);
+    }
+    outbox_send_readings(&world->outbox, readings, 1500);
+    assert_true(take(world));
+    assert_int_equal(world->message.units, 1023);
+    assert_true(take(world));
+    assert_int_equal(world->message.units, 477);
+    assert_int_equal(world->message.readings[0].time_ms, 341);
+    while (world->outbox.lost == 0)
+        outbox_send_readings(&world->outbox, readings, 1023);
+    assert_int_equal(world->outbox.lost, 341);
+    assert_int_equal(world->outbox.lost_to_ms, 340);
     free_world(world);
 }
 
@@ -148,6 +170,7 @@ int main(void) {
         cmocka_unit_test(readings_arrive_as_they_were),
         cmocka_unit_test(many_readings_are_cut_into_messages),
         cmocka_unit_test(a_full_socket_costs_readings_that_are_accounted_for),
+        cmocka_unit_test(messages_end_between_texts),
         cmocka_unit_test(a_status_arrives_as_text),
         cmocka_unit_test(an_untrue_worker_is_refused),
     };

@@ -113,6 +113,60 @@ static void the_same_number_with_other_content_is_a_contradiction(void **state) 
     ledger_done(&ledger);
 }
 
+/* Batch 3 was replaced after it was sealed; batch 6 says so. Whatever comes first, in the end nothing is broken. */
+static void a_replaced_batch_is_no_break_once_a_record_names_it(void **state) {
+    (void)state;
+    for (int told_first = 0; told_first < 2; told_first++) {
+        struct ledger ledger = {0};
+        struct ledger_entry entry;
+        const uint8_t thinner[BATCH_HASH_BYTES] = {42};
+        const struct batch_info replaced = batch(7, 3);
+        struct batch_info teller = batch(7, 6);
+        teller.losses[0] = (struct batch_loss){BATCH_LOSS_THINNED, 5, 0, 0, 3, 3};
+        teller.loss_count = 1;
+        if (told_first)
+            assert_int_equal(add_info(&ledger, &teller, &entry), LEDGER_NEW);
+        assert_int_equal(add(&ledger, 4), LEDGER_NEW);
+        assert_int_equal(ledger_add(&ledger, &replaced, thinner, 5, &entry), LEDGER_NEW);
+        assert_int_equal(entry.chain_broken, !told_first);
+        if (!told_first)
+            assert_int_equal(add_info(&ledger, &teller, &entry), LEDGER_NEW);
+        assert_int_equal(ledger_sum(&ledger).chain_breaks, 0);
+        assert_int_equal(ledger_missing(&ledger.stores[0]), 3); /* 1, 2, 5: a thinned batch still comes */
+        /* The same number as it was before is a repeat, not a contradiction. */
+        assert_int_equal(add_info(&ledger, &replaced, &entry), LEDGER_REPEATED);
+        ledger_done(&ledger);
+    }
+}
+
+static void what_may_still_be_explained_survives_the_state_file(void **state) {
+    (void)state;
+    struct ledger ledger = {0}, again;
+    struct ledger_entry entry;
+    struct fb_cause cause;
+    const uint8_t other[BATCH_HASH_BYTES] = {42};
+    struct batch_info info = batch(7, 3);
+    assert_int_equal(add(&ledger, 4), LEDGER_NEW);
+    assert_int_equal(ledger_add(&ledger, &info, other, 5, &entry), LEDGER_NEW);
+    json_t *json = ledger_to_json(&ledger);
+    assert_int_equal(ledger_from_json(json, &again, &cause), FB_OK);
+    json_decref(json);
+    assert_int_equal(ledger_sum(&again).chain_breaks, 1);
+    info = batch(7, 5);
+    info.losses[0] = (struct batch_loss){BATCH_LOSS_THINNED, 5, 0, 0, 2, 3};
+    info.loss_count = 1;
+    assert_int_equal(add_info(&again, &info, &entry), LEDGER_NEW);
+    assert_int_equal(ledger_sum(&again).chain_breaks, 0);
+    json = ledger_to_json(&again);
+    ledger_done(&again);
+    assert_int_equal(ledger_from_json(json, &again, &cause), FB_OK);
+    json_decref(json);
+    assert_int_equal(again.stores[0].thinned_count, 1);
+    assert_int_equal(again.stores[0].thinned[0].last, 3);
+    ledger_done(&again);
+    ledger_done(&ledger);
+}
+
 static void named_losses_are_not_missing(void **state) {
     (void)state;
     struct ledger ledger = {0};
@@ -229,7 +283,7 @@ static void damaged_json_is_refused(void **state) {
 #define STORE(runs, lost)                                                                                              \
     "{\"rejected\":0,\"stores\":[{\"store\":\"07000000000000000000000000000000\",\"gateway\":\"g\",\"batches\":1,"     \
     "\"readings\":1,\"repeated_batches\":0,\"lost_readings\":0,\"chain_breaks\":0,\"unnamed_readings\":0,"             \
-    "\"runs\":" runs ",\"lost\":" lost "}]}"
+    "\"runs\":" runs ",\"lost\":" lost ",\"thinned\":[],\"broken\":[]}]}"
     static const struct {
         const char *text;
         enum fb_error error;
@@ -264,6 +318,8 @@ int main(void) {
         cmocka_unit_test(a_gap_is_missing_until_it_closes),
         cmocka_unit_test(a_foreign_batch_breaks_the_chain_on_either_side),
         cmocka_unit_test(the_same_number_with_other_content_is_a_contradiction),
+        cmocka_unit_test(a_replaced_batch_is_no_break_once_a_record_names_it),
+        cmocka_unit_test(what_may_still_be_explained_survives_the_state_file),
         cmocka_unit_test(named_losses_are_not_missing),
         cmocka_unit_test(a_loss_beyond_its_batch_is_cut),
         cmocka_unit_test(limits_hold),

@@ -19,12 +19,17 @@ static const struct batch_info info = {.gateway = "works-1", .store_id = {0xab, 
 static const struct catalogue_tag names = {
     .number = 5, .instrument = "turbidity-1", .name = "turbidity", .unit = "°C", .kind = READING_REAL64};
 
-static const char *line_of(enum lines_format format, const struct catalogue_tag *tag_names, struct reading reading) {
+static const char *line_of_units(enum lines_format format, const struct catalogue_tag *tag_names,
+                                 const struct reading *reading) {
     static char line[LINES_BYTES_MAX + 1];
     struct lines_tag tag;
-    lines_begin_tag(format, &info, reading.tag, tag_names, &tag);
-    line[lines_reading(&tag, &reading, line)] = '\0';
+    lines_begin_tag(format, &info, reading->tag, tag_names, &tag);
+    line[lines_reading(&tag, reading, line)] = '\0';
     return line;
+}
+
+static const char *line_of(enum lines_format format, const struct catalogue_tag *tag_names, struct reading reading) {
+    return line_of_units(format, tag_names, &reading);
 }
 
 #define STORE "ab010000000000000000000000000000"
@@ -76,6 +81,26 @@ static void any_text_makes_valid_json_within_the_limit(void **state) {
     assert_string_equal(json_string_value(json_object_get(json, "name")), odd.name);
     assert_true(json_integer_value(json_object_get(json, "value")) == INT64_MIN);
     json_decref(json);
+}
+
+static void texts_are_written_as_texts(void **state) {
+    (void)state;
+    struct reading units[READING_UNITS_MAX];
+    reading_make_text(5, 9, QUALITY_GOOD, "25 bytes, one is \"quoted\"", 25, units);
+    assert_non_null(
+        strstr(line_of_units(LINES_NDJSON, &names, units), "\"value\":\"25 bytes, one is \\\"quoted\\\"\","));
+    assert_string_equal(line_of_units(LINES_CSV, &names, units),
+                        "works-1," STORE
+                        ",12,5,turbidity-1,turbidity,°C,9,\"25 bytes, one is \"\"quoted\"\"\",good,,0\n");
+    reading_make_text(5, 9, QUALITY_GOOD, "", 0, units);
+    assert_non_null(strstr(line_of_units(LINES_NDJSON, &names, units), "\"value\":\"\","));
+    char longest[READING_TEXT_MAX];
+    memset(longest, '"', sizeof longest);
+    struct catalogue_tag odd = {.unit = "\\"};
+    memset(odd.instrument, '"', sizeof odd.instrument - 1);
+    memset(odd.name, '"', sizeof odd.name - 1);
+    reading_make_text(UINT32_MAX, READING_TIME_MAX_MS, QUALITY_MAINTENANCE, longest, sizeof longest, units);
+    assert_in_range(strlen(line_of_units(LINES_NDJSON, &odd, units)), 1, LINES_BYTES_MAX);
 }
 
 static void numbers_take_the_fewest_digits(void **state) {
@@ -166,6 +191,7 @@ int main(void) {
         cmocka_unit_test(csv_has_the_header_s_fields),
         cmocka_unit_test(csv_quotes_what_needs_it),
         cmocka_unit_test(any_text_makes_valid_json_within_the_limit),
+        cmocka_unit_test(texts_are_written_as_texts),
         cmocka_unit_test(numbers_take_the_fewest_digits),
         cmocka_unit_test(every_number_comes_back),
         cmocka_unit_test(formats_have_words),

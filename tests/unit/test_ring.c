@@ -29,6 +29,15 @@ static void add(struct ring *ring, size_t count) {
     ring_add(ring, readings, count);
 }
 
+/* Each takes two units. */
+static void add_texts(struct ring *ring, size_t count) {
+    struct reading readings[RING_READINGS_MAX + READING_UNITS_MAX];
+    size_t units = 0;
+    for (size_t i = 0; i < count; i++, next_tag++)
+        units += reading_make_text(next_tag, 1000 + next_tag, 0, "in operation", 12, readings + units);
+    ring_add(ring, readings, units);
+}
+
 static void add_sealed(struct ring *ring, size_t messages, size_t readings) {
     for (size_t i = 0; i < messages; i++) {
         add(ring, readings);
@@ -40,12 +49,14 @@ static void take_readings(struct core *core, struct message_reader *reader) {
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
     assert_int_equal(length % sizeof(struct reading), 0);
-    for (size_t at = 0; at < length; at += sizeof(struct reading)) {
-        struct reading reading;
-        memcpy(&reading, bytes + at, sizeof reading);
-        assert_true(reading_valid(&reading));
-        assert_true(reading.tag > core->last_tag);
-        core->last_tag = reading.tag;
+    static struct reading readings[RING_READINGS_MAX];
+    assert_in_range(length, sizeof readings[0], sizeof readings);
+    const size_t units = length / sizeof readings[0];
+    memcpy(readings, bytes, length); /* those in a packet are not aligned */
+    assert_true(readings_valid(readings, units));
+    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
+        assert_true(readings[i].tag > core->last_tag);
+        core->last_tag = readings[i].tag;
         core->readings++;
     }
 }
@@ -113,6 +124,24 @@ static void a_full_message_is_followed_by_another(void **state) {
     take_all(&ring, &core);
     assert_int_equal(core.readings, 1025);
     assert_int_equal(core.messages, 2);
+    ring_done(&ring);
+}
+
+static void a_text_counts_as_one_reading_and_takes_the_room_of_its_units(void **state) {
+    (void)state;
+    struct ring ring = new_ring(2);
+    struct core core = {0};
+    add_texts(&ring, 500);
+    add(&ring, 24);
+    add(&ring, 1); /* one unit too many for the message */
+    take_all(&ring, &core);
+    assert_int_equal(core.readings, 524);
+    for (size_t i = 0; i < 200; i++)
+        add_texts(&ring, 100);
+    ring_seal(&ring);
+    take_all(&ring, &core);
+    assert_true(core.lost > 0);
+    assert_int_equal(core.readings + core.lost, 525 + 20000 + 524); /* the first message was not committed: lost, too */
     ring_done(&ring);
 }
 
@@ -245,8 +274,10 @@ static void any_course_of_events_accounts_for_every_reading(void **state) {
         bool away = false;
         for (int step = 0; step < 300; step++) {
             const long chance = random() % 100;
-            if (chance < 60)
+            if (chance < 40)
                 add(&ring, 1 + (size_t)random() % 400);
+            else if (chance < 60)
+                add_texts(&ring, 1 + (size_t)random() % 200);
             else if (chance < 75)
                 ring_seal(&ring);
             else if (chance < 95 && !away)
@@ -273,6 +304,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readings_gather_until_the_message_is_sealed),
         cmocka_unit_test(a_full_message_is_followed_by_another),
+        cmocka_unit_test(a_text_counts_as_one_reading_and_takes_the_room_of_its_units),
         cmocka_unit_test(what_is_committed_takes_no_memory),
         cmocka_unit_test(a_commit_of_what_was_never_sent_is_refused),
         cmocka_unit_test(core_gets_again_what_it_did_not_commit),

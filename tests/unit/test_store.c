@@ -1,4 +1,4 @@
-// links: store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c store/catalogue.c store/store.c store/store_catalogue.c store/store_database.c store/store_load.c store/store_losses.c store/store_queue.c store/store_quota.c store/store_schema.c store/store_seal.c store/store_slots.c store/store_statements.c store/store_tail.c store/store_transaction.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant.c gateway/common/json.c gateway/common/file.c
+// links: store/*.c gateway/common/*.c
 /* test_store.c - what was committed is there once, in order, chained and named; what is sent stays as history. */
 #include "store_fixture.h"
 
@@ -127,6 +127,49 @@ static void a_tail_too_large_for_one_batch_becomes_several(void **state) {
         assert_int_equal(store_mark_sent(fixture->store, &batch->number, 1, FIXTURE_TIME_MS, NULL), FB_OK);
     }
     assert_int_equal(at, 40000);
+    free(batch);
+    free(readings);
+}
+
+/* Each takes three units. */
+static size_t make_texts(struct reading *readings, size_t count) {
+    static const char *const said[] = {"waiting for its turn at filter 3", "backwash of filter 3 in operation"};
+    size_t units = 0;
+    for (size_t i = 0; i < count; i++)
+        units += reading_make_text(1 + i % FIXTURE_TAGS, FIXTURE_TIME_MS + (int64_t)i, QUALITY_GOOD, said[i / 100 % 2],
+                                   strlen(said[i / 100 % 2]), readings + units);
+    return units;
+}
+
+static void texts_count_as_one_reading_and_come_back(void **state) {
+    struct fixture *fixture = *state;
+    fixture_open(fixture);
+    struct reading *readings = calloc(9000 * READING_UNITS_MAX, sizeof *readings), *back = NULL;
+    const size_t units = make_texts(readings, 9000);
+    assert_int_equal(units, 9000 * 3);
+    assert_int_equal(store_append(fixture->store, readings, units), FB_OK);
+    assert_int_equal(store_tail_readings(fixture->store), 9000);
+    fixture->sequence = 1;
+    fixture_commit(fixture);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(store_tail_readings(fixture->store), 9000);
+    struct store_figures figures;
+    store_figures(fixture->store, &figures);
+    assert_int_equal(figures.unsent_readings, 9000);
+    assert_int_equal(fixture_seal(fixture), 1);
+    store_figures(fixture->store, &figures);
+    assert_int_equal(figures.readings, 9000);
+    assert_int_equal(figures.unsent_readings, 9000);
+    struct store_batch *batch = malloc(sizeof *batch);
+    assert_int_equal(store_next(fixture->store, 1, UINT64_MAX, batch, NULL), FB_OK);
+    struct batch_info info;
+    size_t back_units;
+    assert_int_equal(batch_decode(batch->bytes, batch->length, &info, &back, &back_units, NULL), FB_OK);
+    assert_int_equal(back_units, units);
+    assert_int_equal(readings_count(back, back_units), 9000);
+    assert_memory_equal(back, readings, 3 * sizeof *back);
+    free(back);
     free(batch);
     free(readings);
 }
@@ -302,6 +345,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(sealing_takes_only_what_is_committed, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_tail_too_large_for_one_batch_becomes_several, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(texts_count_as_one_reading_and_come_back, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_tail_that_nobody_seals_has_an_end, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_cursor_is_as_old_as_the_readings, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(numbers_of_tags_stay_whatever_the_plant_becomes, fixture_setup,

@@ -1,4 +1,4 @@
-// links: store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c store/catalogue.c store/store.c store/store_catalogue.c store/store_database.c store/store_load.c store/store_losses.c store/store_queue.c store/store_quota.c store/store_schema.c store/store_seal.c store/store_slots.c store/store_statements.c store/store_tail.c store/store_transaction.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant.c gateway/common/json.c gateway/common/file.c
+// links: store/*.c gateway/common/*.c
 /* test_store_quota.c - the file stays within its quota, history goes first, and what had to go is told. */
 #include <sqlite3.h>
 
@@ -15,36 +15,128 @@ static void mark_all_sent(struct fixture *fixture) {
         assert_int_equal(store_mark_sent(fixture->store, &number, 1, FIXTURE_TIME_MS, NULL), FB_OK);
 }
 
-static void unsent_batches_give_way_oldest_first_and_each_loss_is_told(void **state) {
+/* Take what is there, tell what that cost, take that: every reading came once, or is counted by a loss record. */
+static void assert_all_accounted_for(struct fixture *fixture, struct fixture_harvest *ret_harvest) {
+    fixture_batch_of(fixture, 1);
+    const uint64_t total = fixture->sequence;
+    struct fixture_harvest harvest = fixture_harvest(fixture, total + 2);
+    fixture_batch_of(fixture, 1);
+    struct fixture_harvest rest = fixture_harvest(fixture, total + 2);
+    for (size_t n = 1; n <= total; n++)
+        assert_in_range(harvest.seen[n], 0, 1);
+    assert_int_equal(harvest.readings + harvest.lost + rest.lost, total);
+    assert_int_equal(figures_of(fixture).lost_readings, harvest.lost + rest.lost);
+    for (size_t i = 0; i <= BATCH_LOSS_THINNED; i++)
+        harvest.lost_because[i] += rest.lost_because[i];
+    free(rest.seen);
+    *ret_harvest = harvest;
+}
+
+static void unsent_batches_are_thinned_oldest_first_before_any_is_dropped(void **state) {
     struct fixture *fixture = *state;
     fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
     fixture_open(fixture);
-    for (size_t i = 0; i < 200; i++)
+    for (size_t i = 0; i < 150; i++)
         fixture_batch_of(fixture, 1000);
-    const struct store_figures before = figures_of(fixture);
-    assert_in_range(before.batches, 20, 100);
-    assert_int_equal(before.readings + before.lost_readings, 200000);
-    assert_in_range(before.bytes, 1, STORE_QUOTA_MIN);
-    fixture_batch_of(fixture, 1000); /* tells what the last ones cost */
-    struct fixture_harvest harvest = fixture_harvest(fixture, 202000);
-    const struct store_figures after = figures_of(fixture);
+    const struct store_figures figures = figures_of(fixture);
+    assert_int_equal(figures.unsent_batches, 150);
+    assert_int_equal(figures.readings + figures.lost_readings, 150000);
+    assert_in_range(figures.bytes, 1, STORE_QUOTA_MIN);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    assert_int_equal(harvest.batches, 151);
+    assert_int_equal(harvest.lost_because[BATCH_LOSS_QUOTA], 0);
+    assert_true(harvest.replaced > 50);
+    for (size_t n = 140000; n <= 150001; n++) /* the newest are whole */
+        assert_int_equal(harvest.seen[n], 1);
+    for (size_t n = 1; n <= FIXTURE_TAGS; n++) /* the first of each tag stays */
+        assert_int_equal(harvest.seen[n], 1);
+    free(harvest.seen);
+}
+
+/* What was thinned keeps the extremes: of each batch and tag the least and the greatest value are there. */
+static void thinned_batches_keep_the_least_and_the_greatest(void **state) {
+    struct fixture *fixture = *state;
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    for (size_t i = 0; i < 150; i++)
+        fixture_batch_of(fixture, 1000);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    uint64_t least = 1, greatest = 1;
+    for (uint64_t n = 1; n <= 1000; n += FIXTURE_TAGS) {
+        least = fixture_reading(n).value.integer < fixture_reading(least).value.integer ? n : least;
+        greatest = fixture_reading(n).value.integer > fixture_reading(greatest).value.integer ? n : greatest;
+    }
+    assert_int_equal(harvest.seen[least], 1);
+    assert_int_equal(harvest.seen[greatest], 1);
+    free(harvest.seen);
+}
+
+static void thinned_batches_are_dropped_oldest_first_when_nothing_can_be_thinned_any_more(void **state) {
+    struct fixture *fixture = *state;
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    for (size_t i = 0; i < 900; i++)
+        fixture_batch_of(fixture, 1000);
+    assert_in_range(figures_of(fixture).unsent_batches, 100, 890);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    assert_true(harvest.lost_because[BATCH_LOSS_QUOTA] > 0);
+    assert_true(harvest.lost_because[BATCH_LOSS_THINNED] > harvest.lost_because[BATCH_LOSS_QUOTA]);
     size_t gone = 1;
     while (harvest.seen[gone] == 0)
         gone++;
-    for (size_t n = gone; n <= 201000; n++)
+    for (size_t n = gone; n <= 900000; n += 1000) /* no batch is missing between those that are left */
         assert_int_equal(harvest.seen[n], 1);
-    fixture_batch_of(fixture, 1);
-    struct fixture_harvest rest = fixture_harvest(fixture, 202000);
-    assert_int_equal(harvest.readings + harvest.lost + rest.lost, 201000);
-    assert_int_equal(after.lost_readings, harvest.lost + rest.lost);
     free(harvest.seen);
-    free(rest.seen);
 }
 
-static void a_loss_told_by_a_batch_that_is_lost_itself_is_told_again(void **state) {
+static void room_kept_ahead_needs_no_work_from_sealing(void **state) {
+    struct fixture *fixture = *state;
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    for (size_t i = 0; i < 150; i++) {
+        fixture_append(fixture, 1000);
+        fixture_commit(fixture);
+        for (size_t beat = 0; beat < 8; beat++)
+            assert_int_equal(store_keep_room(fixture->store, &fixture->cause), FB_OK);
+        const uint64_t lost = figures_of(fixture).lost_readings;
+        assert_int_equal(fixture_seal(fixture), 1);
+        assert_int_equal(figures_of(fixture).lost_readings, lost);
+    }
+    assert_true(figures_of(fixture).lost_readings > 0);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    free(harvest.seen);
+}
+
+static void a_restart_does_not_thin_again(void **state) {
+    struct fixture *fixture = *state;
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    for (size_t i = 0; i < 75; i++)
+        fixture_batch_of(fixture, 1000);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    for (size_t i = 0; i < 75; i++)
+        fixture_batch_of(fixture, 1000);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    assert_int_equal(harvest.batches, 151);
+    free(harvest.seen);
+}
+
+static void a_loss_told_by_a_batch_that_is_replaced_or_lost_is_told_again(void **state) {
     struct fixture *fixture = *state;
     const struct batch_loss loss = {BATCH_LOSS_CORE_AWAY, 77, FIXTURE_TIME_MS, FIXTURE_TIME_MS, 0, 0};
     fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
     fixture_open(fixture);
     store_note_loss(fixture->store, &loss);
     for (size_t i = 0; i < 200; i++)
@@ -53,6 +145,7 @@ static void a_loss_told_by_a_batch_that_is_lost_itself_is_told_again(void **stat
     fixture_batch_of(fixture, 1);
     struct fixture_harvest rest = fixture_harvest(fixture, 202000);
     assert_int_equal(harvest.readings + harvest.lost + rest.lost, 200077);
+    assert_int_equal(harvest.lost_because[BATCH_LOSS_CORE_AWAY] + rest.lost_because[BATCH_LOSS_CORE_AWAY], 77);
     assert_int_equal(figures_of(fixture).lost_readings, harvest.lost + rest.lost);
     free(harvest.seen);
     free(rest.seen);
@@ -213,9 +306,15 @@ static void a_full_disk_costs_nothing_once_it_has_room_again(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(unsent_batches_give_way_oldest_first_and_each_loss_is_told, fixture_setup,
+        cmocka_unit_test_setup_teardown(unsent_batches_are_thinned_oldest_first_before_any_is_dropped, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_loss_told_by_a_batch_that_is_lost_itself_is_told_again, fixture_setup,
+        cmocka_unit_test_setup_teardown(thinned_batches_keep_the_least_and_the_greatest, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(thinned_batches_are_dropped_oldest_first_when_nothing_can_be_thinned_any_more,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(room_kept_ahead_needs_no_work_from_sealing, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_restart_does_not_thin_again, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_loss_told_by_a_batch_that_is_replaced_or_lost_is_told_again, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(history_gives_way_before_anything_unsent, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_batch_that_is_sent_late_becomes_history_that_can_go, fixture_setup,

@@ -95,6 +95,24 @@ static void every_kind_is_shown_as_what_it_is(void **state) {
     values_done(&values);
 }
 
+static void a_text_is_shown_as_it_is(void **state) {
+    (void)state;
+    struct fixture fixture;
+    make_plant(&fixture, (uint32_t[]){1}, 1);
+    struct values values = {0};
+    assert_int_equal(values_follow(&values, &fixture.plant), FB_OK);
+    static const char text[] = "backwash, \"filter 3\": waiting for its turn since the night";
+    struct reading units[READING_UNITS_MAX];
+    assert_int_equal(reading_make_text(1, NOW_MS, QUALITY_GOOD, text, strlen(text), units), 4);
+    values_take(&values, units, 1000);
+    memset(units, 0, sizeof units); /* the value is its own */
+    check_json(&values.all[0], "good", "", "\"backwash, \\\"filter 3\\\": waiting for its turn since the night\"");
+    units[0] = reading_bad(1, READING_TEXT, NOW_MS, QUALITY_TIMEOUT, 0);
+    values_take(&values, units, 1000);
+    check_json(&values.all[0], "bad", "timeout", "null");
+    values_done(&values);
+}
+
 static void unknown_tags_change_nothing(void **state) {
     (void)state;
     struct values values = {0};
@@ -186,6 +204,7 @@ int main(void) {
         cmocka_unit_test(a_tag_without_a_reading_is_bad_and_not_running),
         cmocka_unit_test(a_reading_becomes_its_tags_value),
         cmocka_unit_test(every_kind_is_shown_as_what_it_is),
+        cmocka_unit_test(a_text_is_shown_as_it_is),
         cmocka_unit_test(unknown_tags_change_nothing),
         cmocka_unit_test(a_value_not_refreshed_for_three_intervals_is_stale_until_it_is),
         cmocka_unit_test(what_is_bad_stays_bad_when_it_is_stale),

@@ -149,7 +149,7 @@ static void hear(struct world *world) {
     assert_int_equal(message_open(packet, (size_t)got, &reader), FB_OK);
     assert_int_equal(inbox_take(&reader, &world->message), FB_OK);
     assert_int_not_equal(world->message.type, PROTOCOL_READINGS_LOST);
-    for (size_t i = 0; world->message.type == PROTOCOL_READINGS && i < world->message.count; i++)
+    for (size_t i = 0; world->message.type == PROTOCOL_READINGS && i < world->message.units; i++)
         check_reading(world, &world->message.readings[i]);
     if (world->message.type == PROTOCOL_BUS_STATUS && world->message.status_length < sizeof world->status) {
         memset(world->status, 0, sizeof world->status);

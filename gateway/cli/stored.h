@@ -1,0 +1,37 @@
+/* stored.h - the batches in the store of the running gateway, asked for one after the other. Blocks. While forebay-core
+ * starts again it is waited for. Used by `forebay export` and `forebay verify`. */
+#ifndef FB_CLI_STORED_H
+#define FB_CLI_STORED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/common/error.h"
+#include "store/batch.h"
+#include "store/catalogue.h"
+
+/* One walk through the store. */
+struct stored {
+    const char *run;           /* the gateway's run folder, borrowed */
+    uint64_t number;           /* of the batch that was given last */
+    int64_t last_ms, first_ms; /* by time: the last and first time of that batch */
+    bool begun;
+    bool readable; /* bytes holds it; false when the store cannot read it any more */
+    size_t length;
+    uint64_t evicted_to; /* by number: see history_evicted_to() */
+    uint8_t bytes[BATCH_BYTES_MAX];
+};
+
+/* The next batch in the order of the numbers. FB_NOT_FOUND: no more. FB_CLOSED: no gateway is running; ... */
+enum fb_error stored_next_number(struct stored *stored, struct fb_cause *cause) FB_MUST_USE;
+/* The next batch with readings from from_ms to to_ms (UTC), ordered by its last time. */
+enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms,
+                                  struct fb_cause *cause) FB_MUST_USE;
+/* The catalogue with this hash. ret_catalogue: yours, catalogue_done(). */
+enum fb_error stored_catalogue(const struct stored *stored, const uint8_t hash[static BATCH_HASH_BYTES],
+                               struct catalogue *ret_catalogue, struct fb_cause *cause) FB_MUST_USE;
+/* Have the gateway seal what it has read so far. */
+enum fb_error stored_seal(const struct stored *stored, struct fb_cause *cause) FB_MUST_USE;
+
+#endif

@@ -1,0 +1,90 @@
+#include "store/history.h"
+
+#include "store/store_internal.h"
+
+struct history_place history_begin(int64_t from_ms) {
+    return (struct history_place){.last_ms = from_ms, .first_ms = INT64_MIN};
+}
+
+/* Damage is the business of those who work on the store; here it only ends the walk. */
+static enum fb_error walk_result(struct store *store, int code, struct fb_cause *cause) {
+    if (code == SQLITE_DONE)
+        return FB_NOT_FOUND;
+    if (code == SQLITE_ROW)
+        return FB_OK;
+    const enum fb_error error = store_result(store->db, code, cause, "history");
+    return error == FB_CORRUPT ? FB_IO : error;
+}
+
+enum fb_error history_next(struct store *store, struct history_place *place, int64_t to_ms,
+                           struct store_batch *ret_batch, struct fb_cause *cause) {
+    const int code =
+        store_step(store, STORE_NEXT_IN_TIME, "iiii", place->last_ms, place->first_ms, place->number, to_ms);
+    if (code == SQLITE_ROW)
+        *place = (struct history_place){
+            .last_ms = store_integer(store, STORE_NEXT_IN_TIME, 0),
+            .first_ms = store_integer(store, STORE_NEXT_IN_TIME, 1),
+            .number = (uint64_t)store_integer(store, STORE_NEXT_IN_TIME, 2),
+        };
+    store_reset(store, STORE_NEXT_IN_TIME);
+    const enum fb_error error = walk_result(store, code, cause);
+    ret_batch->number = place->number;
+    return error == FB_OK ? store_read_batch(store, ret_batch, cause) : error;
+}
+
+enum fb_error history_after(struct store *store, uint64_t number, struct store_batch *ret_batch,
+                            struct fb_cause *cause) {
+    const uint64_t behind = number < (uint64_t)INT64_MAX ? number : (uint64_t)INT64_MAX;
+    const int code = store_step(store, STORE_NEXT_NUMBER, "i", behind);
+    if (code == SQLITE_ROW)
+        ret_batch->number = (uint64_t)store_integer(store, STORE_NEXT_NUMBER, 0);
+    store_reset(store, STORE_NEXT_NUMBER);
+    const enum fb_error error = walk_result(store, code, cause);
+    return error == FB_OK ? store_read_batch(store, ret_batch, cause) : error;
+}
+
+uint64_t history_evicted_to(const struct store *store) {
+    return store->state.evicted_to;
+}
+
+/* The quotient of the ranges is exact enough in double: 2^53 ms are longer than any plot. */
+static struct history_bucket *bucket_of(struct history_plot *plot, int64_t time_ms) {
+    const double share = (double)(time_ms - plot->from_ms) / (double)(plot->to_ms - plot->from_ms);
+    const size_t bucket = (size_t)(share * (double)plot->bucket_count);
+    return &plot->buckets[bucket < plot->bucket_count ? bucket : plot->bucket_count - 1];
+}
+
+static void add(struct history_bucket *bucket, int64_t time_ms, double number) {
+    const bool is_first = bucket->readings == 0;
+    if (is_first || time_ms < bucket->first_ms) {
+        bucket->first_ms = time_ms;
+        bucket->first = number;
+    }
+    if (is_first || time_ms >= bucket->last_ms) {
+        bucket->last_ms = time_ms;
+        bucket->last = number;
+    }
+    if (is_first || number < bucket->least)
+        bucket->least = number;
+    if (is_first || number > bucket->greatest)
+        bucket->greatest = number;
+    bucket->sum += number;
+    bucket->readings++;
+}
+
+void history_plot_add(struct history_plot *plot, const struct reading *readings, size_t units) {
+    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
+        const struct reading *reading = &readings[i];
+        if (reading->tag != plot->tag || reading->time_ms < plot->from_ms || reading->time_ms >= plot->to_ms)
+            continue;
+        struct history_bucket *bucket = bucket_of(plot, reading->time_ms);
+        if (reading_has_value(reading))
+            add(bucket, reading->time_ms, reading_number(reading));
+        else
+            bucket->bad++;
+    }
+}
+
+void history_plot_add_tail(struct history_plot *plot, const struct store *store) {
+    history_plot_add(plot, store->tail, store->tail_count);
+}

@@ -1,0 +1,165 @@
+#include "store/store_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_internal.h"
+#include "store/store_walk.h"
+
+#define TABLE_NAME_MAX 64
+
+struct store_check {
+    struct store *store;
+    sqlite3_stmt *tables;       /* the first name behind ?1 */
+    char table[TABLE_NAME_MAX]; /* that was checked last */
+    sqlite3_stmt *dead;         /* whether a batch was given up before */
+    struct store_walk walk;
+    bool tables_done;
+    uint64_t batches, unreadable;
+};
+
+/* SQLite's own check of a table with its indexes. All but batches are small. */
+static enum fb_error check_table(struct store *store, const char *name, struct fb_cause *cause) {
+    char sql[TABLE_NAME_MAX + 64];
+    sqlite3_stmt *statement = NULL;
+    snprintf(sql, sizeof sql, "PRAGMA integrity_check(\"%s\")", name);
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    enum fb_error error = store_result(store->db, code, cause, name);
+    const char *found = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (error == FB_OK && (found == NULL || strcmp(found, "ok") != 0))
+        error = fb_fail(cause, FB_CORRUPT, "damaged: table %s: %s", name, found != NULL ? found : "nothing");
+    sqlite3_finalize(statement);
+    return error;
+}
+
+static enum fb_error check_next_table(struct store_check *check, struct fb_cause *cause) {
+    char name[TABLE_NAME_MAX] = "";
+    int code = sqlite3_bind_text(check->tables, 1, check->table, -1, SQLITE_TRANSIENT);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(check->tables);
+    if (code == SQLITE_ROW)
+        snprintf(name, sizeof name, "%s", (const char *)sqlite3_column_text(check->tables, 0));
+    sqlite3_reset(check->tables);
+    check->tables_done = code == SQLITE_DONE;
+    memcpy(check->table, name, sizeof check->table);
+    return code == SQLITE_ROW ? check_table(check->store, name, cause)
+                              : store_result(check->store->db, code, cause, "tables");
+}
+
+static bool row_holds(const struct store_check *check) {
+    sqlite3_stmt *row = check->walk.row;
+    uint8_t hash[BATCH_HASH_BYTES];
+    const uint8_t *bytes = sqlite3_column_blob(row, 2);
+    if (bytes == NULL || sqlite3_column_bytes(row, 1) != sizeof hash)
+        return false;
+    batch_hash(bytes, (size_t)sqlite3_column_bytes(row, 2), hash);
+    return memcmp(hash, sqlite3_column_blob(row, 1), sizeof hash) == 0;
+}
+
+static bool was_given_up(struct store_check *check) {
+    sqlite3_bind_int64(check->dead, 1, check->walk.number);
+    const bool dead = sqlite3_step(check->dead) == SQLITE_ROW;
+    sqlite3_reset(check->dead);
+    return dead;
+}
+
+static enum fb_error check_next_batch(struct store_check *check, bool *ret_done, struct fb_cause *cause) {
+    const int code = store_walk_step(&check->walk);
+    const bool good = code == SQLITE_ROW && row_holds(check);
+    *ret_done = code == SQLITE_DONE;
+    store_walk_rest(&check->walk);
+    if (code == SQLITE_DONE || code == SQLITE_BUSY)
+        return FB_OK;
+    check->batches++;
+    if (good || was_given_up(check))
+        return FB_OK;
+    check->unreadable++;
+    return store_quota_give_up(check->store, (uint64_t)check->walk.number, cause);
+}
+
+static enum fb_error save(const struct store_check *check, int64_t now_ms, struct fb_cause *cause) {
+    char sql[192];
+    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO checks VALUES(1, %lld, %llu, %llu)", (long long)now_ms,
+             (unsigned long long)check->batches, (unsigned long long)check->unreadable);
+    return store_result(check->store->db, sqlite3_exec(check->store->db, sql, NULL, NULL, NULL), cause, "saving");
+}
+
+enum fb_error store_check_step(struct store_check *check, int64_t budget_us, int64_t now_ms, bool *ret_done,
+                               struct fb_cause *cause) {
+    const int64_t until_us = clock_monotonic_us() + budget_us;
+    enum fb_error error = FB_OK;
+    bool done = false;
+    if (!check->tables_done)
+        error = check_next_table(check, cause);
+    while (error == FB_OK && check->tables_done && !done && clock_monotonic_us() < until_us)
+        error = check_next_batch(check, &done, cause);
+    if (error == FB_OK && done)
+        error = save(check, now_ms, cause);
+    if (error == FB_OK)
+        *ret_done = done;
+    return store_finish(check->store, error, "integrity check", cause);
+}
+
+enum fb_error store_check_begin(struct store *store, struct store_check **ret_check, struct fb_cause *cause) {
+    struct store_check *check = calloc(1, sizeof *check);
+    if (check == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    check->store = store;
+    int code = sqlite3_prepare_v2(store->db,
+                                  "SELECT min(name) FROM sqlite_master WHERE type = 'table' AND name > ?1"
+                                  " AND name <> 'batches' HAVING min(name) NOT NULL",
+                                  -1, &check->tables, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_prepare_v2(store->db, "SELECT 1 FROM queue WHERE number = ?1 AND damaged = 1", -1, &check->dead,
+                                  NULL);
+    if (code == SQLITE_OK)
+        code = store_walk_begin(&check->walk, store->db, "number, hash, bytes", 0, (int64_t)store->state.last_number);
+    if (code != SQLITE_OK) {
+        store_check_end(check);
+        return store_result(store->db, code, cause, "integrity check");
+    }
+    *ret_check = check;
+    return FB_OK;
+}
+
+void store_check_end(struct store_check *check) {
+    if (check == NULL)
+        return;
+    sqlite3_finalize(check->tables);
+    sqlite3_finalize(check->dead);
+    store_walk_end(&check->walk);
+    free(check);
+}
+
+void store_check_figures(const struct store_check *check, struct store_check_figures *ret_figures) {
+    const uint64_t all = check->store->state.batches;
+    *ret_figures = (struct store_check_figures){
+        .batches = check->batches,
+        .unreadable = check->unreadable,
+        .done = all == 0               ? 0
+                : check->batches < all ? (double)check->batches / (double)all
+                                       : 1,
+    };
+}
+
+enum fb_error store_check_last(struct store *store, struct store_check_figures *ret_figures, int64_t *ret_finished_ms,
+                               struct fb_cause *cause) {
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(store->db, "SELECT finished_ms, batches, unreadable FROM checks WHERE id = 1", -1,
+                                  &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
+        *ret_finished_ms = sqlite3_column_int64(statement, 0);
+        *ret_figures = (struct store_check_figures){
+            .batches = (uint64_t)sqlite3_column_int64(statement, 1),
+            .unreadable = (uint64_t)sqlite3_column_int64(statement, 2),
+            .done = 1,
+        };
+    }
+    sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? FB_NOT_FOUND : store_result(store->db, code, cause, "integrity check");
+}

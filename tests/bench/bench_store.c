@@ -1,0 +1,312 @@
+// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/receive/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/unit/fault_vfs.c
+/* What a reading costs in the store, with the data of data.h, against the entropy of that data and against one row for
+ * each reading (rows.h) on the same disk in the same run.
+ *
+ * store.file_bytes.*       of the file, each reading more; batches of 60 sweeps. Against: entropy
+ * store.device_bytes.*     written to the disk, log and checkpoints included; one commit a second of so many readings,
+ *                          sealed each 60 seconds. Against: rows in SQLCipher
+ * store.append_per_s       committed and sealed. Against: rows in SQLCipher; .sqlite: plain rows
+ * store.read_back_per_s    decrypted and decoded; the same
+ * store.export_per_s       the same as lines of CSV
+ * store.days_8gb.noisy     of 1000 readings a second */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data.h"
+#include "device.h"
+#include "gateway/receive/lines.h"
+#include "rows.h"
+#include "store/store.h"
+#include "tests/unit/fault_vfs.h"
+
+#define SEED 20261121
+#define SEAL_SWEEPS 60
+#define FIRST_BATCHES 10 /* fill the tables; what comes then counts */
+#define BATCHES 50
+#define DEVICE_BATCHES 30
+/* Until each log has reached the size that it keeps: a log that still grows makes each fsync slow. */
+#define WARM_SWEEPS 1500
+#define WARM_ROW_SWEEPS 200
+#define ROUNDS 5
+#define ROUND_SWEEPS 120
+#define READ_TIMES 5
+#define QUOTA_BYTES (UINT64_C(8) << 30)
+#define DAY_READINGS (1000 * 86400.0)
+#define PATH_BYTES 512
+
+static const uint8_t key[STORE_KEY_BYTES] = {1, 2, 3};
+static char folder[] = "/var/tmp/forebay-bench-XXXXXX";
+static struct plant_tag tags[DATA_TAGS_MAX];
+static struct plant_instrument instrument = {.name = "bench", .tags = tags};
+static struct plant plant = {.instruments = &instrument, .instrument_count = 1};
+
+static void must(enum fb_error error, const struct fb_cause *cause) {
+    if (error == FB_OK)
+        return;
+    fprintf(stderr, "bench_store: %s\n", cause->text);
+    exit(EXIT_FAILURE);
+}
+
+static const char *path_of(const char *name) {
+    static char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static double file_bytes(const char *name) {
+    struct stat status;
+    return stat(path_of(name), &status) == 0 ? (double)status.st_size : 0;
+}
+
+static int64_t now_us(void) {
+    return clock_monotonic_us();
+}
+
+static struct store *open_store(const char *name, size_t tag_count) {
+    struct store_settings settings = {.path = path_of(name), .gateway = "bench", .quota_bytes = QUOTA_BYTES};
+    struct store *store;
+    struct store_opening opening;
+    struct fb_cause cause;
+    must(store_open(&settings, key, &store, &opening, &cause), &cause);
+    instrument.tag_count = tag_count;
+    for (size_t i = 0; i < tag_count; i++) {
+        tags[i] = (struct plant_tag){.type = PLANT_INT16, .scale = {1, -2}, .interval_ms = 1000};
+        snprintf(tags[i].name, sizeof tags[i].name, "tag-%zu", i + 1);
+    }
+    must(store_number_tags(store, &plant, &cause), &cause);
+    must(store_set_catalogue(store, &plant, DATA_START_MS, &cause), &cause);
+    return store;
+}
+
+static void seal(struct store *store) {
+    struct fb_cause cause;
+    size_t sealed;
+    must(store_seal(store, DATA_START_MS, CLOCK_SYNCHRONISED, &sealed, &cause), &cause);
+}
+
+static void add_sweep(struct store *store, struct data *data) {
+    static struct reading readings[DATA_TAGS_MAX];
+    struct fb_cause cause;
+    data_sweep(data, readings);
+    must(store_append(store, readings, data->tags), &cause);
+    must(store_commit(store, (struct store_cursor){1, data->sweeps}, &cause), &cause);
+    if (data->sweeps % SEAL_SWEEPS == 0)
+        seal(store);
+}
+
+static void add_sweeps(struct store *store, struct data *data, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        add_sweep(store, data);
+}
+
+static void add_row_sweeps(struct rows *rows, struct data *data, size_t count) {
+    static struct reading readings[DATA_TAGS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        data_sweep(data, readings);
+        rows_add(rows, readings, data->tags);
+    }
+}
+
+static void print(const char *name, double value, const char *unit, double against) {
+    static bool started = false;
+    printf("%s\"%s\": {\"value\": %.4g, \"unit\": \"%s\", \"against\": %.4g, \"ratio\": %.3f}", started ? ",\n" : "{",
+           name, value, unit, against, value / against);
+    started = true;
+}
+
+/* The file grows when it is closed; so it is, before and after what counts. */
+static double measure_file(enum data_set set) {
+    struct data data;
+    char name[64], figure[64];
+    snprintf(name, sizeof name, "%s.db", data_word(set));
+    data_init(&data, set, DATA_TAGS_MAX, SEED);
+    struct store *store = open_store(name, data.tags);
+    add_sweeps(store, &data, FIRST_BATCHES * SEAL_SWEEPS);
+    store_close(store);
+    const double before = file_bytes(name);
+    store = open_store(name, data.tags);
+    add_sweeps(store, &data, BATCHES * SEAL_SWEEPS);
+    store_close(store);
+    const double bytes = (file_bytes(name) - before) / (BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
+    snprintf(figure, sizeof figure, "store.file_bytes.%s", data_word(set));
+    print(figure, bytes, "bytes/reading", data_entropy_bytes(&data));
+    return bytes;
+}
+
+static double row_file_bytes(void) {
+    struct data data;
+    data_init(&data, DATA_NOISY, DATA_TAGS_MAX, SEED);
+    struct rows *rows = rows_open(path_of("file-rows.db"), key);
+    add_row_sweeps(rows, &data, FIRST_BATCHES * SEAL_SWEEPS);
+    rows_close(rows);
+    return file_bytes("file-rows.db") / (FIRST_BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
+}
+
+static void measure_device(size_t tag_count) {
+    struct data data;
+    char name[64];
+    const double readings = (double)(DEVICE_BATCHES * SEAL_SWEEPS * tag_count);
+    snprintf(name, sizeof name, "device-%zu.db", tag_count);
+    device_watch();
+    data_init(&data, DATA_NOISY, tag_count, SEED);
+    struct store *store = open_store(name, tag_count);
+    uint64_t before = device_bytes();
+    add_sweeps(store, &data, DEVICE_BATCHES * SEAL_SWEEPS);
+    const double ours = (double)(device_bytes() - before) / readings;
+    store_close(store);
+    snprintf(name, sizeof name, "device-rows-%zu.db", tag_count);
+    data_init(&data, DATA_NOISY, tag_count, SEED);
+    struct rows *rows = rows_open(path_of(name), key);
+    before = device_bytes();
+    add_row_sweeps(rows, &data, DEVICE_BATCHES * SEAL_SWEEPS);
+    const double theirs = (double)(device_bytes() - before) / readings;
+    rows_close(rows);
+    fault_vfs_observe(NULL);
+    snprintf(name, sizeof name, "store.device_bytes.%zu", tag_count);
+    print(name, ours, "bytes/reading", theirs);
+}
+
+static int compare(const void *left_pointer, const void *right_pointer) {
+    const double left = *(const double *)left_pointer, right = *(const double *)right_pointer;
+    return (left > right) - (left < right);
+}
+
+static double median(double *values, size_t count) {
+    qsort(values, count, sizeof values[0], compare);
+    return values[count / 2];
+}
+
+static double per_second(size_t readings, int64_t begun_us) {
+    return (double)readings * 1e6 / (double)(now_us() - begun_us);
+}
+
+static void print_pair(const char *name, double value, double cipher, double plain) {
+    char figure[64];
+    print(name, value, "readings/s", cipher);
+    snprintf(figure, sizeof figure, "%s.sqlite", name);
+    print(figure, value, "readings/s", plain);
+}
+
+/* The time to make the data is the same for all three and small beside an fsync. */
+static void measure_append(struct store *store, struct rows *cipher, struct rows *plain) {
+    static struct data data[3];
+    double per_s[3][ROUNDS];
+    for (size_t i = 0; i < 3; i++)
+        data_init(&data[i], DATA_NOISY, DATA_TAGS_MAX, SEED);
+    add_sweeps(store, &data[0], WARM_SWEEPS);
+    add_row_sweeps(cipher, &data[1], WARM_ROW_SWEEPS);
+    add_row_sweeps(plain, &data[2], WARM_ROW_SWEEPS);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        int64_t begun_us = now_us();
+        add_sweeps(store, &data[0], ROUND_SWEEPS);
+        per_s[0][round] = per_second(ROUND_SWEEPS * DATA_TAGS_MAX, begun_us);
+        begun_us = now_us();
+        add_row_sweeps(cipher, &data[1], ROUND_SWEEPS);
+        per_s[1][round] = per_second(ROUND_SWEEPS * DATA_TAGS_MAX, begun_us);
+        begun_us = now_us();
+        add_row_sweeps(plain, &data[2], ROUND_SWEEPS);
+        per_s[2][round] = per_second(ROUND_SWEEPS * DATA_TAGS_MAX, begun_us);
+    }
+    print_pair("store.append_per_s", median(per_s[0], ROUNDS), median(per_s[1], ROUNDS), median(per_s[2], ROUNDS));
+}
+
+/* What is done with readings that come back. */
+struct sink {
+    double sum;
+    FILE *lines; /* NULL: only summed up */
+};
+
+static void take_row(const struct reading *reading, void *user) {
+    struct sink *sink = user;
+    sink->sum += reading->value.real64;
+    if (sink->lines != NULL)
+        fprintf(sink->lines, "%u,%lld,%.15g,%u\n", reading->tag, (long long)reading->time_ms, reading->value.real64,
+                reading->quality);
+}
+
+static void take_batch(const struct batch_info *info, const struct reading *readings, size_t count, struct sink *sink) {
+    static struct lines_tag tag;
+    char line[LINES_BYTES_MAX];
+    for (size_t i = 0; i < count; i++) {
+        sink->sum += readings[i].value.real64;
+        if (sink->lines == NULL)
+            continue;
+        if (i == 0 || readings[i].tag != readings[i - 1].tag) {
+            struct catalogue_tag names = {.number = readings[i].tag, .instrument = "bench"};
+            memcpy(names.name, tags[readings[i].tag - 1].name, sizeof names.name);
+            lines_begin_tag(LINES_CSV, info, readings[i].tag, &names, &tag);
+        }
+        fwrite(line, 1, lines_reading(&tag, &readings[i], line), sink->lines);
+    }
+}
+
+static size_t read_batches(struct store *store, struct sink *sink) {
+    static struct store_batch batch;
+    static struct batch_info info;
+    struct fb_cause cause;
+    size_t total = 0;
+    for (uint64_t number = 1; store_next(store, number, UINT64_MAX, &batch, &cause) == FB_OK; number++) {
+        struct reading *readings = NULL;
+        size_t count = 0;
+        must(batch_decode(batch.bytes, batch.length, &info, &readings, &count, &cause), &cause);
+        take_batch(&info, readings, count, sink);
+        free(readings);
+        total += count;
+    }
+    return total;
+}
+
+static void measure_read(const char *name, struct store *store, struct rows *cipher, struct rows *plain, FILE *lines) {
+    double per_s[3][READ_TIMES];
+    struct sink sink = {.lines = lines};
+    for (size_t round = 0; round < READ_TIMES; round++) {
+        int64_t begun_us = now_us();
+        per_s[0][round] = per_second(read_batches(store, &sink), begun_us);
+        begun_us = now_us();
+        per_s[1][round] = per_second(rows_read(cipher, take_row, &sink), begun_us);
+        begun_us = now_us();
+        per_s[2][round] = per_second(rows_read(plain, take_row, &sink), begun_us);
+    }
+    print_pair(name, median(per_s[0], READ_TIMES), median(per_s[1], READ_TIMES), median(per_s[2], READ_TIMES));
+}
+
+static void measure_speed(void) {
+    struct store *store = open_store("speed.db", DATA_TAGS_MAX);
+    struct rows *cipher = rows_open(path_of("speed-cipher.db"), key);
+    struct rows *plain = rows_open(path_of("speed-plain.db"), NULL);
+    measure_append(store, cipher, plain);
+    measure_read("store.read_back_per_s", store, cipher, plain, NULL);
+    FILE *lines = fopen("/dev/null", "w");
+    if (lines == NULL)
+        exit(EXIT_FAILURE);
+    measure_read("store.export_per_s", store, cipher, plain, lines);
+    fclose(lines);
+    store_close(store);
+    rows_close(cipher);
+    rows_close(plain);
+}
+
+static void remove_folder(void) {
+    char command[PATH_BYTES];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0)
+        fprintf(stderr, "bench_store: %s is left\n", folder);
+}
+
+int main(void) {
+    if (mkdtemp(folder) == NULL)
+        return EXIT_FAILURE;
+    atexit(remove_folder);
+    measure_speed();
+    double bytes[DATA_SETS];
+    for (enum data_set set = DATA_QUIET; set < DATA_SETS; set++)
+        bytes[set] = measure_file(set);
+    print("store.days_8gb.noisy", 8e9 / DAY_READINGS / bytes[DATA_NOISY], "days",
+          8e9 / DAY_READINGS / row_file_bytes());
+    measure_device(1000);
+    measure_device(100);
+    printf("}\n");
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,135 @@
+"""A gateway without a clock: it starts in 1970, is set, is set wrongly by hours and years, and stepped by a second. Nothing
+is lost, the order stays, and what was read before the clock was set gets its true time."""
+
+import contextlib
+import os
+import struct
+import subprocess
+import time
+
+import pytest
+from common import TESTS, program, wait_until
+from consumer import Consumer
+from gateway import Gateway, cloud_part
+from plants import SequencePlant
+from simulator import Simulator
+
+TAGS = 10
+HOUR_MS, YEAR_MS = 3_600_000, 8766 * 3_600_000
+STEPS_MS = (HOUR_MS, 0, -HOUR_MS, 0, 10 * YEAR_MS, 0, -10 * YEAR_MS, 0, 1000, 0)  # ahead of the truth, one after the other
+UNSET_S, STEP_S = 5, 3
+NEAR_MS = 1000  # a loaded machine's reply may be so late
+
+
+class WrongClock:
+    """What the gateway's programs take for the time."""
+
+    def __init__(self, folder):
+        self.file, self.shim = folder / "clock", folder / "clock_shim.so"
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-O2", "-o", self.shim, TESTS / "e2e" / "clock_shim.c"], check=True
+        )
+        self.set(-round(time.time() * 1000), False)
+
+    def set(self, ahead_ms, synchronised):
+        if not self.file.exists():
+            self.file.write_bytes(bytes(16))
+        with open(self.file, "r+b", buffering=0) as file:
+            file.write(struct.pack("=qq", ahead_ms, synchronised))
+
+    def environment(self):
+        return {**os.environ, "LD_PRELOAD": str(self.shim), "FOREBAY_TEST_CLOCK": str(self.file)}
+
+
+class ClocklessGateway(Gateway):
+    clock = None
+
+    def launch(self):
+        with open(self.folder / "forebay.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [program("forebay"), "run", "-c", self.file], env=self.clock.environment(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        return self
+
+
+def run(site):
+    folder = site.folder("store_clock")
+    plant = SequencePlant(TAGS)
+    with contextlib.ExitStack() as stack:
+        consumer = stack.enter_context(Consumer(site.broker.port, "clock", site.pki))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        cloud = cloud_part(site.broker.port, "clock", site.pki)
+        gateway = stack.enter_context(ClocklessGateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
+        gateway.clock = WrongClock(folder)
+        gateway.start().wait_for_link()
+        time.sleep(UNSET_S)
+        gateway.kill("forebay-core")  # what it knew of its clock must not be lost with it
+        time.sleep(UNSET_S)
+        set_s = time.time()
+        for ahead_ms in (0, *STEPS_MS):
+            gateway.clock.set(ahead_ms, True)
+            time.sleep(STEP_S)
+        last = max(served_ms(sim.record()))
+        wait_until(lambda: counted(consumer.view())[-1].value >= last, 60, "the last readings arrive", every_s=0.2)
+        gateway.stop()
+        record = sim.record()
+    return consumer.view(), record, set_s
+
+
+pytestmark = [
+    pytest.mark.scenario(run, wave=1),
+    pytest.mark.skipif(os.environ.get("V") == "asan", reason="the sanitizer must be loaded first itself"),
+]
+
+
+def served_ms(record):
+    """When the simulator answered with this count in its first register: {count: UTC in ms}."""
+    return {
+        int.from_bytes(entry["data"][:2], "big"): entry["t"] * 1000
+        for entry in record
+        if entry["data"] and entry["address"] == 0
+    }
+
+
+def counted(view):
+    """The readings of the first register that have a value, in the order of their batches."""
+    return [one for one in view.readings() if one.tag[1] == "r0" and one.quality != "bad"]
+
+
+def test_nothing_is_lost_and_the_order_stays(outcome):
+    view, record, _ = outcome
+    (store,) = view.stores()
+    counts = [one.value for one in counted(view)]
+    assert counts == sorted(counts), "readings are out of order"
+    assert len(set(counts)) == len(counts) and set(counts) == set(range(counts[0], counts[-1] + 1))
+    assert counts[-1] - counts[0] + 1 >= len(served_ms(record)) - 2
+    assert not view.missing_numbers(store) and not view.losses()
+    view.check_chain()
+
+
+def test_readings_before_the_clock_was_set_say_so(outcome):
+    view, record, set_s = outcome
+    served = served_ms(record)
+    early = [one for one in counted(view) if served[one.value] < (set_s - 1) * 1000]
+    assert len(early) >= 2 * UNSET_S - 3
+    assert {one.reason for one in early} == {"clock not set"}
+    assert max(one.time_ms for one in early) < 3_600_000, "it was 1970"
+
+
+def test_corrections_give_them_their_true_times(outcome):
+    view, record, _ = outcome
+    served = served_ms(record)
+    corrections = [c for _, batch in view.batches.values() for c in batch.corrections]
+    assert len(corrections) == 2, "for 1970 and for the ten years back"
+    unset = [one for one in counted(view) if one.reason == "clock not set"]
+    for one in unset:
+        fits = [
+            c for c in corrections if c.first_batch <= one.batch <= c.last_batch and c.from_ms <= one.time_ms <= c.to_ms
+        ]
+        # Read in the moment between a step and the look at its state: the time is right already, or years away.
+        if not fits and abs(one.time_ms - served[one.value]) < NEAR_MS:
+            continue
+        assert len(fits) == 1, one
+        true_ms = one.time_ms + fits[0].right_ms - fits[0].from_ms
+        assert abs(true_ms - served[one.value]) < NEAR_MS, one

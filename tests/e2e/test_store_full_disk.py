@@ -1,0 +1,104 @@
+"""A disk that others fill up while the gateway polls at full rate: all readings are there once or named as lost, and it
+goes on by itself when there is room again."""
+
+import base64
+import collections
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from common import TESTS
+from gateway import Gateway
+from plants import SequencePlant, instrument_part, tcp_part
+from simulator import Simulator
+
+sys.path.insert(0, str(TESTS / "decoder"))
+
+import forebay_batch  # noqa: E402  of tests/decoder
+
+TAGS = 400
+DISK_BYTES = 8 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """A file system of DISK_BYTES in the folder; skipped where nothing can be mounted."""
+    folder.mkdir(parents=True)
+    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "disk", folder]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount a file system here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder):
+    with contextlib.suppress(OSError), open(folder / "other", "ab", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
+
+
+def batches_of(gateway):
+    """Every batch in the store, decoded."""
+    batches, after = [], 0
+    while True:
+        answer = gateway.call("batch", after=after)
+        if answer["number"] is None:
+            return batches
+        batches.append(forebay_batch.decode_batch(base64.b64decode(answer["bytes"])))
+        after = answer["number"]
+
+
+def run(site):
+    folder = site.folder("store-full-disk")
+    plant = SequencePlant(TAGS)
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(small_disk(folder / "data"))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        instrument = instrument_part("counters", "hall-1", 1, plant.instrument_tags, interval="100ms")
+        configuration = {
+            "store": {"commit_interval": "1s", "forward_interval_offline": "2s", "quota": "64MB"},
+            "buses": [tcp_part("hall-1", sim.where["hall-1"])], "instruments": [instrument],
+        }  # fmt: skip
+        gateway = stack.enter_context(Gateway(folder, configuration))
+        gateway.start()
+        gateway.wait_for_status(lambda now: now["store"]["batches"] >= 2, 30, "batches are sealed")
+        fill(data)
+        gateway.wait_for_status(lambda now: now["store"]["state"] == "full", 60, "the disk is full")
+        time.sleep(5)
+        os.unlink(data / "other")
+        gateway.wait_for_status(lambda now: now["store"]["state"] == "good", 10, "the store takes readings again")
+        time.sleep(3)
+        gateway.stop()
+        gateway.start()
+        for _ in range(2):  # what the first batch cost stands in the second
+            time.sleep(1.5)
+            gateway.call("seal")
+        outcome = batches_of(gateway), gateway.status()["store"], gateway.command("verify", "-c", str(gateway.file))
+        gateway.stop()
+        return outcome
+
+
+@pytest.mark.scenario(run, wave=4)
+def test_each_reading_is_there_once_or_named_as_lost(outcome):
+    batches, store, _ = outcome
+    values = collections.defaultdict(list)
+    lost = sum(loss.readings for batch in batches for loss in batch.losses)
+    for batch in batches:
+        for reading in batch.readings:
+            if reading.value is not None:
+                values[reading.tag].append(reading.value)
+    assert len(values) == TAGS
+    assert all(len(set(one)) == len(one) for one in values.values()), "a reading is there twice"
+    missing = sum(max(one) - min(one) + 1 - len(one) for one in values.values())
+    assert missing == lost == store["lost_readings"]
+
+
+@pytest.mark.scenario(run, wave=4)
+def test_the_chain_holds(outcome):
+    assert "each is the one that the next was made behind" in outcome[2]

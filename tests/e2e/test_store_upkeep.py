@@ -1,0 +1,126 @@
+"""The store's key changed, a damaged store salvaged, everything checked: on the running gateway, which loses nothing."""
+
+import contextlib
+import random
+import re
+import time
+
+import pytest
+from broker import Broker
+from common import wait_until
+from compare import compare
+from consumer import Consumer
+from gateway import Gateway, cloud_part
+from plants import SequencePlant
+from simulator import Simulator
+
+TAGS = 200
+KILLS = 3
+COMMIT_INTERVAL_S = 1.0
+SLACK_S = 0.25
+PAGE_BYTES = 4096
+
+
+def upkeep(gateway, job):
+    return gateway.status()["store"]["upkeep"][job]
+
+
+def damage(gateway):
+    """A page of the file, and the note of a core that came upon it: what the log holds may hide the page from the next."""
+    with open(gateway.folder / "data" / "store.db", "r+b") as store:
+        store.seek(PAGE_BYTES + 100)
+        store.write(b"damage")
+    (gateway.folder / "data" / "store.db.failed").write_text("damaged: its state")
+
+
+def keys(gateway):
+    return {path.name: path.read_text() for path in (gateway.folder / "data").glob("store.key*")}
+
+
+def rekey_while_killed(gateway):
+    """When core was killed; at the end the rekey is done all the same."""
+    killed = []
+    gateway.call("store-rekey")
+    for _ in range(KILLS):
+        time.sleep(random.uniform(0.0, 0.6))
+        killed.append(time.time())
+        gateway.kill("forebay-core")
+        wait_until(gateway.try_status, 20, "core is back")
+    wait_until(lambda: "store.key.new" not in keys(gateway), 30, "the rekey has ended")
+    return killed
+
+
+def run(site):
+    folder = site.folder("store_upkeep")
+    plant = SequencePlant(TAGS)
+    with contextlib.ExitStack() as stack:
+        broker = stack.enter_context(Broker(folder / "broker", site.pki, ["readings"]))
+        consumer = stack.enter_context(Consumer(broker.port, "readings", site.pki))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        cloud = cloud_part(broker.port, "readings", site.pki)
+        often = {"commit_interval": "1s", "forward_interval": "1s", "forward_interval_offline": "1s"}
+        configuration = {**plant.configuration(sim.where), "cloud": cloud, "store": often}
+        gateway = stack.enter_context(Gateway(folder, configuration))
+        gateway.start().wait_for_link()
+        since_s = time.time() + 1
+        time.sleep(5)
+        before = keys(gateway)
+        said = [gateway.command("store", "rekey", "-c", str(gateway.file))]
+        after = keys(gateway)
+        said.append(gateway.command("store", "check", "-c", str(gateway.file)))
+        killed = rekey_while_killed(gateway)
+        broker.kill()
+        time.sleep(5)  # batches pile up
+        killed.append(time.time())
+        gateway.kill_all()
+        damage(gateway)
+        gateway.start()
+        set_aside = gateway.status()["store"]["set_aside"]
+        salvage = wait_until(lambda: upkeep(gateway, "salvage")["state"] == "done" and upkeep(gateway, "salvage"), 30,
+                             "the salvage has ended")  # fmt: skip
+        broker.start()
+        gateway.wait_for_link()
+        time.sleep(3)
+        until_s = time.time()
+        consumer.wait_for_readings(plant.tags, until_s)
+        gateway.stop()
+        record = sim.record()
+        log = (gateway.folder / "forebay.log").read_text(errors="replace")
+    found = compare(record, consumer.view().by_tag(), plant.tags, since_s, until_s)
+    return found, consumer.view(), killed, said, (before, after, keys(gateway)), set_aside, salvage, log
+
+
+pytestmark = pytest.mark.scenario(run, wave=1)
+
+
+def test_the_key_is_another_and_the_only_one(outcome):
+    said, (before, after, last) = outcome[3], outcome[4]
+    assert "new key" in said[0]
+    assert list(after) == ["store.key"] and list(last) == ["store.key"]
+    assert len({before["store.key"], after["store.key"], last["store.key"]}) == 3
+
+
+def test_no_key_is_in_the_log(outcome):
+    keys_seen, log = outcome[4], outcome[7]
+    for held in keys_seen:
+        assert held["store.key"].strip() not in log
+    assert not re.search(r"\b[0-9a-f]{64}\b", log)
+
+
+def test_the_check_finds_nothing_wrong(outcome):
+    assert re.fullmatch(r"[1-9]\d* batches checked, 0 unreadable\n", outcome[3][1]), outcome[3][1]
+
+
+def test_a_damaged_store_is_set_aside_and_salvaged(outcome):
+    set_aside, salvage = outcome[5], outcome[6]
+    assert "damaged" in set_aside["reason"] and set_aside["inherited"], set_aside
+    assert salvage["batches"] >= 2 and salvage["unreadable"] == 0, salvage
+
+
+def test_what_was_lost_is_near_a_kill_or_the_damaged_page(outcome, record_property):
+    found, view, killed = outcome[0], outcome[1], outcome[2]
+    record_property("lost", len(found.missing))
+    print(f"{len(found.missing)} of {found.matched + len(found.missing)} readings lost")
+    found.assert_lost_only_near(killed, COMMIT_INTERVAL_S + SLACK_S, SLACK_S)
+    for store in view.stores():
+        assert not view.missing_numbers(store)

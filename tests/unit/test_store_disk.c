@@ -1,0 +1,175 @@
+// links: store/*.c gateway/common/*.c
+/* test_store_disk.c - on a real file system of a few megabytes: the store leaves room on it, a disk that others fill up
+ * costs nothing that is not told, and all goes on by itself once there is room again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include "store_fixture.h"
+
+#define DISK_BYTES (UINT64_C(16) * 1024 * 1024)
+
+static bool mountable;
+
+/* A name space of our own: the file system ends with this program, however it ends. */
+static int group_setup(void **state) {
+    (void)state;
+    mountable = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    if (!mountable)
+        printf("cannot mount a file system here: %s\n", strerror(errno));
+    return 0;
+}
+
+static struct fixture *on_small_disk(void **state) {
+    struct fixture *fixture = *state;
+    char options[32];
+    if (!mountable)
+        skip();
+    snprintf(options, sizeof options, "size=%llu", (unsigned long long)DISK_BYTES);
+    assert_int_equal(mount("disk", fixture->folder, "tmpfs", 0, options), 0);
+    fixture->quota_bytes = UINT64_C(8) * DISK_BYTES;
+    fixture->thins = true;
+    fixture_open(fixture);
+    return fixture;
+}
+
+static void leave_small_disk(struct fixture *fixture) {
+    fixture_close(fixture);
+    assert_int_equal(umount(fixture->folder), 0);
+}
+
+static uint64_t free_bytes(const struct fixture *fixture) {
+    struct statvfs disk;
+    assert_int_equal(statvfs(fixture->folder, &disk), 0);
+    return (uint64_t)disk.f_bavail * disk.f_frsize;
+}
+
+/* Everything there is on the disk goes to somebody else's file. */
+static void fill(const struct fixture *fixture, uint64_t leave_bytes) {
+    static const char some[4096];
+    char path[128];
+    snprintf(path, sizeof path, "%s/other", fixture->folder);
+    const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    while (free_bytes(fixture) > leave_bytes && write(file, some, sizeof some) > 0)
+        ;
+    close(file);
+}
+
+static void empty(const struct fixture *fixture) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/other", fixture->folder);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* As core does it, once a second: what cannot be kept now is tried again. */
+static enum fb_error beat(struct fixture *fixture) {
+    const struct store_cursor cursor = {.epoch = 1, .sequence = fixture->sequence};
+    size_t sealed;
+    enum fb_error error = store_commit(fixture->store, cursor, &fixture->cause);
+    if (error == FB_OK)
+        error = store_seal(fixture->store, FIXTURE_TIME_MS, CLOCK_SYNCHRONISED, &sealed, &fixture->cause);
+    if (error == FB_OK)
+        error = store_keep_room(fixture->store, &fixture->cause);
+    return error;
+}
+
+static void assert_all_accounted_for(struct fixture *fixture) {
+    struct store_figures figures;
+    assert_int_equal(beat(fixture), FB_OK);
+    struct fixture_harvest harvest = fixture_harvest(fixture, fixture->sequence + 2);
+    fixture_append(fixture, 1);
+    assert_int_equal(beat(fixture), FB_OK);
+    struct fixture_harvest rest = fixture_harvest(fixture, fixture->sequence + 2);
+    for (uint64_t n = 1; n < fixture->sequence; n++)
+        assert_in_range(harvest.seen[n] + rest.seen[n], 0, 1);
+    assert_int_equal(harvest.readings + rest.readings + harvest.lost + rest.lost, fixture->sequence);
+    store_figures(fixture->store, &figures);
+    assert_int_equal(figures.lost_readings, harvest.lost + rest.lost);
+    free(harvest.seen);
+    free(rest.seen);
+}
+
+static void the_store_leaves_room_on_a_disk_smaller_than_its_quota(void **state) {
+    struct fixture *fixture = on_small_disk(state);
+    for (size_t i = 0; i < 800; i++) {
+        fixture_append(fixture, 1000);
+        if (beat(fixture) != FB_OK)
+            fail_msg("%s", fixture->cause.text);
+    }
+    assert_in_range(free_bytes(fixture), DISK_BYTES / 20 - 256 * 1024, DISK_BYTES / 2);
+    assert_all_accounted_for(fixture);
+    leave_small_disk(fixture);
+}
+
+static void a_disk_that_others_fill_up_takes_readings_again_by_itself(void **state) {
+    struct fixture *fixture = on_small_disk(state);
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = 0; i < 100; i++) {
+            fixture_append(fixture, 1000);
+            assert_int_equal(beat(fixture), FB_OK);
+        }
+        fill(fixture, round % 2 * 64 * 1024);
+        bool was_full = false;
+        for (size_t i = 0; i < 60; i++) {
+            fixture_append(fixture, 1000);
+            const enum fb_error error = beat(fixture);
+            was_full = was_full || error == FB_FULL;
+            assert_true(error == FB_OK || error == FB_FULL);
+        }
+        print_message("round %zu: %s\n", round, was_full ? "was full" : "went on");
+        empty(fixture);
+        if (beat(fixture) != FB_OK)
+            fail_msg("%s", fixture->cause.text);
+        assert_int_equal(store_tail_readings(fixture->store), 0);
+    }
+    assert_all_accounted_for(fixture);
+    leave_small_disk(fixture);
+}
+
+/* There is nothing that could give way: the readings wait in memory. */
+static void a_disk_that_is_full_from_the_start_is_a_state_that_ends(void **state) {
+    struct fixture *fixture = on_small_disk(state);
+    fill(fixture, 0);
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; i < 100; i++) {
+        fixture_append(fixture, 1000);
+        error = beat(fixture);
+    }
+    assert_int_equal(error, FB_FULL);
+    empty(fixture);
+    assert_int_equal(beat(fixture), FB_OK);
+    assert_int_equal(store_tail_readings(fixture->store), 0);
+    assert_all_accounted_for(fixture);
+    leave_small_disk(fixture);
+}
+
+static void a_store_on_a_full_disk_can_be_opened_again(void **state) {
+    struct fixture *fixture = on_small_disk(state);
+    for (size_t i = 0; i < 50; i++) {
+        fixture_append(fixture, 1000);
+        assert_int_equal(beat(fixture), FB_OK);
+    }
+    fill(fixture, 0);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    empty(fixture);
+    assert_all_accounted_for(fixture);
+    leave_small_disk(fixture);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_store_leaves_room_on_a_disk_smaller_than_its_quota, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_others_fill_up_takes_readings_again_by_itself, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_disk_that_is_full_from_the_start_is_a_state_that_ends, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_on_a_full_disk_can_be_opened_again, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, group_setup, NULL);
+}

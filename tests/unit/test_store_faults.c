@@ -1,0 +1,224 @@
+// links: store/*.c gateway/common/*.c tests/unit/fault_vfs.c tests/unit/fault_alloc.c
+/* test_store_faults.c - whichever call to the disk or for memory fails, once or from then on, the store neither crashes
+ * nor leaks, and when the trouble is over every reading that it took is there once or named in a loss record.
+ *
+ * For each kind of call the same work is done again and again, the first, second, third ... call failing, until it is
+ * through without a failure. */
+#include <sqlite3.h>
+
+#include "fault_alloc.h"
+#include "fault_vfs.h"
+#include "gateway/common/file.h"
+#include "store_account.h"
+
+#define QUOTA_BYTES (1024 * 1024)
+#define STEPS 12
+#define STEP_READINGS 400
+#define SEAL_EACH 3
+#define FILL_READINGS 120000 /* more than the quota holds */
+#define MOST (FILL_READINGS + STEPS * STEP_READINGS)
+#define ENOUGH 100000 /* a fault that never stops being met is a fault of the test */
+
+/* Does as core does: what failed is tried again later; damage, and a store that cannot be opened, end the process. */
+struct work {
+    struct fixture *fixture;
+    struct account *account;
+};
+
+/* Memory is there while the file is opened: SQLCipher 4.6.1 crashes in sqlcipher_openssl_setup() without. */
+static enum fb_error open_store(struct fixture *fixture) {
+    fault_alloc_pause(true);
+    const enum fb_error error = fixture_try_open(fixture);
+    fault_alloc_pause(false);
+    return error;
+}
+
+static bool reopen(struct work *work) {
+    struct fixture *fixture = work->fixture;
+    fixture_close(fixture);
+    enum fb_error error = open_store(fixture);
+    if (error == FB_OK)
+        error = store_number_tags(fixture->store, &fixture->plant, &fixture->cause);
+    if (error == FB_OK)
+        error = store_set_catalogue(fixture->store, &fixture->plant, FIXTURE_TIME_MS, &fixture->cause);
+    if (error != FB_OK) {
+        fixture_close(fixture);
+        return false;
+    }
+    if (fixture->opening.set_aside[0] != '\0')
+        fail_msg("%s: the store was set aside: %s", work->account->label, fixture->opening.reason);
+    fixture->sequence = store_committed_cursor(fixture->store).sequence;
+    return true;
+}
+
+/* False when the work cannot go on for now. */
+static bool after(struct work *work, enum fb_error error) {
+    return error != FB_CORRUPT || reopen(work);
+}
+
+static void append(struct work *work) {
+    struct fixture *fixture = work->fixture;
+    struct reading readings[STEP_READINGS];
+    for (size_t i = 0; i < STEP_READINGS; i++)
+        readings[i] = fixture_reading(++fixture->sequence);
+    if (store_append(fixture->store, readings, STEP_READINGS) == FB_OK)
+        return;
+    const struct batch_loss loss = {.reason = BATCH_LOSS_STORE_FULL,
+                                    .readings = STEP_READINGS,
+                                    .from_ms = readings[0].time_ms,
+                                    .to_ms = readings[STEP_READINGS - 1].time_ms};
+    store_note_loss(fixture->store, &loss);
+}
+
+static bool forward(struct work *work) {
+    static struct store_batch batch;
+    struct fixture *fixture = work->fixture;
+    const enum fb_error error = store_next(fixture->store, 1, UINT64_MAX, &batch, &fixture->cause);
+    if (error != FB_OK)
+        return after(work, error);
+    fault_alloc_pause(true); /* the receiver is another machine */
+    account_take(work->account, &batch);
+    fault_alloc_pause(false);
+    return after(work, store_mark_sent(fixture->store, &batch.number, 1, FIXTURE_TIME_MS, &fixture->cause));
+}
+
+static bool step(struct work *work, size_t i) {
+    struct fixture *fixture = work->fixture;
+    append(work);
+    const struct store_cursor cursor = {.epoch = 1, .sequence = fixture->sequence};
+    if (!after(work, store_commit(fixture->store, cursor, &fixture->cause)))
+        return false;
+    if (i % SEAL_EACH != SEAL_EACH - 1)
+        return true;
+    size_t sealed;
+    return after(work, store_seal(fixture->store, FIXTURE_TIME_MS, CLOCK_SYNCHRONISED, &sealed, &fixture->cause)) &&
+           forward(work);
+}
+
+static void work_through(struct work *work) {
+    bool good = reopen(work);
+    for (size_t i = 0; i < STEPS; i++)
+        good = good ? step(work, i) : reopen(work);
+    if (good && !reopen(work)) /* closing writes the log into the file */
+        return;
+}
+
+/* A fresh copy of the store to break, without a log. */
+static void copy(const char *from, const char *to) {
+    char wal[160];
+    char *bytes = NULL;
+    size_t length;
+    assert_int_equal(file_read(from, 2 * QUOTA_BYTES, &bytes, &length, NULL), FB_OK);
+    assert_int_equal(file_write(to, bytes, length, 0600, NULL), FB_OK);
+    free(bytes);
+    snprintf(wal, sizeof wal, "%s-wal", to);
+    unlink(wal);
+}
+
+/* A store that has taken more than its quota, so that each seal evicts; the account has what was sent of it. */
+static void make_full(struct fixture *fixture) {
+    fixture->quota_bytes = QUOTA_BYTES;
+    fixture_open(fixture);
+    while (fixture->sequence < FILL_READINGS)
+        fixture_batch_of(fixture, 4000);
+    fixture_close(fixture);
+}
+
+static void make_empty(struct fixture *fixture) {
+    fixture->quota_bytes = QUOTA_BYTES;
+    fixture_open(fixture);
+    fixture_close(fixture);
+}
+
+struct fault {
+    enum fault_kind kind; /* FAULT_NONE: memory */
+    int code;
+    bool lasting;
+    const char *name;
+};
+
+static void arm(const struct fault *fault, uint64_t n) {
+    if (fault->kind == FAULT_NONE)
+        fault_alloc_fail(n, fault->lasting);
+    else
+        fault_vfs_fail(fault->kind, n, fault->code, fault->lasting);
+}
+
+static bool disarm(const struct fault *fault) {
+    return fault->kind == FAULT_NONE ? fault_alloc_heal() : fault_vfs_heal();
+}
+
+/* False when the work was through before the n-th call. */
+static bool try_nth(struct fixture *fixture, const char *start, const struct fault *fault, uint64_t n) {
+    char label[96];
+    snprintf(label, sizeof label, "%s %llu", fault->name, (unsigned long long)n);
+    struct account account = account_make(label, MOST);
+    struct work work = {.fixture = fixture, .account = &account};
+    copy(start, fixture->path);
+    arm(fault, n);
+    work_through(&work);
+    const bool failed = disarm(fault);
+    if (!reopen(&work))
+        fail_msg("%s: %s", label, fixture->cause.text);
+    account_take_all(&account, fixture);
+    account_check(&account, fixture->sequence);
+    fixture_close(fixture);
+    account_done(&account);
+    return failed;
+}
+
+static void try_all(struct fixture *fixture, const struct fault *fault) {
+    char start[160];
+    snprintf(start, sizeof start, "%s/start.db", fixture->folder);
+    if (rename(fixture->path, start) != 0)
+        fail();
+    uint64_t n = 1;
+    while (n < ENOUGH && try_nth(fixture, start, fault, n))
+        n++;
+    print_message("           %s: %llu failures survived\n", fault->name, (unsigned long long)n - 1);
+    assert_in_range(n, 2, ENOUGH - 1);
+}
+
+#define FAULT_TEST(test_name, prepare, ...)                                                                            \
+    static void test_name(void **state) {                                                                              \
+        static const struct fault fault = {.name = #test_name, __VA_ARGS__};                                           \
+        prepare(*state);                                                                                               \
+        try_all(*state, &fault);                                                                                       \
+    }
+
+FAULT_TEST(a_write_fails, make_empty, .kind = FAULT_WRITE, .code = SQLITE_IOERR_WRITE)
+FAULT_TEST(writes_fail_from_then_on, make_empty, .kind = FAULT_WRITE, .code = SQLITE_IOERR_WRITE, .lasting = true)
+FAULT_TEST(a_write_finds_no_room, make_full, .kind = FAULT_WRITE, .code = SQLITE_FULL)
+FAULT_TEST(writes_find_no_room_from_then_on, make_full, .kind = FAULT_WRITE, .code = SQLITE_FULL, .lasting = true)
+FAULT_TEST(a_sync_fails, make_full, .kind = FAULT_SYNC, .code = SQLITE_IOERR_FSYNC)
+FAULT_TEST(syncs_fail_from_then_on, make_full, .kind = FAULT_SYNC, .code = SQLITE_IOERR_FSYNC, .lasting = true)
+FAULT_TEST(a_truncate_fails, make_full, .kind = FAULT_TRUNCATE, .code = SQLITE_IOERR_TRUNCATE)
+FAULT_TEST(a_read_fails, make_full, .kind = FAULT_READ, .code = SQLITE_IOERR_READ)
+FAULT_TEST(an_open_fails, make_full, .kind = FAULT_OPEN, .code = SQLITE_CANTOPEN)
+FAULT_TEST(an_allocation_fails, make_empty, .kind = FAULT_NONE)
+FAULT_TEST(allocations_fail_from_then_on, make_empty, .kind = FAULT_NONE, .lasting = true)
+
+static int install(void **state) {
+    (void)state;
+    fault_vfs_install();
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, account_setup, fixture_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_write_fails),
+        TEST(writes_fail_from_then_on),
+        TEST(a_write_finds_no_room),
+        TEST(writes_find_no_room_from_then_on),
+        TEST(a_sync_fails),
+        TEST(syncs_fail_from_then_on),
+        TEST(a_truncate_fails),
+        TEST(a_read_fails),
+        TEST(an_open_fails),
+        TEST(an_allocation_fails),
+        TEST(allocations_fail_from_then_on),
+    };
+    return cmocka_run_group_tests(tests, install, NULL);
+}

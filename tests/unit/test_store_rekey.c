@@ -1,0 +1,282 @@
+// links: store/*.c gateway/common/*.c
+/* test_store_rekey.c - the store under a new key: nothing is missing, nothing is twice, whenever it is cut off. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/file.h"
+#include "store/key.h"
+#include "store/store_rekey.h"
+#include "store_fixture.h"
+
+#define BATCHES 12
+#define READINGS 500
+#define STEPS_MOST 20000
+
+/* These stand before the C library's: the process dies before its die_at-th step that reaches the disk. */
+static unsigned steps_on_disk, die_at;
+
+static void step_on_disk(void) {
+    if (++steps_on_disk == die_at)
+        raise(SIGKILL);
+}
+
+int rename(const char *from, const char *to) {
+    step_on_disk();
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int unlink(const char *path) {
+    step_on_disk();
+    return unlinkat(AT_FDCWD, path, 0);
+}
+
+int fsync(int descriptor) {
+    step_on_disk();
+    return fdatasync(descriptor);
+}
+
+static struct store_rekey *begin(struct fixture *fixture, const uint8_t *key) {
+    struct store_rekey *rekey = NULL;
+    if (store_rekey_begin(fixture->store, key, &rekey, &fixture->cause) != FB_OK)
+        fail_msg("%s", fixture->cause.text);
+    return rekey;
+}
+
+static void make_batches(struct fixture *fixture) {
+    fixture_open(fixture);
+    for (uint64_t number = 1; number <= BATCHES; number++) {
+        fixture_batch_of(fixture, READINGS);
+        if (number % 3 == 0)
+            assert_int_equal(store_mark_sent(fixture->store, &number, 1, FIXTURE_TIME_MS, NULL), FB_OK);
+    }
+}
+
+/* Whatever can change does so while the copy is made. */
+static void disturb(struct fixture *fixture, unsigned round) {
+    struct store_batch *batch = malloc(sizeof *batch);
+    uint32_t attempts;
+    if (round % 3 == 0)
+        fixture_batch_of(fixture, 100);
+    fixture_append(fixture, 3);
+    fixture_commit(fixture);
+    if (round % 5 == 0 && store_next(fixture->store, 1, UINT64_MAX, batch, NULL) == FB_OK)
+        assert_int_equal(store_mark_refused(fixture->store, batch->number, "not now", &attempts, NULL), FB_OK);
+    const struct batch_loss loss = {BATCH_LOSS_STORE_FULL, 1, FIXTURE_TIME_MS, FIXTURE_TIME_MS, 0, 0};
+    if (round % 7 == 0)
+        store_note_loss(fixture->store, &loss);
+    free(batch);
+}
+
+static void assert_all_there(struct fixture *fixture, uint64_t unsent_before) {
+    fixture_seal(fixture);
+    struct fixture_harvest harvest = fixture_harvest(fixture, fixture->sequence + 1);
+    size_t there = 0;
+    for (size_t n = 1; n <= fixture->sequence; n++) {
+        assert_in_range(harvest.seen[n], 0, 1);
+        there += harvest.seen[n];
+    }
+    assert_int_equal(there, unsent_before);
+    free(harvest.seen);
+}
+
+static void a_rekeyed_store_has_all_that_came_while_it_was_copied(void **state) {
+    struct fixture *fixture = *state;
+    struct store_figures before, after;
+    uint8_t next[STORE_KEY_BYTES], id[BATCH_STORE_ID_BYTES];
+    bool ready = false;
+    memset(next, 0x77, sizeof next);
+    make_batches(fixture);
+    memcpy(id, store_id(fixture->store), sizeof id);
+    struct store_rekey *rekey = begin(fixture, next);
+    for (unsigned round = 0; !ready; round++) {
+        assert_in_range(round, 0, STEPS_MOST);
+        if (round < 60)
+            disturb(fixture, round);
+        assert_int_equal(store_rekey_step(rekey, 200, &ready, &fixture->cause), FB_OK);
+    }
+    disturb(fixture, 35);
+    store_figures(fixture->store, &before);
+    if (store_rekey_switch(rekey, next, &fixture->cause) != FB_OK)
+        fail_msg("%s", fixture->cause.text);
+    store_rekey_end(rekey);
+    disturb(fixture, 3); /* it goes on at once */
+    store_figures(fixture->store, &after);
+    assert_int_equal(after.unsent_readings, before.unsent_readings + 103);
+    fixture_close(fixture);
+    memcpy(fixture->key, next, sizeof next);
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    assert_memory_equal(store_id(fixture->store), id, sizeof id);
+    assert_all_there(fixture, after.unsent_readings);
+}
+
+static void a_copy_that_is_given_up_leaves_nothing(void **state) {
+    struct fixture *fixture = *state;
+    char copy[160];
+    uint8_t next[STORE_KEY_BYTES] = {1};
+    struct stat status;
+    bool ready;
+    make_batches(fixture);
+    struct store_rekey *rekey = begin(fixture, next);
+    assert_int_equal(store_rekey_step(rekey, 100, &ready, NULL), FB_OK);
+    snprintf(copy, sizeof copy, "%s.rekey", fixture->path);
+    assert_int_equal(stat(copy, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    store_rekey_end(rekey);
+    assert_int_equal(access(copy, F_OK), -1);
+    fixture_batch_of(fixture, 10);
+}
+
+static void rekey_all(struct fixture *fixture, const char *key_path) {
+    struct key_ring *ring;
+    bool ready = false;
+    assert_int_equal(key_open(key_path, &ring, NULL), FB_OK);
+    memcpy(fixture->key, ring->key, sizeof fixture->key);
+    fixture_open(fixture);
+    assert_int_equal(key_make_next(ring, NULL), FB_OK);
+    struct store_rekey *rekey = begin(fixture, ring->next);
+    while (!ready) {
+        fixture_append(fixture, 1);
+        fixture_commit(fixture);
+        assert_int_equal(store_rekey_step(rekey, 2000, &ready, NULL), FB_OK);
+    }
+    assert_int_equal(store_rekey_switch(rekey, ring->next, NULL), FB_OK);
+    assert_int_equal(key_confirm_next(ring, NULL), FB_OK);
+    store_rekey_end(rekey);
+    fixture_batch_of(fixture, 1);
+    fixture_close(fixture);
+    key_close(ring);
+}
+
+/* Open with what is on disk, as core does: one of the keys fits, and each reading of the batches is there. */
+static void assert_opens(struct fixture *fixture, const char *key_path, uint64_t unsent_least) {
+    struct key_ring *ring;
+    struct store_figures figures;
+    assert_int_equal(key_open(key_path, &ring, &fixture->cause), FB_OK);
+    assert_false(ring->created);
+    const struct store_settings settings = {.path = fixture->path,
+                                            .gateway = "plant-1",
+                                            .quota_bytes = fixture->quota_bytes,
+                                            .now_ms = FIXTURE_TIME_MS,
+                                            .next_key = ring->has_next ? ring->next : NULL};
+    if (store_open(&settings, ring->key, &fixture->store, &fixture->opening, &fixture->cause) != FB_OK)
+        fail_msg("%s", fixture->cause.text);
+    assert_string_equal(fixture->opening.set_aside, "");
+    if (fixture->opening.next_key_fits)
+        assert_int_equal(key_confirm_next(ring, NULL), FB_OK);
+    memcpy(fixture->key, ring->key, sizeof fixture->key);
+    key_close(ring);
+    store_figures(fixture->store, &figures);
+    assert_in_range(figures.unsent_readings, unsent_least, unsent_least + STEPS_MOST);
+    fixture_close(fixture);
+}
+
+static bool dies(struct fixture *fixture, const char *key_path, unsigned at) {
+    const pid_t child = fork();
+    if (child == 0) {
+        steps_on_disk = 0;
+        die_at = at;
+        rekey_all(fixture, key_path);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+static void killed_at_each_step_it_opens_with_one_of_the_keys(void **state) {
+    struct fixture *fixture = *state;
+    char key_path[128];
+    struct store_figures figures;
+    struct key_ring *ring;
+    unsigned at = 1;
+    snprintf(key_path, sizeof key_path, "%s/store.key", fixture->folder);
+    assert_int_equal(key_open(key_path, &ring, NULL), FB_OK);
+    memcpy(fixture->key, ring->key, sizeof fixture->key);
+    key_close(ring);
+    make_batches(fixture);
+    store_figures(fixture->store, &figures);
+    fixture_close(fixture);
+    for (; dies(fixture, key_path, at); at++) {
+        assert_in_range(at, 1, 500);
+        assert_opens(fixture, key_path, figures.unsent_readings);
+    }
+    assert_in_range(at, 10, 500);
+    assert_opens(fixture, key_path, figures.unsent_readings);
+    fixture_open(fixture); /* the same batches still hold */
+    free(fixture_harvest(fixture, STEPS_MOST).seen);
+}
+
+#define MAPPING_MOST (UINT64_C(64) * 1024 * 1024) /* larger ones are a sanitizer's own */
+
+/* How often the bytes stand in what this process can write to, the test's own copy included. */
+static size_t count_in_memory(const uint8_t *bytes, size_t length) {
+    char line[512];
+    size_t found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    static uint8_t page[2 * 4096];
+    while (fgets(line, sizeof line, maps) != NULL) {
+        unsigned long from, to;
+        char rights[8];
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r' || rights[1] != 'w' ||
+            to - from > MAPPING_MOST)
+            continue;
+        for (unsigned long at = from; at < to; at += 4096) {
+            if ((unsigned long)page >= at && (unsigned long)page < at + 8192)
+                continue;
+            const ssize_t got = pread(memory, page, sizeof page, (off_t)at);
+            const uint8_t *end = page + (got > 0 ? got : 0), *hit = page;
+            while ((hit = memmem(hit, (size_t)(end - hit), bytes, length)) != NULL && hit < page + 4096) {
+                found++;
+                hit++;
+            }
+            explicit_bzero(page, sizeof page);
+        }
+    }
+    fclose(maps);
+    close(memory);
+    return found;
+}
+
+/* SQLCipher keeps the key and its digits (the "key spec") twice, for reading and for writing. What we held is
+ * gone. */
+static void nothing_but_sqlcipher_keeps_the_key(void **state) {
+    struct fixture *fixture = *state;
+    char key_path[128], digits[2 * STORE_KEY_BYTES + 1];
+    struct key_ring *ring;
+    uint8_t masked[STORE_KEY_BYTES], key[STORE_KEY_BYTES];
+    snprintf(key_path, sizeof key_path, "%s/store.key", fixture->folder);
+    assert_int_equal(key_open(key_path, &ring, NULL), FB_OK);
+    for (size_t i = 0; i < sizeof masked; i++)
+        masked[i] = ring->key[i] ^ 0xff;
+    const struct store_settings settings = {
+        .path = fixture->path, .gateway = "plant-1", .quota_bytes = fixture->quota_bytes, .now_ms = FIXTURE_TIME_MS};
+    assert_int_equal(store_open(&settings, ring->key, &fixture->store, &fixture->opening, NULL), FB_OK);
+    key_close(ring);
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = masked[i] ^ 0xff;
+    for (size_t i = 0; i < sizeof key; i++)
+        snprintf(digits + 2 * i, 3, "%02x", key[i]);
+    const size_t keys = count_in_memory(key, sizeof key);
+    const size_t texts = count_in_memory((const uint8_t *)digits, sizeof digits - 1);
+    assert_in_range(keys, 1, 1 + 2); /* ours here, and SQLCipher's two */
+    assert_in_range(texts, 1, 1 + 2);
+    explicit_bzero(key, sizeof key);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_rekeyed_store_has_all_that_came_while_it_was_copied, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_copy_that_is_given_up_leaves_nothing, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_at_each_step_it_opens_with_one_of_the_keys, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_but_sqlcipher_keeps_the_key, fixture_setup, fixture_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
