@@ -37,6 +37,9 @@ BATCH := $(wildcard store/batch*.c store/catalogue*.c)
 PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
+# What the command needs to ask an instrument itself, when no gateway runs.
+PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
+  drivers/probe.c drivers/recorder.c drivers/tcp_connect.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
 core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE)
 core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
@@ -44,8 +47,8 @@ field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
 cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
-cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(COMMON)
-cli_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
+cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
+cli_LIBS := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 libraries = $(shell pkg-config --libs $(1)) -lm
@@ -97,6 +100,13 @@ $(B)/web/%: gateway/web/%
 	@mkdir -p $(@D)
 	@cp $< $@
 all: $(PAGES:gateway/web/%=$(B)/web/%)
+
+# So do the profiles.
+PROFILES := $(wildcard drivers/profiles/*.yaml)
+$(B)/profiles/%: drivers/profiles/%
+	@mkdir -p $(@D)
+	@cp $< $@
+all: $(PROFILES:drivers/profiles/%=$(B)/profiles/%)
 
 unit: $(UNIT)
 	@for test in $(UNIT); do echo "  UNIT $$test" && $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
@@ -163,6 +173,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/forebay/web $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/forebay/profiles
+	install -m 644 $(PROFILES) $(DESTDIR)$(PREFIX)/share/forebay/profiles
 	install -m 644 $(PAGES) $(DESTDIR)$(PREFIX)/share/forebay/web
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5

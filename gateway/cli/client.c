@@ -43,12 +43,14 @@ static enum fb_error open_socket(const char *run, int *ret_socket, struct fb_cau
     return FB_OK;
 }
 
-static enum fb_error send_request(int descriptor, const char *call, struct fb_cause *cause) {
-    uint8_t packet[256];
-    char text[128];
-    snprintf(text, sizeof text, "{\"call\":\"%s\"}", call);
+static enum fb_error send_request(int descriptor, const json_t *request, struct fb_cause *cause) {
+    uint8_t packet[2048];
+    char text[sizeof packet - MESSAGE_HEADER_BYTES];
+    const size_t length = json_dumpb(request, text, sizeof text, JSON_COMPACT);
+    if (length == 0 || length > sizeof text)
+        return fb_fail(cause, FB_LIMIT, "call too long");
     struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_CONTROL_REQUEST, 0);
-    message_put_bytes(&writer, text, strlen(text));
+    message_put_bytes(&writer, text, length);
     if (message_finish(&writer) != FB_OK)
         return fb_fail(cause, FB_LIMIT, "call too long");
     if (send(descriptor, packet, writer.used, MSG_NOSIGNAL) < 0)
@@ -110,10 +112,18 @@ static enum fb_error read_answer(const struct answer *answer, json_t **ret_resul
 
 enum fb_error client_call(const char *run, const char *call, int timeout_ms, json_t **ret_result,
                           struct fb_cause *cause) {
+    json_t *request = json_pack("{s:s}", "call", call);
+    const enum fb_error error = client_request(run, request, timeout_ms, ret_result, cause);
+    json_decref(request);
+    return error;
+}
+
+enum fb_error client_request(const char *run, const json_t *request, int timeout_ms, json_t **ret_result,
+                             struct fb_cause *cause) {
     FB_CLEANUP(file_close_descriptor) int descriptor = -1;
     enum fb_error error = open_socket(run, &descriptor, cause);
     if (error == FB_OK)
-        error = send_request(descriptor, call, cause);
+        error = send_request(descriptor, request, cause);
     struct answer answer = {0};
     const int64_t until_ms = clock_monotonic_ms() + timeout_ms;
     bool more = true;

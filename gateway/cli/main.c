@@ -13,6 +13,10 @@ static const struct {
     {"status", "show the state of the running gateway", status_main},
     {"reload", "apply the changed configuration to the running gateway", reload_main},
     {"check-config", "check a configuration file, and predict the load of its buses", check_config_main},
+    {"probe", "read registers of one unit, and find out what they mean", probe_main},
+    {"scan", "find the units on a bus that nobody polls", scan_main},
+    {"profiles", "list the models of instruments that are known, or show one", profiles_main},
+    {"trace", "write the raw frames of a bus to a file for Wireshark", trace_main},
     {"receive", "take batches from gateways or a broker and write their readings", receive_main},
     {"demo", "run a gateway with simulated instruments and a receiver, to try it", demo_main},
 };

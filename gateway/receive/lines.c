@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/common/quality.h"
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 #define NUMBER_TEXT_MAX 32
 

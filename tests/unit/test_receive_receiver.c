@@ -1,4 +1,4 @@
-// links: gateway/receive/receiver.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/receive/hex.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/receive/receiver.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
