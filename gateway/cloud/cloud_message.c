@@ -59,7 +59,7 @@ enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_mes
                                  struct fb_cause *cause) {
     *ret_message = (struct cloud_message){0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].type != (enum protocol_cloud)reader->type)
+        if ((uint8_t)types[i].type != reader->type)
             continue;
         ret_message->type = types[i].type;
         return types[i].read(reader, ret_message, cause);
