@@ -84,7 +84,7 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $$(call objects,$$(call links,tests/
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(call libraries,$(ALL_LIBS))
 # A fuzz target is LLVMFuzzerTestOneInput(); outside V=fuzz it is linked with a replayer of its corpus.
-REPLAY := $(if $(filter fuzz,$(V)),,tests/fuzz/replay.c)
+REPLAY := $(if $(filter fuzz,$(V)),,tests/fuzz/replay.c gateway/common/file.c gateway/common/error.c)
 FUZZ_LDFLAGS := $(if $(filter fuzz,$(V)),-fsanitize=fuzzer)
 $(B)/tests/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call objects,$(REPLAY)) $$(call objects,$$(call links,tests/fuzz/fuzz_%.c))
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@ static enum fb_error read_parcel(struct message_reader *reader, struct cloud_mes
     const uint8_t flags = message_get_u8(reader);
     message->number = message_get_u64(reader);
     message->historical = (flags & PARCEL_HISTORICAL) != 0;
+    message->store = message_get_bytes(reader, PROTOCOL_STORE_BYTES);
     message->bytes = message_get_rest(reader, &message->length);
     if (!message_done(reader) || !known || (flags & ~PARCEL_HISTORICAL) != 0)
         return fb_fail(cause, FB_INVALID, "malformed PARCEL");

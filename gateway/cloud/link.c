@@ -202,8 +202,9 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
-    count(link, outcome);
     struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
+    if (parcel == NULL || parcel->kind == PARCEL_BATCH)
+        count(link, outcome);
     /* Without a parcel it was handed out by a core that has gone since. */
     if (parcel == NULL || outcome != AMQP_ACCEPTED)
         amqp_settle(amqp, delivery);
@@ -373,6 +374,7 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
         return fb_fail(cause, FB_FULL, "core sent more than it was asked for");
     if (error == FB_OK) {
         taken->historical = parcel->historical;
+        memcpy(taken->store, parcel->store, sizeof taken->store);
         if (must_wait)
             keep(link, taken, parcel->bytes);
         else

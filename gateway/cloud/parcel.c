@@ -8,8 +8,10 @@ enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *setting
                           const uint8_t *bytes, struct fb_cause *cause) {
     const bool batch = parcel->kind == PARCEL_BATCH;
     const char *subject = batch ? "batch" : "catalogue";
-    char id[MESSAGE_ID_MAX];
-    snprintf(id, sizeof id, "%s/%s/%llu", settings->gateway, subject, (unsigned long long)parcel->number);
+    char store[2 * PROTOCOL_STORE_BYTES + 1], id[MESSAGE_ID_MAX];
+    for (size_t i = 0; i < PROTOCOL_STORE_BYTES; i++)
+        snprintf(store + 2 * i, 3, "%02x", parcel->store[i]);
+    snprintf(id, sizeof id, "%s/%s/%llu", store, subject, (unsigned long long)parcel->number);
     const struct amqp_message message = {
         .message_id = id,
         .subject = subject,
