@@ -3,7 +3,7 @@
 V ?= release
 B := build/$(V)
 PYTHON := /usr/bin/python3
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+VERSION := 0.1.0
 
 PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
