@@ -30,6 +30,8 @@ static void release(struct amqp *amqp) {
         pn_connection_driver_destroy(&amqp->driver);
     amqp->driver_ready = false;
     amqp->link = NULL;
+    free(amqp->outgoing);
+    amqp->outgoing = NULL;
     tls_free(amqp->tls);
     amqp->tls = NULL;
     if (amqp->descriptor >= 0)
@@ -75,7 +77,7 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
 }
 
-static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
+FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
     if (amqp->reason.text[0] != '\0')
         return;
     char text[FB_CAUSE_MAX];

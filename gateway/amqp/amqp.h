@@ -21,7 +21,8 @@ struct amqp_trust;
 enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
 const char *amqp_step_word(enum amqp_step step);
 
-/* Certificates, loaded once and used for many connections (SSL_CTX). server: the end that listens.
+/* Certificates, loaded once and used for many connections (SSL_CTX). server: the end that listens. The process ignores
+ * SIGPIPE from then on, since OpenSSL writes with write(2).
  * FB_INVALID: the cause names the file and what is wrong with it (expired, key does not fit ...). */
 enum fb_error amqp_trust_load(const char *ca, const char *certificate, const char *key, bool server,
                               struct amqp_trust **ret_trust, struct fb_cause *cause) FB_MUST_USE;
@@ -32,7 +33,8 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 
 /* The properties of a message that Forebay uses; strings borrowed for the call. */
 struct amqp_message {
-    const char *message_id;   /* "<store id in hex>/<kind>/<number>" */
+    const char
+        *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
     const char *subject;      /* "batch" or "catalogue" */
     const char *group_id;     /* the gateway's name */
     const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
@@ -85,7 +87,8 @@ void amqp_free(struct amqp *amqp);
  */
 void amqp_close(struct amqp *amqp);
 
-/* AMQP_SEND: bytes of messages that may be handed over now: 0 without credit or while the send buffer is full. */
+/* AMQP_SEND: bytes of messages that may be handed over now: 0 without credit, while the send buffer is full, or while a
+ * large message is on its way into it. A message that is larger than what is given is still taken. */
 size_t amqp_send_room(const struct amqp *amqp);
 /* AMQP_SEND: hand one message over, encoded durable, as the delivery with this number (chosen by the caller, unique
  * among the unsettled). FB_AGAIN without room. FB_LIMIT: larger than the peer's max-message-size. */

@@ -63,8 +63,11 @@ struct amqp {
     bool write_broken;           /* the peer takes nothing more; it may still have said why */
     struct fb_cause write_cause; /* what broke it, if nothing better is read */
     bool starved;                /* amqp_send_room() has been 0 since writable() was last told */
-    uint64_t delivery;           /* receiver: number of the last one */
-    uint32_t unanswered;         /* receiver: messages handed out and not yet answered */
+    char *outgoing;              /* sender: the encoded message that proton has not got whole; NULL: none */
+    size_t outgoing_length, outgoing_sent;
+    pn_delivery_t *outgoing_delivery;
+    uint64_t delivery;   /* receiver: number of the last one */
+    uint32_t unanswered; /* receiver: messages handed out and not yet answered */
 };
 
 void connection_enter(struct amqp *amqp);
@@ -100,8 +103,9 @@ void pump_goodbye(struct amqp *amqp, const char *name, const char *description);
 /* events.c: hand one event of proton to its handler. */
 void events_handle(struct amqp *amqp, pn_event_t *event);
 
-/* delivery.c: news about a delivery; credit for the peer; writable(). */
+/* delivery.c: news about a delivery; more of the outgoing message for proton; credit for the peer; writable(). */
 void delivery_changed(struct amqp *amqp, pn_delivery_t *delivery);
+void delivery_feed(struct amqp *amqp);
 void delivery_grant(struct amqp *amqp);
 void delivery_room(struct amqp *amqp);
 

@@ -13,6 +13,9 @@
 #include "gateway/common/clock.h"
 
 #define REASON_MAX 400
+/* proton keeps the buffer of a settled delivery for the next one, so what is handed over at a time times the messages
+ * in flight is what stays allocated. */
+#define SLICE_BYTES 8192
 
 /* Sender: the tag is the number, and the context is set once the outcome has been told. Receiver: the context is the
  * number, since the tag is the peer's. */
@@ -38,10 +41,29 @@ static pn_delivery_t *find(const struct amqp *amqp, uint64_t number) {
 
 size_t amqp_send_room(const struct amqp *amqp) {
     if (!amqp->driver_ready || amqp->ended || amqp->closing || amqp->step != AMQP_UP || amqp->link == NULL ||
-        !pn_link_is_sender(amqp->link) || pn_link_credit(amqp->link) <= 0)
+        amqp->outgoing != NULL || !pn_link_is_sender(amqp->link) || pn_link_credit(amqp->link) <= 0)
         return 0;
     const size_t waiting = pn_session_outgoing_bytes(pn_link_session(amqp->link));
     return waiting < CONNECTION_SEND_BYTES_MAX ? CONNECTION_SEND_BYTES_MAX - waiting : 0;
+}
+
+static void drop_outgoing(struct amqp *amqp) {
+    free(amqp->outgoing);
+    amqp->outgoing = NULL;
+    amqp->outgoing_delivery = NULL;
+}
+
+void delivery_feed(struct amqp *amqp) {
+    if (amqp->outgoing == NULL || pn_delivery_pending(amqp->outgoing_delivery) > 0)
+        return;
+    const size_t left = amqp->outgoing_length - amqp->outgoing_sent;
+    const size_t slice = left < SLICE_BYTES ? left : SLICE_BYTES;
+    pn_link_send(amqp->link, amqp->outgoing + amqp->outgoing_sent, slice);
+    amqp->outgoing_sent += slice;
+    if (amqp->outgoing_sent < amqp->outgoing_length)
+        return;
+    pn_link_advance(amqp->link);
+    drop_outgoing(amqp);
 }
 
 enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
@@ -59,10 +81,11 @@ enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_
         return fb_fail(cause, FB_LIMIT, "a message of %zu bytes is larger than the %llu that the peer takes", length,
                        (unsigned long long)most);
     }
-    pn_delivery(amqp->link, pn_dtag((const char *)&delivery, sizeof delivery));
-    pn_link_send(amqp->link, bytes, length);
-    pn_link_advance(amqp->link);
-    free(bytes);
+    amqp->outgoing = bytes;
+    amqp->outgoing_length = length;
+    amqp->outgoing_sent = 0;
+    amqp->outgoing_delivery = pn_delivery(amqp->link, pn_dtag((const char *)&delivery, sizeof delivery));
+    delivery_feed(amqp);
     connection_wake(amqp);
     return FB_OK;
 }
@@ -71,7 +94,12 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery) {
     pn_delivery_t *found = find(amqp, delivery);
     if (found == NULL)
         return;
-    pn_delivery_settle(found);
+    if (found == amqp->outgoing_delivery) { /* decided before the peer had it whole */
+        drop_outgoing(amqp);
+        pn_delivery_abort(found);
+    } else {
+        pn_delivery_settle(found);
+    }
     connection_wake(amqp);
 }
 

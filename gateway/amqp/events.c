@@ -156,7 +156,8 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
         return;
     }
     char text[CONDITION_TEXT_MAX];
-    const bool refused = amqp->step == AMQP_SASL && !amqp->server;
+    const char *name = pn_condition_get_name(condition);
+    const bool refused = !amqp->server && name != NULL && strcmp(name, "amqp:unauthorized-access") == 0;
     connection_reason(amqp, refused ? "the peer does not accept the name in our certificate%s" : "AMQP failed%s",
                       condition_text(condition, text));
     /* With a full socket proton never gets its last frame out. */

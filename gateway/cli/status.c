@@ -89,9 +89,8 @@ static void print_line(const char *kind, const json_t *object) {
 }
 
 static void print_list(const char *kind, const json_t *list) {
-    size_t index;
-    json_t *item;
-    json_array_foreach(list, index, item) print_line(kind, item);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print_line(kind, json_array_get(list, i));
 }
 
 static void print_status(const json_t *status) {
@@ -164,9 +163,8 @@ int reload_main(int argc, char **argv) {
     if (!call_of(&arguments, "reload", RELOAD_TIMEOUT_MS, &result))
         return EXIT_FAILURE;
     const json_t *changed = json_object_get(result, "changed");
-    size_t index;
-    json_t *what;
-    json_array_foreach(changed, index, what) printf("changed: %s\n", json_string_value(what));
+    for (size_t i = 0; i < json_array_size(changed); i++)
+        printf("changed: %s\n", json_string_value(json_array_get(changed, i)));
     if (json_array_size(changed) == 0)
         puts("nothing has changed");
     json_decref(result);

@@ -115,7 +115,7 @@ static bool take_message(struct channel *channel, uint8_t *packet, size_t room) 
     }
     bool freed = false;
     const uint8_t type = reader.type;
-    channel->freed = &freed;
+    channel->freed = &freed; // cppcheck-suppress autoVariables ; taken back below, or the channel is gone
     const bool good = channel->handlers->message(channel, &reader, channel->user);
     if (freed)
         return false;

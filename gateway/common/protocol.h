@@ -66,9 +66,12 @@ enum protocol_cloud {
     PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
-    PROTOCOL_PARCEL,           /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, rest: the bytes to forward */
-    PROTOCOL_SETTLED,          /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
+                     rest: the bytes to forward */
+    PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
 };
+
+#define PROTOCOL_STORE_BYTES 16
 
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */

@@ -246,7 +246,7 @@ static void check_unknown(struct check *check, const struct check_table *table, 
         check_fail(check, key, place, "%s", table->other_is);
         return;
     }
-    const char *names[TREE_KEYS_MAX];
+    const char *names[TREE_KEYS_MAX] = {NULL};
     for (size_t i = 0; i < table->count; i++)
         names[i] = table->keys[i].name;
     check_fail(check, key, place, "is not a key of this section%s",

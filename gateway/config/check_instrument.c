@@ -269,7 +269,7 @@ static size_t find_bus(const struct plant *plant, const char *name) {
 
 static void fail_bus(struct check *check, const struct tree_node *map, const char *place, const struct plant *plant,
                      const char *name) {
-    const char *names[PLANT_BUSES_MAX];
+    const char *names[PLANT_BUSES_MAX] = {NULL};
     for (size_t i = 0; i < plant->bus_count; i++)
         names[i] = plant->buses[i].name;
     char hint[FB_CAUSE_MAX / 2], key[CHECK_PLACE_MAX];

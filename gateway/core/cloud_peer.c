@@ -8,6 +8,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/damage.h"
 #include "gateway/core/lanes.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
@@ -68,6 +69,8 @@ static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, uint64
     channel_send(cloud->peer.channel, &writer);
 }
 
+_Static_assert(PROTOCOL_STORE_BYTES == BATCH_STORE_ID_BYTES, "a parcel names its store");
+
 static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool historical, uint64_t number,
                         const uint8_t *bytes, size_t length) {
     static uint8_t packet[MESSAGE_BYTES_MAX];
@@ -75,6 +78,7 @@ static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool hi
     message_put_u8(&writer, (uint8_t)kind);
     message_put_u8(&writer, historical ? PARCEL_HISTORICAL : 0);
     message_put_u64(&writer, number);
+    message_put_bytes(&writer, store_id(cloud->store), PROTOCOL_STORE_BYTES);
     message_put_bytes(&writer, bytes, length);
     channel_send(cloud->peer.channel, &writer);
     cloud->room_messages--;
@@ -150,6 +154,7 @@ static void hand_out(struct cloud_peer *cloud) {
         }
         if (error != FB_OK) {
             log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
+            damage_check(sd_event_source_get_event(cloud->mark_timer), error, &cause);
             not_before_ms = clock_monotonic_ms() + STORE_RETRY_MS;
             break;
         }
@@ -179,6 +184,7 @@ static void mark_accepted(struct cloud_peer *cloud) {
         if (!cloud->marking_failed)
             log_event(LOG_LEVEL_ERROR, "mark-sent-failed", "%s", cause.text);
         cloud->marking_failed = true;
+        damage_check(sd_event_source_get_event(cloud->mark_timer), error, &cause);
         arm_mark(cloud, ACCEPTED_RETRY_US);
         return;
     }

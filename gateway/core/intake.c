@@ -6,6 +6,7 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
+#include "gateway/core/damage.h"
 
 struct intake {
     sd_event_source *commit_timer;
@@ -23,6 +24,7 @@ struct intake {
 };
 
 static void note_state(struct intake *intake, enum fb_error error, const struct fb_cause *cause) {
+    damage_check(sd_event_source_get_event(intake->commit_timer), error, cause);
     if (intake->status.error == error)
         return;
     intake->status.error = error;

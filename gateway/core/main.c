@@ -1,6 +1,7 @@
 /* main.c - forebay-core: holds the encrypted store and its key, the configuration, and every decision. Speaks over Unix
  * sockets only. */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,8 @@ static int serve(const char *config_file) {
         const int ended = sd_event_loop(core.event);
         if (ended < 0)
             error = fb_fail_errno(&cause, FB_IO, -ended, "event loop");
+        else if (ended > 0)
+            error = fb_fail(&cause, FB_CORRUPT, "the store is damaged");
     }
     if (error != FB_OK)
         log_event(LOG_LEVEL_ERROR, "failed", "%s", cause.text);
@@ -93,6 +96,9 @@ int main(int argc, char **argv) {
         return 2;
     }
     log_open("forebay-core");
+    /* What a seal or an answer took for a moment goes back to the system; the default would keep it for good. */
+    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
     prctl(PR_SET_DUMPABLE, 0); /* the key must not reach a core dump */
     return serve(config_file);
 }

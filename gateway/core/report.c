@@ -97,9 +97,8 @@ static json_t *report_bus(const struct core *core, const struct plant_bus *bus) 
 }
 
 static json_t *find_named(const json_t *array, const char *name) {
-    size_t index;
-    json_t *item;
-    json_array_foreach(array, index, item) {
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        json_t *item = json_array_get(array, i);
         const char *its_name = json_string_value(json_object_get(item, "name"));
         if (its_name != NULL && strcmp(its_name, name) == 0)
             return item;

@@ -1,4 +1,4 @@
-// links: tests/fuzz/core_world.c gateway/core/control.c gateway/core/cloud_peer.c gateway/core/core.c gateway/core/field_peer.c gateway/core/intake.c gateway/core/lanes.c gateway/core/peers.c gateway/core/report.c gateway/core/scgi.c gateway/core/text.c gateway/core/values.c gateway/core/web.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/backoff.c gateway/common/channel.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/link_settings.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c gateway/common/plant_lines.c
+// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c
 /* What forebay-field may say to core: one message after the other, each an operation, then its payload behind a length
  * of 16 bits. What core has taken must seal into batches that decode. */
 #include <assert.h>

@@ -64,9 +64,13 @@ static inline void fixture_close(struct fixture *fixture) {
 
 static inline int fixture_setup(void **state) {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/forebay-store-XXXXXX");
-    if (fixture == NULL || mkdtemp(fixture->folder) == NULL)
+    if (fixture == NULL)
         return -1;
+    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/forebay-store-XXXXXX");
+    if (mkdtemp(fixture->folder) == NULL) {
+        free(fixture);
+        return -1;
+    }
     snprintf(fixture->path, sizeof fixture->path, "%s/store.db", fixture->folder);
     memset(fixture->key, 0x42, sizeof fixture->key);
     fixture->quota_bytes = UINT64_C(64) * 1024 * 1024;

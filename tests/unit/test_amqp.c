@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/amqp/connection.h"
 #include "tests/unit/amqp_world.h"
 
 static int open_world(void **state) {
@@ -113,15 +114,30 @@ static void many_messages_pass_under_back_pressure_each_once(void **state) {
 
 static void unread_bytes_close_the_room_before_memory_grows(void **state) {
     struct world *world = *state;
+    world->server_settings.receive_credit = 1000;
     world_connect(world);
     world_run_to_step(world, AMQP_UP);
     world->server_silent = true;
     size_t sent = 0;
     while (amqp_send_room(world->client.amqp) > 0)
-        send_one(world, ++sent, 64 * 1024);
-    assert_in_range(sent, 8, 9);
+        send_one(world, ++sent, 4096);
+    assert_in_range(sent, 120, 128); /* 512 KiB */
     world->server_silent = false;
     world_run_to_count(world, &world->client.outcomes, (unsigned)sent);
+}
+
+static void one_large_message_at_a_time_is_taken(void **state) {
+    struct world *world = *state;
+    world_connect(world);
+    world_run_to_step(world, AMQP_UP);
+    for (unsigned i = 1; i <= 40; i++) {
+        const unsigned writables = world->client.writables;
+        send_one(world, i, 100 * 1024 + i);
+        assert_int_equal(amqp_send_room(world->client.amqp), 0);
+        world_run_to_count(world, &world->client.writables, writables + 1);
+    }
+    world_run_to_count(world, &world->client.outcomes, 40);
+    assert_int_equal(world->server.body_length, 100 * 1024 + 40);
 }
 
 static void without_credit_nothing_is_taken(void **state) {
@@ -163,6 +179,19 @@ static void a_message_above_the_peers_limit_is_not_sent(void **state) {
     assert_non_null(strstr(cause.text, "is larger than the 102400 that the peer takes"));
     send_one(world, 2, 99 * 1024);
     world_run_to_count(world, &world->client.outcomes, 1);
+}
+
+static void a_peer_that_ignores_the_limit_is_cut_off(void **state) {
+    struct world *world = *state;
+    world_connect(world);
+    world_run_to_step(world, AMQP_UP);
+    world->server.amqp->settings.receive_bytes_most = 10000; /* less than was announced */
+    send_one(world, 1, 50000);
+    world_run_until(world, &world->client.closed);
+    world_run_until(world, &world->server.closed);
+    assert_string_equal(world->server.reason, "the peer sent a message larger than 10000 bytes");
+    assert_non_null(strstr(world->client.reason, "amqp:link:message-size-exceeded"));
+    assert_int_equal(world->server.received, 0);
 }
 
 static void goodbye_is_answered(void **state) {
@@ -370,9 +399,11 @@ int main(void) {
         TEST(each_outcome_comes_back_as_it_was_given),
         TEST(many_messages_pass_under_back_pressure_each_once),
         TEST(unread_bytes_close_the_room_before_memory_grows),
+        TEST(one_large_message_at_a_time_is_taken),
         TEST(without_credit_nothing_is_taken),
         TEST(credit_is_all_that_stays_unanswered),
         TEST(a_message_above_the_peers_limit_is_not_sent),
+        TEST(a_peer_that_ignores_the_limit_is_cut_off),
         TEST(goodbye_is_answered),
         TEST(a_connection_can_be_closed_before_it_is_made),
         TEST(a_peer_that_vanishes_is_noticed_at_once),

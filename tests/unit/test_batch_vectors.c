@@ -1,4 +1,4 @@
-// links: store/catalogue.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: store/catalogue.c store/batch.c store/batch_cbor.c store/batch_columns.c store/batch_columns_decode.c store/batch_frame.c store/batch_series.c store/batch_value.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
 /* test_batch_vectors.c - batches made once and kept: what they hold never changes, whatever the code becomes; and the
  * worked example of docs/batch.md is one of them.
  *
@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/common/file.h"
 #include "gateway/common/quality.h"
 #include "store/batch.h"
 #include "store/batch_frame.h"
@@ -75,7 +76,7 @@ static const struct batch_loss told[] = {
     {BATCH_LOSS_STORE_FULL, 9, T - 10, T - 5, 0, 0},
 };
 
-#define COUNT(array) (sizeof array / sizeof array[0])
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct vector {
     const char *name;
@@ -95,7 +96,7 @@ static const struct vector {
 static struct batch_info info_of(const struct vector *vector) {
     struct batch_info info = {.gateway = "works-1", .number = vector->number, .sealed_ms = T + 2500};
     info.clock = CLOCK_SYNCHRONISED;
-    for (uint8_t i = 0; i < sizeof info.store_id; i++)
+    for (size_t i = 0; i < sizeof info.store_id; i++)
         info.store_id[i] = (uint8_t)(0xa0 + i);
     if (vector->number > 1)
         memset(info.previous, 0x11, sizeof info.previous);
@@ -158,7 +159,7 @@ static struct catalogue the_catalogue(void) {
     };
     struct catalogue catalogue = {
         .gateway = "works-1", .revision = 5, .made_ms = T - 86400000, .tags = tags, .tag_count = COUNT(tags)};
-    for (uint8_t i = 0; i < sizeof catalogue.store_id; i++)
+    for (size_t i = 0; i < sizeof catalogue.store_id; i++)
         catalogue.store_id[i] = (uint8_t)(0xa0 + i);
     return catalogue;
 }
@@ -186,8 +187,10 @@ static size_t read_all(const char *name, const char *ending, uint8_t *ret_bytes,
     char path[128];
     snprintf(path, sizeof path, "%s%s", name, ending);
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
+    if (file == NULL) {
         fail_msg("%s: cannot be read; run this from the top folder", path);
+        return 0;
+    }
     const size_t length = fread(ret_bytes, 1, size, file);
     fclose(file);
     return length;
@@ -210,10 +213,10 @@ static void assert_kept(const char *name, size_t made_length, json_t *(*decode)(
     char path[64];
     snprintf(path, sizeof path, FOLDER "%s", name);
     const size_t kept_length = read_all(path, ".bin", kept, sizeof kept);
+    snprintf(path, sizeof path, FOLDER "%s.json", name);
     const size_t plain_length = unpack(kept, kept_length, kept_plain);
     assert_int_equal(plain_length, unpack(made, made_length, made_plain));
     assert_memory_equal(kept_plain, made_plain, plain_length);
-    strcat(path, ".json");
     json_t *expected = json_load_file(path, 0, NULL), *got = decode(kept, kept_length);
     assert_non_null(expected);
     if (!json_equal(expected, got))
@@ -281,10 +284,7 @@ static void the_worked_example_of_the_page_is_true(void **state) {
 static void write_vector(const char *name, size_t length, json_t *(*decode)(const uint8_t *, size_t)) {
     char path[128];
     snprintf(path, sizeof path, FOLDER "%s.bin", name);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(made, 1, length, file), length);
-    fclose(file);
+    assert_int_equal(file_write(path, made, length, 0644, NULL), FB_OK);
     json_t *json = decode(made, length);
     snprintf(path, sizeof path, FOLDER "%s.json", name);
     assert_int_equal(json_dump_file(json, path, JSON_INDENT(1) | JSON_REAL_PRECISION(17)), 0);

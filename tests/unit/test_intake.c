@@ -1,4 +1,4 @@
-// links: gateway/core/intake.c store/*.c gateway/common/*.c
+// links: gateway/core/intake.c gateway/core/damage.c store/*.c gateway/common/*.c
 /* test_intake.c - what forebay-field says is committed once an interval, sealed in time, and never taken twice. */
 #include <sqlite3.h>
 

@@ -11,16 +11,17 @@
 
 #include <cmocka.h>
 
+#include "gateway/common/file.h"
 #include "store/key.h"
 
 #define DIGITS "00112233445566778899AABBCCDDEEFFffeeddccbbaa99887766554433221100"
 
-static char folder[] = "/tmp/forebay-key-XXXXXX";
+static char folder[32];
 static char path[64];
 
 static int setup(void **state) {
     (void)state;
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
+    snprintf(folder, sizeof folder, "/tmp/forebay-key-XXXXXX");
     if (mkdtemp(folder) == NULL)
         return -1;
     snprintf(path, sizeof path, "%s/store.key", folder);
@@ -34,10 +35,7 @@ static int teardown(void **state) {
 }
 
 static void write_key(const char *text, mode_t mode) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+    assert_int_equal(file_write(path, text, strlen(text), 0600, NULL), FB_OK);
     assert_int_equal(chmod(path, mode), 0);
 }
 

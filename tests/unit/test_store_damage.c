@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "gateway/common/file.h"
 #include "store_fixture.h"
 
 #define PAGE_BYTES 4096
@@ -15,11 +16,8 @@ static size_t file_size(const char *path) {
     return (size_t)status.st_size;
 }
 
-static void write_file(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
+static void write_file(const char *path, const void *bytes, size_t length) {
+    assert_int_equal(file_write(path, bytes, length, 0600, NULL), FB_OK);
 }
 
 /* A store with ten sent and ten unsent batches, closed. */
@@ -69,22 +67,22 @@ static void the_file_set_aside_opens_with_its_own_key(void **state) {
 
 static void garbage_is_set_aside(void **state) {
     struct fixture *fixture = *state;
-    FILE *file = fopen(fixture->path, "w");
-    for (unsigned i = 0; i < 5 * PAGE_BYTES; i++)
-        fputc((int)(i * i >> 3 & 255), file);
-    fclose(file);
-    assert_set_aside(fixture, 5 * PAGE_BYTES, "not a database");
+    uint8_t garbage[5 * PAGE_BYTES];
+    for (size_t i = 0; i < sizeof garbage; i++)
+        garbage[i] = (uint8_t)(i * i >> 3);
+    write_file(fixture->path, garbage, sizeof garbage);
+    assert_set_aside(fixture, sizeof garbage, "not a database");
 }
 
 static void an_empty_file_is_set_aside(void **state) {
     struct fixture *fixture = *state;
-    write_file(fixture->path, "");
+    write_file(fixture->path, "", 0);
     assert_set_aside(fixture, 0, "empty file");
 }
 
 static void a_short_text_is_set_aside(void **state) {
     struct fixture *fixture = *state;
-    write_file(fixture->path, "not a database at all\n");
+    write_file(fixture->path, "not a database at all\n", 22);
     assert_set_aside(fixture, 22, "not a database");
 }
 
@@ -157,7 +155,7 @@ static void a_log_without_its_store_is_not_taken_for_the_new_ones(void **state) 
     char wal[160];
     glob_t found;
     snprintf(wal, sizeof wal, "%s-wal", fixture->path);
-    write_file(wal, "left over");
+    write_file(wal, "left over", 9);
     fixture_open(fixture);
     assert_true(fixture->opening.created);
     snprintf(wal, sizeof wal, "%s.unreadable-*-wal", fixture->path);
