@@ -351,13 +351,13 @@ static enum fb_error read_no_value(const json_t *json, struct plant_tag *tag, st
     const json_t *list = json_object_get(json, "no_value");
     if (!json_is_array(list) || json_array_size(list) > PLANT_NO_VALUE_MAX)
         return fb_fail(cause, FB_INVALID, "no_value: not a list of at most %d", PLANT_NO_VALUE_MAX);
-    for (; tag->no_value_count < json_array_size(list); tag->no_value_count++) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
         int64_t bits;
-        const enum fb_error error = json_read_integer(json_array_get(list, tag->no_value_count), "no_value", INT64_MIN,
-                                                      INT64_MAX, &bits, cause);
+        const enum fb_error error =
+            json_read_integer(json_array_get(list, i), "no_value", INT64_MIN, INT64_MAX, &bits, cause);
         if (error != FB_OK)
             return error;
-        tag->no_value[tag->no_value_count] = (uint64_t)bits;
+        tag->no_value[tag->no_value_count++] = (uint64_t)bits;
     }
     return FB_OK;
 }
