@@ -1,6 +1,7 @@
 // links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
 /* test_web.c - what nginx gets from core, and what clients that do not behave get. */
 #include "core_fixture.h"
+#include "gateway/common/clock.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/values.h"
 
@@ -118,7 +119,7 @@ static void too_many_clients_are_turned_away_until_some_leave(void **state) {
 static void take_value(struct core_fixture *fixture, float value) {
     const struct reading reading =
         reading_real32(fixture->core.config.plant.instruments[0].tags[0].number, INT64_C(1795293200000), 0, value);
-    values_take(&fixture->core.values, &reading, 0);
+    values_take(&fixture->core.values, &reading, clock_monotonic_ms());
 }
 
 static void the_event_stream_tells_all_first_and_then_what_changes(void **state) {
