@@ -3,7 +3,7 @@
 V ?= release
 B := build/$(V)
 PYTHON := /usr/bin/python3
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+VERSION := 0.1.0
 
 PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -37,6 +37,9 @@ BATCH := $(wildcard store/batch*.c store/catalogue*.c)
 PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
+# What the command needs to ask an instrument itself, when no gateway runs.
+PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
+  drivers/probe.c drivers/recorder.c drivers/tcp_connect.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
 core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE)
 core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
@@ -44,8 +47,8 @@ field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
 cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
-cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(COMMON)
-cli_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
+cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
+cli_LIBS := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 libraries = $(shell pkg-config --libs $(1)) -lm
@@ -84,7 +87,7 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $$(call objects,$$(call links,tests/
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(call libraries,$(ALL_LIBS))
 # A fuzz target is LLVMFuzzerTestOneInput(); outside V=fuzz it is linked with a replayer of its corpus.
-REPLAY := $(if $(filter fuzz,$(V)),,tests/fuzz/replay.c)
+REPLAY := $(if $(filter fuzz,$(V)),,tests/fuzz/replay.c gateway/common/file.c gateway/common/error.c)
 FUZZ_LDFLAGS := $(if $(filter fuzz,$(V)),-fsanitize=fuzzer)
 $(B)/tests/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call objects,$(REPLAY)) $$(call objects,$$(call links,tests/fuzz/fuzz_%.c))
 	@mkdir -p $(@D)
@@ -97,6 +100,13 @@ $(B)/web/%: gateway/web/%
 	@mkdir -p $(@D)
 	@cp $< $@
 all: $(PAGES:gateway/web/%=$(B)/web/%)
+
+# So do the profiles.
+PROFILES := $(wildcard drivers/profiles/*.yaml)
+$(B)/profiles/%: drivers/profiles/%
+	@mkdir -p $(@D)
+	@cp $< $@
+all: $(PROFILES:drivers/profiles/%=$(B)/profiles/%)
 
 unit: $(UNIT)
 	@for test in $(UNIT); do echo "  UNIT $$test" && $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
@@ -150,6 +160,7 @@ lint:
 	@echo '  LINT clang-format' && clang-format-19 --dry-run -Werror $(C_FILES)
 	@echo '  LINT cppcheck' && cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	  --enable=warning,portability,performance --suppress=missingIncludeSystem --suppress=missingInclude \
+	  --suppress=normalCheckLevelMaxBranches --suppress=ctuuninitvar --suppress=objectIndex:gateway/config/check.c \
 	  -D_GNU_SOURCE -I. $(TIDY_FILES)
 	@echo '  LINT clang-tidy' && mkdir -p build && printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 8 sh -c 'clang-tidy-19 --quiet \
 	  --warnings-as-errors="*" "$$@" -- $(subst ','"'"',$(CPPFLAGS)) -std=gnu17' lint 2>build/tidy.log
@@ -163,6 +174,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/forebay/web $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/share/forebay/profiles
+	install -m 644 $(PROFILES) $(DESTDIR)$(PREFIX)/share/forebay/profiles
 	install -m 644 $(PAGES) $(DESTDIR)$(PREFIX)/share/forebay/web
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5

@@ -80,6 +80,9 @@ static bool follow(struct core_peer *peer, struct instruction *instruction) {
         peer->handlers->plant(&instruction->plant, peer->user);
         plant_done(&instruction->plant);
         return true;
+    case INSTRUCTION_ASK:
+        peer->handlers->ask(instruction->id, instruction->text, instruction->length, peer->user);
+        return true;
     }
     return false;
 }
@@ -164,6 +167,16 @@ void core_peer_flush(struct core_peer *peer) {
 
 bool core_peer_flushed(const struct core_peer *peer) {
     return peer->channel == NULL || !peer->resumed || channel_queued_bytes(peer->channel) == 0;
+}
+
+void core_peer_tell(struct core_peer *peer, uint64_t id, const char *text, size_t length) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    if (peer->channel == NULL)
+        return;
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_TELL, 0);
+    message_put_u64(&writer, id);
+    message_put_bytes(&writer, text, length);
+    channel_send(peer->channel, &writer);
 }
 
 void core_peer_send_status(struct core_peer *peer, const char *text) {

@@ -21,6 +21,9 @@ struct core_peer;
 struct core_peer_handlers {
     /* A new plant: take it and leave it empty, or leave it to be freed. */
     void (*plant)(struct plant *plant, void *user);
+    /* A question (ask.h), not looked at yet: core_peer_tell() answers it, now or later. text: length bytes, borrowed.
+     */
+    void (*ask)(uint64_t id, const char *text, size_t length, void *user);
     /* Core is there and knows nothing of our buses yet. */
     void (*ready)(void *user);
 };
@@ -36,6 +39,9 @@ void core_peer_free(struct core_peer *peer); /* NULL is fine */
 void core_peer_flush(struct core_peer *peer);
 /* Nothing that could be sent now is left: all is out, or core is away. */
 bool core_peer_flushed(const struct core_peer *peer);
+
+/* The answer to ask(): JSON, length bytes. Dropped when core has left meanwhile. */
+void core_peer_tell(struct core_peer *peer, uint64_t id, const char *text, size_t length);
 
 /* text: JSON. Dropped while core is away, or slow: the next one replaces it. */
 void core_peer_send_status(struct core_peer *peer, const char *text);

@@ -49,6 +49,17 @@ static struct raw raw_float64(uint64_t bits) {
     return (struct raw){.is_real = true, .real = value};
 }
 
+static struct raw raw_bcd(uint64_t bits, unsigned digits) {
+    wide value = 0;
+    for (unsigned i = digits; i-- > 0;) {
+        const unsigned digit = bits >> 4 * i & 0xf;
+        if (digit > 9)
+            return (struct raw){.is_real = true, .real = (double)NAN};
+        value = value * 10 + digit;
+    }
+    return (struct raw){.integer = value};
+}
+
 static struct raw raw_value(enum plant_type type, uint64_t bits) {
     switch (type) {
     case PLANT_BIT:
@@ -67,6 +78,10 @@ static struct raw raw_value(enum plant_type type, uint64_t bits) {
         return raw_float32(bits);
     case PLANT_FLOAT64:
         return raw_float64(bits);
+    case PLANT_BCD16:
+        return raw_bcd(bits, 4);
+    case PLANT_BCD32:
+        return raw_bcd(bits, 8);
     }
     return (struct raw){.is_real = true, .real = (double)NAN};
 }
@@ -143,17 +158,30 @@ static void judge_range(const struct plant_tag *tag, struct reading *reading) {
         reading->quality = QUALITY_ABOVE_RANGE;
 }
 
-static bool is_bits(enum plant_table table) {
-    return table == PLANT_COIL || table == PLANT_DISCRETE;
+static bool is_no_value(const struct plant_tag *tag, uint64_t bits) {
+    for (unsigned i = 0; i < tag->no_value_count; i++)
+        if (tag->no_value[i] == bits)
+            return true;
+    return false;
+}
+
+static uint64_t bit_field(const struct plant_tag *tag, uint64_t bits) {
+    if (tag->bit_count == 0)
+        return bits;
+    return bits >> tag->bit_first & ((UINT64_C(1) << tag->bit_count) - 1);
 }
 
 struct reading decode_tag(const struct plant_tag *tag, const uint8_t *bytes, int64_t time_ms) {
-    const uint64_t bits =
-        is_bits(tag->table) ? bytes[0] : gather(bytes, plant_type_registers(tag->type), tag->word_order);
-    const struct raw raw = raw_value(tag->type, bits);
+    const bool in_register = !plant_table_is_bits(tag->table);
+    const uint64_t bits = in_register ? gather(bytes, plant_type_registers(tag->type), tag->word_order) : bytes[0];
     const enum reading_kind kind = plant_tag_kind(tag);
+    if (is_no_value(tag, bits))
+        return reading_bad(tag->number, kind, time_ms, QUALITY_SENTINEL, 0);
+    const struct raw raw = raw_value(tag->type, bit_field(tag, bits));
     struct reading reading;
-    if (kind == READING_BOOLEAN)
+    if (raw.is_real && isnan(raw.real))
+        reading = reading_bad(tag->number, kind, time_ms, QUALITY_NOT_A_NUMBER, 0);
+    else if (kind == READING_BOOLEAN)
         reading = reading_boolean(tag->number, time_ms, QUALITY_GOOD, raw.integer != 0);
     else if (kind == READING_INTEGER)
         reading = decode_integer(tag, raw.integer, time_ms);
@@ -163,17 +191,38 @@ struct reading decode_tag(const struct plant_tag *tag, const uint8_t *bytes, int
     return reading;
 }
 
+static void judge_status(const struct plan_request *request, const struct plant_tag *tag, const uint8_t *data,
+                         struct reading *reading) {
+    const size_t at = (size_t)(tag->status.address - request->address) * 2;
+    const uint64_t status = gather(data + at, 1, tag->word_order);
+    if ((status & tag->status.fault) != 0)
+        *reading = reading_bad(tag->number, plant_tag_kind(tag), reading->time_ms, QUALITY_INSTRUMENT_FAULT, 0);
+    else if ((status & tag->status.maintenance) != 0 && reading_has_value(reading))
+        reading->quality = QUALITY_MAINTENANCE;
+}
+
 void decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
                   struct reading *ret_readings) {
     for (size_t i = 0; i < request->tag_count; i++) {
         const struct plant_tag *tag = request->tags[i];
         const unsigned at = (unsigned)(tag->address - request->address);
         /* Modbus application protocol V1.1b3, section 6.1: the first bit is the lowest of the first byte. */
-        const uint8_t bit = is_bits(request->table) ? data[at / 8] >> at % 8 & 1 : 0;
-        ret_readings[i] = decode_tag(tag, is_bits(request->table) ? &bit : data + (size_t)at * 2, time_ms);
+        const uint8_t bit = plant_table_is_bits(request->table) ? data[at / 8] >> at % 8 & 1 : 0;
+        ret_readings[i] = decode_tag(tag, plant_table_is_bits(request->table) ? &bit : data + (size_t)at * 2, time_ms);
+        if (plant_tag_has_status(tag))
+            judge_status(request, tag, data, &ret_readings[i]);
         if (clock == CLOCK_NOT_SET && ret_readings[i].quality == QUALITY_GOOD)
             ret_readings[i].quality = QUALITY_CLOCK_NOT_SET;
     }
+}
+
+uint16_t decode_watch(const struct plan_request *request, enum plan_watch watch, const uint8_t *data) {
+    const struct plant_instrument *instrument = request->instrument;
+    const struct plant_watch *watched = watch == PLAN_HEARTBEAT ? &instrument->heartbeat : &instrument->service;
+    const unsigned at = (unsigned)(watched->address - request->address);
+    const unsigned bits = plant_table_is_bits(request->table) ? data[at / 8] >> at % 8 & 1u
+                                                              : (unsigned)gather(data + (size_t)at * 2, 1, PLANT_ABCD);
+    return (uint16_t)(bits & watched->mask);
 }
 
 void decode_failure(const struct plan_request *request, uint8_t quality, uint16_t detail, int64_t time_ms,
@@ -184,5 +233,5 @@ void decode_failure(const struct plan_request *request, uint8_t quality, uint16_
 }
 
 size_t decode_data_bytes(enum plant_table table, uint16_t count) {
-    return is_bits(table) ? (count + 7u) / 8u : count * 2u;
+    return plant_table_is_bits(table) ? (count + 7u) / 8u : count * 2u;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "drivers/plan.h"
+#include "gateway/common/clock.h"
 #include "gateway/common/error.h"
 
 #define DRIVER_DATA_MAX 250 /* 125 registers or 2000 bits */
@@ -25,7 +26,7 @@ struct driver_reply {
     uint8_t exception;   /* of DRIVER_REFUSED: the Modbus exception code */
     const char *reason;  /* of SILENT, UNFIT, CLOSED: static storage */
     const uint8_t *data; /* of ANSWERED: as on the wire; the port's, until the next exchange */
-    size_t data_length;  /* bytes; exactly what the request asked for */
+    size_t data_length;  /* bytes; exactly what the request asked for. Lines of text: see line_frame.h */
 };
 
 struct driver_port; /* each driver's own: an open connection or serial port */
@@ -37,13 +38,20 @@ struct driver {
     /* Connect, within the bus's time-out for each address of the host. bus: borrowed until close.
      * FB_NOT_FOUND, FB_TIMEOUT, FB_IO: the cause says what to look at. */
     enum fb_error (*open)(const struct plant_bus *bus, struct driver_port **ret_port, struct fb_cause *cause);
-    /* One request and its reply, within the bus's time-out, the pauses and the time on the wire. */
+    /* One request and its reply, within the request's time-out (the bus's, where it has none), the pauses and the time
+     * on the wire. */
     void (*exchange)(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply);
     void (*close)(struct driver_port *port); /* NULL is fine */
+    /* The data of a reply to readings; pure, see decode_reply(). */
+    void (*decode)(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
+                   struct reading *ret_readings);
 };
 
 extern const struct driver modbus_tcp_driver;
 extern const struct driver modbus_rtu_driver;
+extern const struct driver modbus_rtu_tcp_driver;
+extern const struct driver line_serial_driver;
+extern const struct driver line_tcp_driver;
 
 /* The driver of a kind of bus: never NULL, every kind has one. */
 const struct driver *driver_find(enum plant_bus_kind kind);

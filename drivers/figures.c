@@ -28,15 +28,19 @@ static struct figures_instrument instrument_start(const struct plant_instrument 
 
 enum fb_error figures_make(const struct plant *plant, size_t bus, const struct plan *plan, int64_t now_ms,
                            uint64_t now_us, struct figures *ret_figures) {
-    struct figures figures = {
-        .bus = &plant->buses[bus], .state = "starting", .since_ms = now_ms, .window_from_us = now_us, .changed = true};
+    struct figures figures = {.bus = &plant->buses[bus],
+                              .state = "starting",
+                              .since_ms = now_ms,
+                              .window_from_us = now_us,
+                              .request_count = plan->request_count,
+                              .changed = true};
     figures.instruments = calloc(plant->instrument_count + 1, sizeof *figures.instruments);
-    figures.qualities = malloc(plan->request_count + 1);
+    figures.qualities = malloc(plan->request_most + 1);
     if (figures.instruments == NULL || figures.qualities == NULL) {
         figures_done(&figures);
         return FB_MEMORY;
     }
-    memset(figures.qualities, FIGURES_NEVER_ASKED, plan->request_count + 1);
+    memset(figures.qualities, FIGURES_NEVER_ASKED, plan->request_most + 1);
     for (size_t i = 0; i < plant->instrument_count; i++)
         if (plant->instruments[i].bus == bus)
             figures.instruments[figures.instrument_count++] = instrument_start(&plant->instruments[i], plan, now_ms);
@@ -60,11 +64,32 @@ struct figures_instrument *figures_instrument(struct figures *figures, size_t re
     return NULL;
 }
 
-void figures_sent(struct figures *figures, uint64_t lateness_us, uint64_t busy_us) {
+void figures_split(struct figures *figures, size_t request) {
+    struct figures_instrument *owner = figures_instrument(figures, request);
+    uint8_t *quality = &figures->qualities[request];
+    memmove(quality + 1, quality, figures->request_count - request);
+    figures->request_count++;
+    owner->request_count++;
+    for (size_t i = 0; i < figures->instrument_count; i++)
+        if (figures->instruments[i].first_request > request)
+            figures->instruments[i].first_request++;
+}
+
+static void add_sample(struct figures_samples *samples, uint64_t us) {
+    samples->us[samples->count++ % FIGURES_SAMPLES_MAX] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+void figures_sent(struct figures *figures, uint64_t lateness_us, uint64_t busy_us, bool answered) {
     figures->requests++;
     figures->busy_us += busy_us;
-    figures->lateness_us[figures->lateness_count++ % FIGURES_LATENESS_COUNT] =
-        lateness_us < UINT32_MAX ? (uint32_t)lateness_us : UINT32_MAX;
+    add_sample(&figures->lateness, lateness_us);
+    if (answered)
+        add_sample(&figures->response, busy_us);
+}
+
+void figures_probed(struct figures *figures, uint64_t busy_us) {
+    figures->requests++;
+    figures->busy_us += busy_us;
 }
 
 /* An instrument is as bad as the worst of its requests, so that one bad register does not make its state flicker. */
@@ -100,7 +125,7 @@ static struct census count_instruments(const struct figures *figures) {
             continue;
         if (census.bad++ == 0)
             census.first_bad = instrument;
-        census.silent += instrument->quality != QUALITY_EXCEPTION;
+        census.silent += instrument->quality != QUALITY_EXCEPTION && instrument->quality != QUALITY_STALE_HEARTBEAT;
     }
     return census;
 }
@@ -146,13 +171,12 @@ static int compare_u32(const void *left_pointer, const void *right_pointer) {
     return (left > right) - (left < right);
 }
 
-static json_t *lateness_json(const struct figures *figures) {
-    uint32_t sorted[FIGURES_LATENESS_COUNT];
-    const size_t count =
-        figures->lateness_count < FIGURES_LATENESS_COUNT ? (size_t)figures->lateness_count : FIGURES_LATENESS_COUNT;
+static json_t *samples_json(const struct figures_samples *samples) {
+    uint32_t sorted[FIGURES_SAMPLES_MAX];
+    const size_t count = samples->count < FIGURES_SAMPLES_MAX ? (size_t)samples->count : FIGURES_SAMPLES_MAX;
     if (count == 0)
         return json_pack("{s:n, s:n}", "p50", "p99");
-    memcpy(sorted, figures->lateness_us, count * sizeof sorted[0]);
+    memcpy(sorted, samples->us, count * sizeof sorted[0]);
     qsort(sorted, count, sizeof sorted[0], compare_u32);
     const size_t middle = count / 2, late = count * 99 / 100;
     return json_pack("{s:f, s:f}", "p50", sorted[middle] / 1000.0, "p99", sorted[late] / 1000.0);
@@ -187,11 +211,12 @@ static double load_percent(struct figures *figures, uint64_t now_us) {
 }
 
 char *figures_json(struct figures *figures, uint64_t overruns, uint64_t now_us) {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:o, s:o}", "name", figures->bus->name, "state",
-                             figures->state, "reason", figures->reason, "since_ms", (json_int_t)figures->since_ms,
-                             "requests", (json_int_t)figures->requests, "load_percent", load_percent(figures, now_us),
-                             "overruns", (json_int_t)overruns, "errors", errors_json(figures), "lateness_ms",
-                             lateness_json(figures), "instruments", instruments_json(figures));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:I, s:o, s:o, s:o, s:o}", "name", figures->bus->name, "state",
+                  figures->state, "reason", figures->reason, "since_ms", (json_int_t)figures->since_ms, "requests",
+                  (json_int_t)figures->requests, "load_percent", load_percent(figures, now_us), "overruns",
+                  (json_int_t)overruns, "errors", errors_json(figures), "lateness_ms", samples_json(&figures->lateness),
+                  "response_ms", samples_json(&figures->response), "instruments", instruments_json(figures));
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(json);
     return text;

@@ -11,7 +11,7 @@
 #include "gateway/common/error.h"
 #include "gateway/common/plant.h"
 
-#define FIGURES_LATENESS_COUNT 256  /* the last requests, for the percentiles */
+#define FIGURES_SAMPLES_MAX 256     /* the last requests, for the percentiles */
 #define FIGURES_INSTRUMENTS_MAX 512 /* reported; so many fit into one message */
 #define FIGURES_REASON_MAX 192      /* bytes with NUL */
 #define FIGURES_ERROR_KINDS 4
@@ -27,19 +27,24 @@ struct figures_instrument {
     size_t first_request, request_count;
 };
 
+struct figures_samples {
+    uint32_t us[FIGURES_SAMPLES_MAX];
+    uint64_t count; /* ever taken */
+};
+
 struct figures {
     const struct plant_bus *bus;            /* borrowed */
     struct figures_instrument *instruments; /* instrument_count of them, malloc */
     size_t instrument_count;
-    uint8_t *qualities; /* of each request's last reading; FIGURES_NEVER_ASKED; malloc */
-    const char *state;  /* "starting", "good", "degraded", "down" */
+    uint8_t *qualities; /* of each request's last reading; FIGURES_NEVER_ASKED; room for request_most; malloc */
+    size_t request_count;
+    const char *state; /* "starting", "good", "degraded", "down" */
     char reason[FIGURES_REASON_MAX];
     int64_t since_ms;
     uint64_t requests;
     uint64_t errors[FIGURES_ERROR_KINDS];
     uint64_t busy_us, window_from_us; /* monotonic; for the load */
-    uint32_t lateness_us[FIGURES_LATENESS_COUNT];
-    uint64_t lateness_count;
+    struct figures_samples lateness, response;
     bool changed; /* a state is not the one that was told last; for the caller to clear */
 };
 
@@ -54,8 +59,13 @@ void figures_done(struct figures *figures);
 /* Which of figures->instruments the request belongs to. */
 struct figures_instrument *figures_instrument(struct figures *figures, size_t request);
 
-/* A request went out, late by so much, and kept the bus busy. */
-void figures_sent(struct figures *figures, uint64_t lateness_us, uint64_t busy_us);
+/* The plan has split the request: the one behind it is new. */
+void figures_split(struct figures *figures, size_t request);
+
+/* A request went out, late by so much, and kept the bus busy; answered: by a reply or an exception. */
+void figures_sent(struct figures *figures, uint64_t lateness_us, uint64_t busy_us, bool answered);
+/* A dead instrument was probed beside the schedule. */
+void figures_probed(struct figures *figures, uint64_t busy_us);
 
 /* The request's readings have this quality now. counted: it was tried, so that an error counts. fault: the
  * connection's own words, for "not connected". */

@@ -35,6 +35,11 @@ static bool take_status(struct message_reader *reader, struct inbox_message *mes
            memchr(message->status, '\0', message->status_length) == NULL;
 }
 
+static bool take_tell(struct message_reader *reader, struct inbox_message *message) {
+    message->id = message_get_u64(reader);
+    return take_status(reader, message);
+}
+
 enum fb_error inbox_take(struct message_reader *reader, struct inbox_message *ret_message) {
     static const struct {
         uint8_t type;
@@ -43,6 +48,7 @@ enum fb_error inbox_take(struct message_reader *reader, struct inbox_message *re
         {PROTOCOL_READINGS, take_readings},
         {PROTOCOL_READINGS_LOST, take_lost},
         {PROTOCOL_BUS_STATUS, take_status},
+        {PROTOCOL_TELL, take_tell},
     };
     for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
         if (takers[i].type == reader->type) {

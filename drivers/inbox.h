@@ -11,12 +11,13 @@
 #include "gateway/common/reading.h"
 
 struct inbox_message {
-    uint8_t type;                                 /* PROTOCOL_READINGS, PROTOCOL_READINGS_LOST, PROTOCOL_BUS_STATUS */
+    uint8_t type;                                 /* PROTOCOL_READINGS, READINGS_LOST, BUS_STATUS, TELL */
     struct reading readings[OUTBOX_READINGS_MAX]; /* of READINGS: so many units, 1 or more, all valid */
     size_t units;
     uint64_t lost; /* of READINGS_LOST, 1 or more */
     int64_t lost_from_ms, lost_to_ms;
-    const char *status; /* of BUS_STATUS: JSON text without a NUL, borrowed from the reader */
+    uint64_t id;        /* of TELL */
+    const char *status; /* of BUS_STATUS and TELL: JSON text without a NUL, borrowed from the reader */
     size_t status_length;
 };
 

@@ -72,13 +72,26 @@ static enum fb_error take_end(struct instructions *instructions, struct message_
     return FB_OK;
 }
 
+static enum fb_error take_ask(struct instructions *instructions, struct message_reader *reader,
+                              struct instruction *instruction, struct fb_cause *cause) {
+    (void)instructions;
+    instruction->kind = INSTRUCTION_ASK;
+    instruction->id = message_get_u64(reader);
+    instruction->text = (const char *)message_get_rest(reader, &instruction->length);
+    return message_done(reader) ? FB_OK : fb_fail(cause, FB_INVALID, "not one question");
+}
+
 static const struct {
     uint8_t type;
     taker take;
 } takers[] = {
-    {PROTOCOL_FIELD_RESUME, take_resume},         {PROTOCOL_COMMITTED, take_committed},
-    {PROTOCOL_PLANT_BEGIN, take_begin},           {PROTOCOL_PLANT_BUS, take_bus},
-    {PROTOCOL_PLANT_INSTRUMENT, take_instrument}, {PROTOCOL_PLANT_END, take_end},
+    {PROTOCOL_FIELD_RESUME, take_resume},
+    {PROTOCOL_COMMITTED, take_committed},
+    {PROTOCOL_PLANT_BEGIN, take_begin},
+    {PROTOCOL_PLANT_BUS, take_bus},
+    {PROTOCOL_PLANT_INSTRUMENT, take_instrument},
+    {PROTOCOL_PLANT_END, take_end},
+    {PROTOCOL_ASK, take_ask},
 };
 
 enum fb_error instructions_take(struct instructions *instructions, struct message_reader *reader,

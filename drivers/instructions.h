@@ -1,5 +1,5 @@
-/* instructions.h - what core tells forebay-field, message by message, checked: RESUME, COMMITTED and the plant, which
- * is put together from its parts and handed out whole. Memory only. */
+/* instructions.h - what core tells forebay-field, message by message, checked: RESUME, COMMITTED, ASK and the plant,
+ * which is put together from its parts and handed out whole. Memory only. */
 #ifndef FB_DRIVERS_INSTRUCTIONS_H
 #define FB_DRIVERS_INSTRUCTIONS_H
 
@@ -20,11 +20,15 @@ enum instruction_kind {
     INSTRUCTION_RESUME,
     INSTRUCTION_COMMITTED,
     INSTRUCTION_PLANT,
+    INSTRUCTION_ASK,
 };
 
 struct instruction {
     enum instruction_kind kind;
     uint64_t sequence;  /* of RESUME and COMMITTED */
+    uint64_t id;        /* of ASK */
+    const char *text;   /* of ASK: JSON that was not looked at yet, borrowed from the message */
+    size_t length;      /* of text, bytes */
     struct plant plant; /* of PLANT: the caller's, end it with plant_done() */
 };
 

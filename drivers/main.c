@@ -7,6 +7,7 @@
 #include <string.h>
 #include <systemd/sd-event.h>
 
+#include "drivers/ask.h"
 #include "drivers/core_peer.h"
 #include "drivers/ring.h"
 #include "drivers/workers.h"
@@ -57,6 +58,11 @@ static void on_status(const char *text, void *user) {
     core_peer_send_status(field->core, text);
 }
 
+static void on_told(uint64_t id, const char *text, size_t length, void *user) {
+    struct field *field = user;
+    core_peer_tell(field->core, id, text, length);
+}
+
 static int end_when_flushed(sd_event_source *source, void *user) {
     (void)source;
     struct field *field = user;
@@ -71,7 +77,7 @@ static void on_stopped(void *user) {
 }
 
 static const struct workers_handlers workers_handlers = {
-    .readings = on_readings, .lost = on_lost, .status = on_status, .stopped = on_stopped};
+    .readings = on_readings, .lost = on_lost, .status = on_status, .told = on_told, .stopped = on_stopped};
 
 static void on_plant(struct plant *plant, void *user) {
     struct field *field = user;
@@ -85,7 +91,30 @@ static void on_ready(void *user) {
     workers_repeat_status(field->workers);
 }
 
-static const struct core_peer_handlers core_peer_handlers = {.plant = on_plant, .ready = on_ready};
+static void tell(struct field *field, uint64_t id, char *answer) {
+    if (answer == NULL)
+        abort(); /* out of memory: the supervisor starts us anew */
+    core_peer_tell(field->core, id, answer, strlen(answer));
+    free(answer);
+}
+
+static void on_ask(uint64_t id, const char *text, size_t length, void *user) {
+    struct field *field = user;
+    struct ask ask;
+    struct fb_cause cause;
+    enum fb_error error = ask_read(text, length, &ask, &cause);
+    const struct recorder *recorder = error == FB_OK ? workers_recorder(field->workers, ask.bus) : NULL;
+    if (error == FB_OK && recorder == NULL)
+        error = fb_fail(&cause, FB_NOT_FOUND, "there is no bus %s", ask.bus);
+    if (error == FB_OK && ask.call == ASK_PROBE)
+        error = workers_ask(field->workers, ask.bus, id, text, length, &cause);
+    else if (error == FB_OK)
+        tell(field, id, ask_answer(ask_trace(recorder, ask.after)));
+    if (error != FB_OK)
+        tell(field, id, ask_failure(error, cause.text));
+}
+
+static const struct core_peer_handlers core_peer_handlers = {.plant = on_plant, .ask = on_ask, .ready = on_ready};
 
 static int on_deadline(sd_event_source *source, uint64_t time_us, void *user) {
     (void)source;

@@ -1,9 +1,11 @@
 #include "drivers/modbus_frame.h"
 
+#include "drivers/checksum.h"
 #include "drivers/decode.h"
 
 #define EXCEPTION_BIT 0x80
 #define REPLY_HEADER_BYTES 3 /* unit, function, byte count */
+#define EXCEPTION_BYTES 3    /* unit, function, code */
 
 static const uint8_t functions[] = {
     [PLANT_COIL] = 1,
@@ -48,6 +50,23 @@ size_t modbus_frame_tcp_length(const uint8_t *bytes, size_t length) {
     return possible ? whole : SIZE_MAX;
 }
 
+void modbus_frame_rtu_request(const struct plan_request *request,
+                              uint8_t ret_frame[static MODBUS_FRAME_REQUEST_BYTES + MODBUS_FRAME_CRC_BYTES]) {
+    modbus_frame_request(request, ret_frame);
+    const uint16_t crc = checksum_crc16(ret_frame, MODBUS_FRAME_REQUEST_BYTES);
+    ret_frame[MODBUS_FRAME_REQUEST_BYTES] = (uint8_t)crc;
+    ret_frame[MODBUS_FRAME_REQUEST_BYTES + 1] = (uint8_t)(crc >> 8);
+}
+
+size_t modbus_frame_rtu_length(const uint8_t *bytes, size_t length) {
+    if (length < REPLY_HEADER_BYTES)
+        return 0;
+    if ((bytes[1] & EXCEPTION_BIT) != 0)
+        return EXCEPTION_BYTES + MODBUS_FRAME_CRC_BYTES;
+    const size_t whole = REPLY_HEADER_BYTES + (size_t)bytes[2] + MODBUS_FRAME_CRC_BYTES;
+    return whole <= MODBUS_FRAME_RTU_MAX_BYTES ? whole : SIZE_MAX;
+}
+
 static void unfit(struct driver_reply *ret_reply, const char *reason) {
     *ret_reply = (struct driver_reply){.outcome = DRIVER_UNFIT, .reason = reason};
 }
@@ -69,6 +88,20 @@ void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame
     else
         *ret_reply = (struct driver_reply){
             .outcome = DRIVER_ANSWERED, .data = frame + REPLY_HEADER_BYTES, .data_length = data_length};
+}
+
+void modbus_frame_rtu_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
+                            struct driver_reply *ret_reply) {
+    if (length <= MODBUS_FRAME_CRC_BYTES || modbus_frame_rtu_length(frame, length) != length) {
+        unfit(ret_reply, "not a Modbus RTU frame");
+        return;
+    }
+    const size_t covered = length - MODBUS_FRAME_CRC_BYTES;
+    const uint16_t crc = checksum_crc16(frame, covered);
+    if (frame[covered] != (uint8_t)crc || frame[covered + 1] != crc >> 8)
+        unfit(ret_reply, "wrong CRC");
+    else
+        modbus_frame_judge(request, frame, covered, ret_reply);
 }
 
 void modbus_frame_tcp_judge(const struct plan_request *request, uint16_t transaction, const uint8_t *frame,

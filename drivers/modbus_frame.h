@@ -15,6 +15,8 @@
 /* transaction, protocol (0), length: in front of it on TCP */
 #define MODBUS_FRAME_TCP_HEADER_BYTES 6
 #define MODBUS_FRAME_TCP_MAX_BYTES 260 /* header and all */
+#define MODBUS_FRAME_RTU_MAX_BYTES 256 /* CRC and all */
+#define MODBUS_FRAME_CRC_BYTES 2
 
 void modbus_frame_request(const struct plan_request *request, uint8_t ret_frame[static MODBUS_FRAME_REQUEST_BYTES]);
 
@@ -28,9 +30,20 @@ size_t modbus_frame_tcp_reply_bytes(const struct plan_request *request);
  * frame that could be a reply. */
 size_t modbus_frame_tcp_length(const uint8_t *bytes, size_t length);
 
+/* The request as the serial line carries it: with its CRC. */
+void modbus_frame_rtu_request(const struct plan_request *request,
+                              uint8_t ret_frame[static MODBUS_FRAME_REQUEST_BYTES + MODBUS_FRAME_CRC_BYTES]);
+
+/* The same of the RTU frame that begins here, CRC included. */
+size_t modbus_frame_rtu_length(const uint8_t *bytes, size_t length);
+
 /* Judge a complete frame from the unit on, without CRC: ANSWERED, REFUSED or UNFIT. ret_reply borrows it. */
 void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
                         struct driver_reply *ret_reply);
+
+/* The same for a complete RTU frame with its CRC. */
+void modbus_frame_rtu_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
+                            struct driver_reply *ret_reply);
 
 /* The same for a complete TCP frame, header included: the transaction must be the request's as well. */
 void modbus_frame_tcp_judge(const struct plan_request *request, uint16_t transaction, const uint8_t *frame,

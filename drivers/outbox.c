@@ -59,6 +59,13 @@ void outbox_send_readings(struct outbox *outbox, const struct reading *readings,
     }
 }
 
+void outbox_send_tell(struct outbox *outbox, uint64_t id, const char *text) {
+    struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_TELL, 0);
+    message_put_u64(&writer, id);
+    message_put_bytes(&writer, text, strlen(text));
+    (void)send_packet(outbox, &writer);
+}
+
 void outbox_send_status(struct outbox *outbox, const char *text) {
     struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_BUS_STATUS, 0);
     message_put_bytes(&writer, text, strlen(text));

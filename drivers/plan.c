@@ -14,6 +14,10 @@ struct overhead {
 static const struct overhead overheads[] = {
     [PLANT_MODBUS_TCP] = {12, 9},
     [PLANT_MODBUS_RTU] = {8, 5},
+    [PLANT_MODBUS_RTU_TCP] = {8, 5},
+    /* Lines differ: a short question and a line of usual length, of which eight bytes are counted as data. */
+    [PLANT_SERIAL] = {8, 40},
+    [PLANT_SERIAL_TCP] = {8, 40},
 };
 
 /* How long a controller usually thinks before it answers: assumed, manuals give 0 to 30 ms. */
@@ -23,19 +27,22 @@ static const struct overhead overheads[] = {
 #define QUIET_FAST_US 1750u
 #define QUIET_FAST_BAUD 19200u
 #define TCP_BYTES_PER_US 12u /* 100 Mbit/s */
+/* Serial line V1.02, section 2.5.1: a character has 11 bits; a serial server does not tell whether it keeps to that. */
+#define RTU_CHARACTER_BITS 11u
 
-/* One tag and where it belongs, so that sorting puts together what can be read together. */
+/* A tag, or a watch of the instrument, and what must be read for it, so that sorting puts together what can be read
+ * together. */
 struct wanted {
     const struct plant_instrument *instrument;
-    const struct plant_tag *tag;
+    const struct plant_tag *tag; /* NULL for a watch */
+    enum plan_watch watch;
+    enum plant_table table;
+    uint32_t address, count;
+    uint32_t interval_ms;
 };
 
-static bool is_bits(enum plant_table table) {
-    return table == PLANT_COIL || table == PLANT_DISCRETE;
-}
-
-static unsigned tag_count(const struct plant_tag *tag) {
-    return is_bits(tag->table) ? 1 : plant_type_registers(tag->type);
+static const struct plant_watch *watch_of(const struct plant_instrument *instrument, enum plan_watch watch) {
+    return watch == PLAN_HEARTBEAT ? &instrument->heartbeat : &instrument->service;
 }
 
 static int order(uint64_t left, uint64_t right) {
@@ -47,10 +54,11 @@ static int compare_wanted(const void *left_pointer, const void *right_pointer) {
     const struct wanted *right = right_pointer;
     const int by[] = {
         order((uintptr_t)left->instrument, (uintptr_t)right->instrument),
-        order(left->tag->interval_ms, right->tag->interval_ms),
-        order(left->tag->table, right->tag->table),
-        order(left->tag->address, right->tag->address),
+        order(left->interval_ms, right->interval_ms),
+        order(left->table, right->table),
+        order(left->address, right->address),
         order((uintptr_t)left->tag, (uintptr_t)right->tag),
+        order(left->watch, right->watch),
     };
     for (size_t i = 0; i < sizeof by / sizeof by[0]; i++)
         if (by[i] != 0)
@@ -58,81 +66,113 @@ static int compare_wanted(const void *left_pointer, const void *right_pointer) {
     return 0;
 }
 
-static size_t count_tags(const struct plant *plant, size_t bus) {
+static size_t count_wanted(const struct plant *plant, size_t bus) {
     size_t count = 0;
     for (size_t i = 0; i < plant->instrument_count; i++)
         if (plant->instruments[i].bus == bus)
-            count += plant->instruments[i].tag_count;
+            count += plant->instruments[i].tag_count + (plant->instruments[i].heartbeat.mask != 0) +
+                     (plant->instruments[i].service.mask != 0);
     return count;
 }
 
 /* FB_INVALID when a tag would run past the end of its table: no request could read it. */
+static enum fb_error want_tag(const struct plant_instrument *instrument, const struct plant_tag *tag,
+                              struct wanted *ret_wanted) {
+    *ret_wanted =
+        (struct wanted){.instrument = instrument, .tag = tag, .table = tag->table, .interval_ms = tag->interval_ms};
+    plant_tag_extent(tag, &ret_wanted->address, &ret_wanted->count);
+    return ret_wanted->address + ret_wanted->count > 65536 || tag->interval_ms == 0 ? FB_INVALID : FB_OK;
+}
+
+static size_t want_watch(const struct plant_instrument *instrument, enum plan_watch which, struct wanted *ret_wanted) {
+    const struct plant_watch *watch = watch_of(instrument, which);
+    if (watch->mask == 0)
+        return 0;
+    *ret_wanted = (struct wanted){.instrument = instrument,
+                                  .watch = which,
+                                  .table = watch->table,
+                                  .address = watch->address,
+                                  .count = 1,
+                                  .interval_ms = watch->interval_ms};
+    return 1;
+}
+
 static enum fb_error collect(const struct plant *plant, size_t bus, struct wanted *ret_wanted) {
     size_t count = 0;
-    for (size_t i = 0; i < plant->instrument_count; i++) {
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; i < plant->instrument_count && error == FB_OK; i++) {
         const struct plant_instrument *instrument = &plant->instruments[i];
-        for (size_t j = 0; instrument->bus == bus && j < instrument->tag_count; j++) {
-            const struct plant_tag *tag = &instrument->tags[j];
-            if (tag->address + tag_count(tag) > 65536 || tag->interval_ms == 0)
-                return FB_INVALID;
-            ret_wanted[count++] = (struct wanted){instrument, tag};
-        }
+        if (instrument->bus != bus)
+            continue;
+        for (size_t j = 0; j < instrument->tag_count && error == FB_OK; j++)
+            error = want_tag(instrument, &instrument->tags[j], &ret_wanted[count++]);
+        count += want_watch(instrument, PLAN_HEARTBEAT, &ret_wanted[count]);
+        count += want_watch(instrument, PLAN_SERVICE, &ret_wanted[count]);
     }
-    return FB_OK;
+    return error;
 }
 
 static unsigned count_most(const struct plan_request *request) {
     const unsigned registers = request->instrument->registers_most;
-    if (is_bits(request->table))
+    if (plant_table_is_bits(request->table))
         return registers * 16 < BITS_MAX ? registers * 16 : BITS_MAX;
     return registers < REGISTERS_MAX ? registers : REGISTERS_MAX;
 }
 
 static unsigned gap_most(enum plant_bus_kind kind, enum plant_table table) {
     const unsigned bytes = overheads[kind].request + overheads[kind].reply;
-    return is_bits(table) ? bytes * 8 : (bytes + 1) / 2;
+    return plant_table_is_bits(table) ? bytes * 8 : (bytes + 1) / 2;
 }
 
-/* Make the request one tag longer, if the tag belongs to it and is near enough. */
+static void take(struct plan_request *request, const struct wanted *wanted) {
+    request->tag_count += wanted->tag != NULL;
+    request->watches |= wanted->watch;
+}
+
+/* Make the request longer, if what is wanted belongs to it and is near enough. */
 static bool extend(struct plan_request *request, enum plant_bus_kind kind, const struct wanted *wanted) {
-    const struct plant_tag *tag = wanted->tag;
-    if (request->instrument != wanted->instrument || request->interval_ms != tag->interval_ms ||
-        request->table != tag->table)
+    if (request->instrument != wanted->instrument || request->interval_ms != wanted->interval_ms ||
+        request->table != wanted->table)
         return false;
     const unsigned end = request->address + request->count;
-    const unsigned tag_end = tag->address + tag_count(tag);
-    if (tag->address > end + gap_most(kind, request->table))
+    const unsigned wanted_end = wanted->address + wanted->count;
+    if (wanted->address > end + gap_most(kind, request->table))
         return false;
-    const unsigned count = (tag_end > end ? tag_end : end) - request->address;
+    const unsigned count = (wanted_end > end ? wanted_end : end) - request->address;
     if (count > count_most(request))
         return false;
     request->count = (uint16_t)count;
-    request->tag_count++;
+    take(request, wanted);
     return true;
 }
 
 static struct plan_request start(const struct wanted *wanted, const struct plant_tag **tags) {
-    return (struct plan_request){
+    struct plan_request request = {
         .instrument = wanted->instrument,
-        .table = wanted->tag->table,
-        .address = wanted->tag->address,
-        .count = (uint16_t)tag_count(wanted->tag),
-        .interval_ms = wanted->tag->interval_ms,
+        .table = wanted->table,
+        .address = (uint16_t)wanted->address,
+        .count = (uint16_t)wanted->count,
+        .interval_ms = wanted->interval_ms,
         .tags = tags,
-        .tag_count = 1,
     };
+    take(&request, wanted);
+    return request;
 }
 
 static void coalesce(enum plant_bus_kind kind, const struct wanted *wanted, size_t count, struct plan *plan) {
+    size_t tags = 0;
     for (size_t i = 0; i < count; i++) {
-        plan->tags[i] = wanted[i].tag;
         if (plan->request_count == 0 || !extend(&plan->requests[plan->request_count - 1], kind, &wanted[i]))
-            plan->requests[plan->request_count++] = start(&wanted[i], &plan->tags[i]);
+            plan->requests[plan->request_count++] = start(&wanted[i], &plan->tags[tags]);
+        if (wanted[i].tag != NULL)
+            plan->tags[tags++] = wanted[i].tag;
     }
+    const size_t split = plan->request_count + PLAN_SPLITS_MOST;
+    plan->request_most = split < count ? split : count;
 }
 
 enum fb_error plan_bus(const struct plant *plant, size_t bus, struct plan *ret_plan) {
-    const size_t count = count_tags(plant, bus);
+    const size_t count = count_wanted(plant, bus);
     if (count == 0) {
         *ret_plan = (struct plan){0};
         return FB_OK;
@@ -160,19 +200,34 @@ void plan_done(struct plan *plan) {
 }
 
 static unsigned data_bytes(const struct plan_request *request) {
-    return is_bits(request->table) ? (request->count + 7u) / 8u : request->count * 2u;
+    return plant_table_is_bits(request->table) ? (request->count + 7u) / 8u : request->count * 2u;
+}
+
+uint32_t plan_character_us(const struct plant_bus *bus) {
+    if (bus->baud == 0)
+        return 0;
+    const unsigned bits = bus->kind == PLANT_MODBUS_RTU ? 1u + 8u + (bus->parity != PLANT_PARITY_NONE) + bus->stop_bits
+                                                        : RTU_CHARACTER_BITS;
+    return (uint32_t)((bits * UINT64_C(1000000) + bus->baud - 1) / bus->baud);
+}
+
+/* Between two frames, without the pause. */
+static uint32_t frame_gap_us(const struct plant_bus *bus) {
+    return bus->baud > QUIET_FAST_BAUD ? QUIET_FAST_US : plan_character_us(bus) * 7 / 2;
+}
+
+uint32_t plan_quiet_us(const struct plant_bus *bus) {
+    const uint32_t pause_us = bus->pause_ms * 1000, gap_us = frame_gap_us(bus);
+    return pause_us > gap_us ? pause_us : gap_us;
 }
 
 uint64_t plan_request_cost_us(const struct plant_bus *bus, const struct plan_request *request) {
     const struct overhead *overhead = &overheads[bus->kind];
     const uint64_t bytes = overhead->request + overhead->reply + data_bytes(request);
-    const uint64_t pause_us = (uint64_t)bus->pause_ms * 1000;
-    if (bus->kind == PLANT_MODBUS_TCP)
-        return bytes / TCP_BYTES_PER_US + DELAY_TCP_US + pause_us;
-    const unsigned bits = 1 + 8 + (bus->parity != PLANT_PARITY_NONE) + bus->stop_bits;
-    const uint64_t character_us = (bits * UINT64_C(1000000) + bus->baud - 1) / bus->baud;
-    const uint64_t quiet_us = bus->baud > QUIET_FAST_BAUD ? QUIET_FAST_US : character_us * 7 / 2;
-    return bytes * character_us + DELAY_RTU_US + quiet_us + (pause_us > quiet_us ? pause_us : quiet_us);
+    const uint64_t network_us = bus->kind == PLANT_MODBUS_RTU ? 0 : bytes / TCP_BYTES_PER_US + DELAY_TCP_US;
+    const uint64_t line_us = bytes * plan_character_us(bus) + frame_gap_us(bus);
+    const uint64_t delay_us = bus->kind == PLANT_MODBUS_TCP ? 0 : DELAY_RTU_US;
+    return network_us + line_us + delay_us + plan_quiet_us(bus);
 }
 
 double plan_load(const struct plant_bus *bus, const struct plan *plan) {
@@ -180,4 +235,32 @@ double plan_load(const struct plant_bus *bus, const struct plan *plan) {
     for (size_t i = 0; i < plan->request_count; i++)
         load += (double)plan_request_cost_us(bus, &plan->requests[i]) / (plan->requests[i].interval_ms * 1000.0);
     return load;
+}
+
+/* What an instrument's silence adds to a cycle: one time-out, for it is then left alone, in place of its replies. */
+static uint64_t silence_costs_us(const struct plant_bus *bus, const struct plan *plan, size_t *request) {
+    const struct plant_instrument *instrument = plan->requests[*request].instrument;
+    const uint64_t timeout_us = bus->timeout_ms * UINT64_C(1000);
+    uint64_t replies_us = 0;
+    for (; *request < plan->request_count && plan->requests[*request].instrument == instrument; ++*request)
+        replies_us += plan_request_cost_us(bus, &plan->requests[*request]);
+    return timeout_us > replies_us ? timeout_us - replies_us : 0;
+}
+
+static int compare_costs(const void *left, const void *right) {
+    return order(*(const uint64_t *)right, *(const uint64_t *)left);
+}
+
+uint64_t plan_cycle_us(const struct plant_bus *bus, const struct plan *plan, size_t dead) {
+    uint64_t cycle_us = 0;
+    for (size_t i = 0; i < plan->request_count; i++)
+        cycle_us += plan_request_cost_us(bus, &plan->requests[i]);
+    uint64_t costs_us[PLANT_INSTRUMENTS_MAX] = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < plan->request_count && count < PLANT_INSTRUMENTS_MAX;)
+        costs_us[count++] = silence_costs_us(bus, plan, &i);
+    qsort(costs_us, count, sizeof costs_us[0], compare_costs);
+    for (size_t i = 0; i < count && i < dead; i++)
+        cycle_us += costs_us[i];
+    return cycle_us;
 }

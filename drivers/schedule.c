@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The plan keeps the requests of one instrument and interval side by side. */
 static bool same_group(const struct plan_request *left, const struct plan_request *right) {
@@ -36,7 +37,7 @@ static struct schedule_slot first_slot(const struct plan *plan, size_t request, 
 enum fb_error schedule_make(const struct plan *plan, uint64_t now_us, struct schedule *ret_schedule) {
     struct schedule schedule = {.count = plan->request_count};
     if (schedule.count > 0) {
-        schedule.slots = calloc(schedule.count, sizeof *schedule.slots);
+        schedule.slots = calloc(plan->request_most, sizeof *schedule.slots);
         if (schedule.slots == NULL)
             return FB_MEMORY;
     }
@@ -53,6 +54,12 @@ enum fb_error schedule_make(const struct plan *plan, uint64_t now_us, struct sch
 void schedule_done(struct schedule *schedule) {
     free(schedule->slots);
     *schedule = (struct schedule){0};
+}
+
+void schedule_split(struct schedule *schedule, size_t request) {
+    struct schedule_slot *slot = &schedule->slots[request];
+    memmove(slot + 1, slot, (schedule->count - request) * sizeof *slot);
+    schedule->count++;
 }
 
 size_t schedule_first(const struct schedule *schedule) {

@@ -18,7 +18,7 @@ struct schedule_slot {
 };
 
 struct schedule {
-    struct schedule_slot *slots; /* one a request, in the plan's order; malloc */
+    struct schedule_slot *slots; /* one a request, in the plan's order, room for request_most; malloc */
     size_t count;
     uint64_t overruns; /* slots that passed while the bus was busy: skipped, never caught up */
 };
@@ -27,6 +27,9 @@ struct schedule {
  * ret_schedule: yours, end it with schedule_done(). It does not keep the plan. FB_MEMORY. */
 enum fb_error schedule_make(const struct plan *plan, uint64_t now_us, struct schedule *ret_schedule) FB_MUST_USE;
 void schedule_done(struct schedule *schedule);
+
+/* The plan has split the request: the one behind it is new, and due when this one is. */
+void schedule_split(struct schedule *schedule, size_t request);
 
 /* The index of the request that is due first; among equals the first of the plan. count must not be 0. */
 size_t schedule_first(const struct schedule *schedule);

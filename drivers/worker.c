@@ -1,37 +1,39 @@
 #include "drivers/worker.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/ask.h"
 #include "drivers/connection.h"
 #include "drivers/decode.h"
 #include "drivers/figures.h"
-#include "drivers/health.h"
 #include "drivers/outbox.h"
 #include "drivers/plan.h"
+#include "drivers/probe.h"
 #include "drivers/schedule.h"
+#include "drivers/subject.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/error.h"
 #include "gateway/common/log.h"
+#include "gateway/common/protocol.h"
 #include "gateway/common/quality.h"
 
 #define STATUS_INTERVAL_MS 2000
 #define STATUS_CHANGE_INTERVAL_MS 1000
 #define CLOCK_LOOK_INTERVAL_MS 1000
+/* A bus that is never idle still looks for a question so often. */
+#define ASK_LOOK_INTERVAL_US 200000
 /* A flickering state makes one line in this time, not one a change. */
 #define LOG_INTERVAL_MS 10000
-/* Gateway target device failed to respond: as silent as a time-out (application protocol V1.1b3, section 7). */
-#define EXCEPTION_GATEWAY_TARGET 11
 
-/* What the worker keeps of each instrument beside its figures. */
-struct subject {
-    struct health health;
-    uint8_t failed_quality; /* of the readings while it is spared */
-    uint16_t failed_detail;
-    enum figures_state logged;
-    int64_t logged_ms; /* monotonic */
+/* What was logged of an instrument last. */
+struct logged {
+    enum figures_state state;
+    int64_t ms; /* monotonic */
 };
 
 struct worker {
@@ -41,8 +43,12 @@ struct worker {
     struct connection connection;
     struct figures figures;
     struct subject *subjects; /* one for each of figures.instruments */
+    struct logged *logged;    /* the same */
+    struct health_budget budget;
     struct reading *readings; /* room for the request with the most tags */
     struct outbox outbox;
+    int parent;        /* socket, borrowed; -1: it asks nothing any more */
+    uint64_t asked_us; /* monotonic: when it was last looked at while the bus was not idle */
     enum clock_state clock;
     int64_t clock_looked_ms;
     int64_t status_ms; /* when the last was sent */
@@ -63,73 +69,85 @@ static struct subject *subject_of(struct worker *worker, size_t request) {
     return &worker->subjects[figures_instrument(&worker->figures, request) - worker->figures.instruments];
 }
 
-static bool unit_is_silent(const struct connection_result *result) {
-    return result->quality == QUALITY_TIMEOUT ||
-           (result->quality == QUALITY_EXCEPTION && result->detail == EXCEPTION_GATEWAY_TARGET);
-}
-
-static void note_health(struct worker *worker, struct subject *subject, uint64_t due_us,
-                        const struct connection_result *result) {
-    subject->failed_quality = result->quality;
-    subject->failed_detail = result->detail;
-    if (!result->sent)
-        return;
-    if (unit_is_silent(result))
-        health_failed(&subject->health, due_us, worker->bus->timeout_ms, worker->shared, clock_monotonic_ms());
-    else if (result->quality == QUALITY_GOOD || result->quality == QUALITY_EXCEPTION)
-        health_answered(&subject->health);
-    else if (result->quality == QUALITY_BAD_REPLY)
-        health_failed(&subject->health, due_us, 0, worker->shared, clock_monotonic_ms());
-}
-
-/* The least that tells whether the instrument is back: the first tag alone. */
-static struct plan_request light_request(const struct plan_request *request) {
-    struct plan_request light = *request;
-    const bool bits = request->table == PLANT_COIL || request->table == PLANT_DISCRETE;
-    light.count = bits ? 1 : (uint16_t)plant_type_registers(request->tags[0]->type);
-    light.tag_count = 1;
-    return light;
-}
-
-/* Ask, or find a reason not to. Returns whether it was tried. */
-static bool ask(struct worker *worker, size_t index, uint64_t due_us, struct connection_result *ret_result) {
-    const struct plan_request *request = &worker->plan.requests[index];
-    struct subject *subject = subject_of(worker, index);
-    const enum health_advice advice = health_advice(&subject->health, clock_monotonic_ms());
-    if (advice == HEALTH_SPARE) {
-        *ret_result = (struct connection_result){.quality = subject->failed_quality, .detail = subject->failed_detail};
+/* The instrument refused the request: go on with its parts, which are due at once, if there are any. */
+static bool split(struct worker *worker, size_t index) {
+    if (!plan_split(&worker->plan, index))
         return false;
-    }
-    if (advice == HEALTH_PROBE) {
-        const struct plan_request light = light_request(request);
-        connection_read(&worker->connection, &light, ret_result);
-        note_health(worker, subject, due_us, ret_result);
-        if (health_advice(&subject->health, clock_monotonic_ms()) != HEALTH_ASK)
-            return true;
-    }
-    connection_read(&worker->connection, request, ret_result);
-    note_health(worker, subject, due_us, ret_result);
+    schedule_split(&worker->schedule, index);
+    figures_split(&worker->figures, index);
     return true;
 }
 
-static void serve(struct worker *worker, size_t index) {
-    const struct plan_request *request = &worker->plan.requests[index];
-    const uint64_t due_us = worker->schedule.slots[index].due_us;
-    const uint64_t began_us = (uint64_t)clock_monotonic_us();
-    struct connection_result result;
-    const bool tried = ask(worker, index, due_us, &result);
-    const uint64_t ended_us = (uint64_t)clock_monotonic_us();
+static void ask(struct worker *worker, struct subject *subject, struct plan_request *request, uint64_t due_us,
+                struct connection_result *ret_result) {
+    struct subject_times times = {.due_us = due_us, .began_us = (uint64_t)clock_monotonic_us()};
+    request->timeout_ms = subject_timeout_ms(subject, worker->bus, worker->shared);
+    connection_read(&worker->connection, request, ret_result);
+    times.ended_us = (uint64_t)clock_monotonic_us();
+    subject_note(subject, ret_result, worker->bus, worker->shared, times);
+    const bool answered = ret_result->quality == QUALITY_GOOD || ret_result->quality == QUALITY_EXCEPTION;
+    if (ret_result->sent)
+        figures_sent(&worker->figures, times.began_us - due_us, times.ended_us - times.began_us, answered);
+}
+
+/* Every due tag gives a reading. Returns the quality of the request as a whole. */
+static uint8_t tell_readings(struct worker *worker, const struct plan_request *request, struct subject *subject,
+                             const struct connection_result *result) {
     const int64_t time_ms = clock_utc_ms();
-    if (result.quality == QUALITY_GOOD)
-        decode_reply(request, result.data, time_ms, look_at_clock(worker, (int64_t)(ended_us / 1000)),
-                     worker->readings);
+    if (result->quality == QUALITY_GOOD)
+        worker->connection.driver->decode(request, result->data, time_ms, look_at_clock(worker, clock_monotonic_ms()),
+                                          worker->readings);
     else
-        decode_failure(request, result.quality, result.detail, time_ms, worker->readings);
-    outbox_send_readings(&worker->outbox, worker->readings, request->tag_count);
+        decode_failure(request, result->quality, result->detail, time_ms, worker->readings);
+    pulse_judge(&subject->pulse, worker->readings, request->tag_count);
+    if (request->tag_count > 0)
+        outbox_send_readings(&worker->outbox, worker->readings, request->tag_count);
+    const bool stopped = result->quality == QUALITY_GOOD && pulse_stopped(&subject->pulse);
+    return stopped ? QUALITY_STALE_HEARTBEAT : result->quality;
+}
+
+static void serve(struct worker *worker, size_t index) {
+    struct plan_request *request = &worker->plan.requests[index];
+    struct subject *subject = subject_of(worker, index);
+    struct connection_result result = subject_spared(subject);
+    const bool tried = health_advice(&subject->health, clock_monotonic_ms()) == HEALTH_ASK;
+    if (tried)
+        ask(worker, subject, request, worker->schedule.slots[index].due_us, &result);
+    if (tried && subject_refused_addresses(&result) && split(worker, index))
+        return;
+    if (tried)
+        subject_watch(subject, request, result.quality, result.quality == QUALITY_GOOD ? result.data : NULL);
+    const uint8_t quality = tell_readings(worker, request, subject, &result);
+    figures_note(&worker->figures, index, quality, tried, worker->connection.reason, clock_utc_ms());
+    schedule_served(&worker->schedule, index, (uint64_t)clock_monotonic_us());
+}
+
+/* When the next dead instrument may be probed; UINT64_MAX when none is dead. */
+static uint64_t probe_time_us(const struct worker *worker) {
+    const struct subject *subject = subject_next_probe(worker->subjects, worker->figures.instrument_count);
+    if (subject == NULL)
+        return UINT64_MAX;
+    const int64_t wanted_us = subject->health.probe_at_ms * 1000;
+    const int64_t ready_us = health_budget_ready_us(&worker->budget);
+    return (uint64_t)(wanted_us > ready_us ? wanted_us : ready_us);
+}
+
+static void probe_dead(struct worker *worker) {
+    struct subject *subject = subject_next_probe(worker->subjects, worker->figures.instrument_count);
+    const uint64_t began_us = (uint64_t)clock_monotonic_us();
+    if (!health_budget_allows(&worker->budget, (int64_t)began_us))
+        return;
+    const size_t first = worker->figures.instruments[subject - worker->subjects].first_request;
+    const struct plan_request light = plan_light_request(&worker->plan.requests[first]);
+    struct connection_result result;
+    connection_read(&worker->connection, &light, &result);
+    const struct subject_times times = {began_us, began_us, (uint64_t)clock_monotonic_us()};
+    subject_note(subject, &result, worker->bus, worker->shared, times);
+    health_budget_spend(&worker->budget, times.ended_us - began_us);
     if (result.sent)
-        figures_sent(&worker->figures, began_us - due_us, ended_us - began_us);
-    figures_note(&worker->figures, index, result.quality, tried, worker->connection.reason, time_ms);
-    schedule_served(&worker->schedule, index, ended_us);
+        figures_probed(&worker->figures, times.ended_us - began_us);
+    else
+        health_put_off(&subject->health, (int64_t)(times.ended_us / 1000));
 }
 
 static void tell_status(struct worker *worker, uint64_t now_us) {
@@ -158,36 +176,87 @@ static void log_bus(struct worker *worker, int64_t now_ms) {
 static void log_instruments(struct worker *worker, int64_t now_ms) {
     for (size_t i = 0; i < worker->figures.instrument_count; i++) {
         const struct figures_instrument *known = &worker->figures.instruments[i];
-        struct subject *subject = &worker->subjects[i];
-        if (known->state == subject->logged || now_ms - subject->logged_ms < LOG_INTERVAL_MS)
+        struct logged *logged = &worker->logged[i];
+        if (known->state == logged->state || now_ms - logged->ms < LOG_INTERVAL_MS)
             continue;
         const bool good = known->state == FIGURES_GOOD;
         /* The first good answer is no news; the end of a fault is. */
         if (!good)
             log_event(LOG_LEVEL_WARNING, "instrument-down", "bus=%s instrument=%s unit=%u reason=%s", worker->bus->name,
                       known->instrument->name, known->instrument->unit, quality_reason(known->quality));
-        else if (subject->logged == FIGURES_BAD)
+        else if (logged->state == FIGURES_BAD)
             log_event(LOG_LEVEL_NOTICE, "instrument-up", "bus=%s instrument=%s unit=%u", worker->bus->name,
                       known->instrument->name, known->instrument->unit);
-        subject->logged = known->state;
-        subject->logged_ms = now_ms;
+        logged->state = known->state;
+        logged->ms = now_ms;
     }
 }
 
-static void wait_until(uint64_t due_us) {
-    const struct timespec due = {.tv_sec = (time_t)(due_us / 1000000), .tv_nsec = (long)(due_us % 1000000 * 1000)};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL);
+static char *answer_ask(struct worker *worker, const char *text, size_t length) {
+    struct ask ask;
+    struct fb_cause cause;
+    enum fb_error error = ask_read(text, length, &ask, &cause);
+    if (error == FB_OK && ask.call != ASK_PROBE)
+        error = fb_fail(&cause, FB_INVALID, "call: not for a worker");
+    return error == FB_OK ? ask_answer(probe_read(&worker->connection, &ask)) : ask_failure(error, cause.text);
+}
+
+/* Answer one question of the parent, if there is one. */
+static void look_for_ask(struct worker *worker) {
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof(uint64_t) + ASK_BYTES_MAX];
+    struct message_reader reader;
+    const ssize_t got = worker->parent >= 0 ? recv(worker->parent, packet, sizeof packet, MSG_DONTWAIT) : -1;
+    if (got < 0)
+        return;
+    if (message_open(packet, (size_t)got, &reader) != FB_OK || reader.type != PROTOCOL_ASK) {
+        worker->parent = -1; /* gone, or not to be understood */
+        return;
+    }
+    size_t length;
+    const uint64_t id = message_get_u64(&reader);
+    const uint8_t *text = message_get_rest(&reader, &length);
+    char *answer = message_done(&reader) ? answer_ask(worker, (const char *)text, length) : NULL;
+    if (answer != NULL)
+        outbox_send_tell(&worker->outbox, id, answer);
+    free(answer);
+}
+
+static void look_now_and_then(struct worker *worker, uint64_t now_us) {
+    if (now_us - worker->asked_us < ASK_LOOK_INTERVAL_US)
+        return;
+    worker->asked_us = now_us;
+    look_for_ask(worker);
+}
+
+/* Until a request is due; questions are answered meanwhile, one at a time, and may make the request late. */
+static void wait_until(struct worker *worker, uint64_t due_us) {
+    for (uint64_t now_us; (now_us = (uint64_t)clock_monotonic_us()) < due_us;) {
+        const uint64_t left_us = due_us - now_us;
+        const struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
+                                      .tv_nsec = (long)(left_us % 1000000 * 1000)};
+        struct pollfd parent = {.fd = worker->parent, .events = POLLIN};
+        if (ppoll(&parent, 1, &left, NULL) > 0)
+            look_for_ask(worker);
+    }
 }
 
 /* Between two bursts of requests there is time for what is not urgent. */
 static void idle_until(struct worker *worker, uint64_t due_us) {
     const uint64_t now_us = (uint64_t)clock_monotonic_us();
     tell_status(worker, now_us);
-    if (now_us >= due_us)
+    if (now_us >= due_us) {
+        look_now_and_then(worker, now_us);
+        if (probe_time_us(worker) <= now_us)
+            probe_dead(worker);
         return;
+    }
     log_bus(worker, (int64_t)(now_us / 1000));
     log_instruments(worker, (int64_t)(now_us / 1000));
-    wait_until(due_us);
+    for (uint64_t probe_us; (probe_us = probe_time_us(worker)) < due_us;) {
+        wait_until(worker, probe_us);
+        probe_dead(worker);
+    }
+    wait_until(worker, due_us);
 }
 
 static size_t most_tags(const struct plan *plan) {
@@ -200,6 +269,7 @@ static size_t most_tags(const struct plan *plan) {
 static enum fb_error prepare(struct worker *worker, const struct plant *plant, size_t bus, int parent) {
     const uint64_t now_us = (uint64_t)clock_monotonic_us();
     worker->bus = &plant->buses[bus];
+    worker->parent = parent;
     outbox_init(&worker->outbox, parent);
     connection_init(&worker->connection, worker->bus);
     enum fb_error error = plan_bus(plant, bus, &worker->plan);
@@ -214,11 +284,12 @@ static enum fb_error prepare(struct worker *worker, const struct plant *plant, s
     worker->logged_state = worker->figures.state;
     worker->status_ms = -STATUS_INTERVAL_MS;
     worker->subjects = calloc(worker->figures.instrument_count + 1, sizeof *worker->subjects);
+    worker->logged = calloc(worker->figures.instrument_count + 1, sizeof *worker->logged);
     worker->readings = calloc(most_tags(&worker->plan) + 1, sizeof *worker->readings);
-    if (worker->subjects == NULL || worker->readings == NULL)
+    if (worker->subjects == NULL || worker->logged == NULL || worker->readings == NULL)
         return FB_MEMORY;
     for (size_t i = 0; i < worker->figures.instrument_count; i++)
-        worker->subjects[i].logged_ms = -LOG_INTERVAL_MS;
+        worker->logged[i].ms = -LOG_INTERVAL_MS;
     return FB_OK;
 }
 
@@ -235,7 +306,7 @@ int worker_run(const struct plant *plant, size_t bus, int parent) {
     for (;;) {
         if (worker.schedule.count == 0) {
             tell_status(&worker, (uint64_t)clock_monotonic_us());
-            pause();
+            wait_until(&worker, (uint64_t)clock_monotonic_us() + STATUS_INTERVAL_MS * 1000);
             continue;
         }
         const size_t next = schedule_first(&worker.schedule);

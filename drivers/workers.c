@@ -12,8 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "drivers/ask.h"
 #include "drivers/fixed_plant.h"
 #include "drivers/inbox.h"
+#include "drivers/recorder.h"
 #include "drivers/worker.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/channel.h"
@@ -30,10 +32,11 @@ struct process {
     struct process *next;
     struct workers *workers;
     char name[PLANT_NAME_MAX];
-    pid_t pid;                /* 0: not running */
-    struct channel *channel;  /* NULL: read to its end */
-    sd_event_source *child;   /* NULL: has ended */
-    sd_event_source *restart; /* NULL: none is planned */
+    pid_t pid;                 /* 0: not running */
+    struct channel *channel;   /* NULL: read to its end */
+    sd_event_source *child;    /* NULL: has ended */
+    sd_event_source *restart;  /* NULL: none is planned */
+    struct recorder *recorder; /* outlives the worker: its last frames explain its end */
     struct backoff backoff;
     int64_t started_ms; /* monotonic */
     bool stopping;      /* has been told to end */
@@ -64,6 +67,7 @@ static void free_process(struct workers *workers, struct process *process) {
         waitpid(process->pid, NULL, 0);
     sd_event_source_disable_unref(process->restart);
     channel_free(process->channel);
+    recorder_free(process->recorder);
     free(process->status);
     free(process);
 }
@@ -75,10 +79,10 @@ static void hand_on_status(struct process *process) {
 
 /* The worker cannot say itself that it is gone. */
 static void report_down(struct process *process) {
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:I, s:i, s:f, s:i, s:{}, s:{s:n, s:n}, s:[]}", "name", process->name, "state",
-                  "down", "reason", process->why, "since_ms", (json_int_t)clock_utc_ms(), "requests", 0, "load_percent",
-                  0.0, "overruns", 0, "errors", "lateness_ms", "p50", "p99", "instruments");
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:i, s:f, s:i, s:{}, s:{s:n, s:n}, s:{s:n, s:n}, s:[]}", "name",
+                             process->name, "state", "down", "reason", process->why, "since_ms",
+                             (json_int_t)clock_utc_ms(), "requests", 0, "load_percent", 0.0, "overruns", 0, "errors",
+                             "lateness_ms", "p50", "p99", "response_ms", "p50", "p99", "instruments");
     free(process->status);
     process->status = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
@@ -155,7 +159,9 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
         return false;
     if (message.type == PROTOCOL_BUS_STATUS)
         return keep_status(process, &message);
-    if (message.type == PROTOCOL_READINGS)
+    if (message.type == PROTOCOL_TELL)
+        workers->handlers->told(message.id, message.status, message.status_length, workers->user);
+    else if (message.type == PROTOCOL_READINGS)
         workers->handlers->readings(message.readings, message.units, workers->user);
     else
         workers->handlers->lost(message.lost, message.lost_from_ms, message.lost_to_ms, workers->user);
@@ -175,8 +181,16 @@ static void on_closed(struct channel *channel, const char *reason, void *user) {
 
 static const struct channel_handlers channel_handlers = {.message = on_message, .closed = on_closed};
 
+static size_t find_bus(const struct plant *plant, const char *name) {
+    size_t bus = 0;
+    while (bus < plant->bus_count && strcmp(plant->buses[bus].name, name) != 0)
+        bus++;
+    return bus;
+}
+
 /* In the child: nothing of the parent's is left but memory, standard error and the socket. */
-static void become_worker(const struct plant *plant, size_t bus, int socket, pid_t parent) {
+static void become_worker(const struct process *process, int socket, pid_t parent) {
+    const struct plant *plant = &process->workers->fixed.plant;
     const int kept = STDERR_FILENO + 1;
     if (dup3(socket, kept, O_CLOEXEC) < 0 && socket != kept)
         _exit(EXIT_FAILURE);
@@ -187,27 +201,22 @@ static void become_worker(const struct plant *plant, size_t bus, int socket, pid
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(EXIT_FAILURE);
-    _exit(worker_run(plant, bus, kept));
-}
-
-static size_t find_bus(const struct plant *plant, const char *name) {
-    size_t bus = 0;
-    while (bus < plant->bus_count && strcmp(plant->buses[bus].name, name) != 0)
-        bus++;
-    return bus;
+    recorder_use(process->recorder);
+    _exit(worker_run(plant, find_bus(plant, process->name), kept));
 }
 
 /* Returns false when the system gives no process or socket. */
 static bool spawn(struct process *process) {
     struct workers *workers = process->workers;
-    const struct plant *plant = &workers->fixed.plant;
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) < 0)
         return false;
     const pid_t parent = getpid();
+    recorder_share(process->recorder, true);
     const pid_t pid = fork();
     if (pid == 0)
-        become_worker(plant, find_bus(plant, process->name), sockets[1], parent);
+        become_worker(process, sockets[1], parent);
+    recorder_share(process->recorder, false);
     close(sockets[1]);
     if (pid < 0) {
         close(sockets[0]);
@@ -299,6 +308,8 @@ static void add_process(struct workers *workers, const char *name) {
         .wanted = true,
     };
     snprintf(process->name, sizeof process->name, "%s", name);
+    if (recorder_new(&process->recorder) != FB_OK)
+        abort(); /* as above */
     workers->first = process;
     start(process);
 }
@@ -324,6 +335,26 @@ void workers_apply(struct workers *workers, struct plant *plant) {
     for (size_t i = 0; i < fresh->bus_count && !workers->stopping; i++)
         if (find_process(workers, fresh->buses[i].name) == NULL)
             add_process(workers, fresh->buses[i].name);
+}
+
+const struct recorder *workers_recorder(const struct workers *workers, const char *bus) {
+    const struct process *process = find_process(workers, bus);
+    return process != NULL ? process->recorder : NULL;
+}
+
+enum fb_error workers_ask(struct workers *workers, const char *bus, uint64_t id, const char *text, size_t length,
+                          struct fb_cause *cause) {
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof id + ASK_BYTES_MAX];
+    const struct process *process = find_process(workers, bus);
+    if (process == NULL)
+        return fb_fail(cause, FB_NOT_FOUND, "there is no bus %s", bus);
+    if (process->channel == NULL || process->stopping)
+        return fb_fail(cause, FB_AGAIN, "bus %s: its worker is being started; try again", bus);
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ASK, 0);
+    message_put_u64(&writer, id);
+    message_put_bytes(&writer, text, length);
+    channel_send(process->channel, &writer);
+    return FB_OK;
 }
 
 void workers_repeat_status(struct workers *workers) {

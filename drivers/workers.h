@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "drivers/recorder.h"
 #include "gateway/common/error.h"
 #include "gateway/common/plant.h"
 #include "gateway/common/reading.h"
@@ -20,6 +21,8 @@ struct workers_handlers {
     void (*lost)(uint64_t readings, int64_t from_ms, int64_t to_ms, void *user);
     /* text: JSON of docs/api.md "bus", borrowed. */
     void (*status)(const char *text, void *user);
+    /* A worker's answer to workers_ask(): JSON, length bytes, borrowed. */
+    void (*told)(uint64_t id, const char *text, size_t length, void *user);
     /* After workers_stop(): the last worker has ended and all that it had sent has been handed on. */
     void (*stopped)(void *user);
 };
@@ -33,6 +36,14 @@ void workers_free(struct workers *workers);
 /* Follow this plant, which is taken and left empty. Workers whose bus has not changed, instruments and tags included,
  * go on untouched. The others are stopped, what they had sent is taken, then the new ones start. */
 void workers_apply(struct workers *workers, struct plant *plant);
+
+/* The last frames of a bus, NULL when there is no such bus. Borrowed until the next workers_apply(). */
+const struct recorder *workers_recorder(const struct workers *workers, const char *bus);
+
+/* Put a question (ask.h) to the worker of a bus; text: length bytes, at most ASK_BYTES_MAX. told() follows, unless the
+ * worker dies. FB_NOT_FOUND, FB_AGAIN: nothing was asked. */
+enum fb_error workers_ask(struct workers *workers, const char *bus, uint64_t id, const char *text, size_t length,
+                          struct fb_cause *cause) FB_MUST_USE;
 
 /* Hand out the last status of each bus again. */
 void workers_repeat_status(struct workers *workers);

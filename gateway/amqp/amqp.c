@@ -77,7 +77,7 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
 }
 
-static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
+FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
     if (amqp->reason.text[0] != '\0')
         return;
     char text[FB_CAUSE_MAX];

@@ -33,7 +33,8 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 
 /* The properties of a message that Forebay uses; strings borrowed for the call. */
 struct amqp_message {
-    const char *message_id;   /* "<gateway>/<kind>/<number>"; for people: the batch itself says what it is */
+    const char
+        *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
     const char *subject;      /* "batch" or "catalogue" */
     const char *group_id;     /* the gateway's name */
     const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */

@@ -86,7 +86,8 @@ static const char *or_empty(const char *text) {
 static enum fb_error take_apart(struct codec_message *decoded, const char *bytes, size_t length,
                                 struct fb_cause *cause) {
     pn_message_t *parts = decoded->parts;
-    if (pn_message_decode(parts, bytes, length) != 0)
+    /* proton aborts the program over an empty one. */
+    if (length == 0 || pn_message_decode(parts, bytes, length) != 0)
         return fb_fail(cause, FB_INVALID, "not an AMQP 1.0 message");
     pn_data_t *body = pn_message_body(parts);
     pn_data_rewind(body);

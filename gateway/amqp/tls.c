@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +46,10 @@ static bool look_for(SSL *ssl, const char *host) {
                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1;
-    /* The name also goes out as SNI, which address literals must not (RFC 6066, 3). */
-    return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    /* The name also goes out as SNI, which address literals must not (RFC 6066, 3). OpenSSL's macro wants it writable
+     * and only copies it. */
+    char *name = (char *)(uintptr_t)host;
+    return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 enum fb_error tls_open(struct amqp_trust *trust, int descriptor, const char *host, struct tls **ret_tls,

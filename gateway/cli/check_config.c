@@ -6,13 +6,13 @@
 #include "gateway/cli/command.h"
 #include "gateway/config/config.h"
 
-static const char usage[] =
-    "Usage: forebay check-config FILE\n"
-    "\n"
-    "Checks a configuration without starting or changing anything. Prints how busy each bus\n"
-    "will be, or up to twenty errors as FILE:LINE:COLUMN: PLACE: what is wrong and what to do.\n"
-    "\n"
-    "Exit status: 0 good, 1 with errors, 2 wrong usage.\n";
+static const char usage[] = "Usage: forebay check-config FILE\n"
+                            "\n"
+                            "Checks a configuration without starting or changing anything. Prints how busy each bus\n"
+                            "will be and how long its cycle takes, or up to twenty errors as FILE:LINE:COLUMN: PLACE: "
+                            "what is wrong and what to do.\n"
+                            "\n"
+                            "Exit status: 0 good, 1 with errors, 2 wrong usage.\n";
 
 static void print_errors(const struct config_report *report) {
     for (size_t i = 0; i < report->count; i++) {
@@ -35,6 +35,22 @@ static void print_counts(const char *file, const struct plant *plant) {
            tags == 1 ? "tag" : "tags");
 }
 
+static double cycle_ms(const struct plant_bus *bus, const struct plan *plan, size_t dead) {
+    return (double)plan_cycle_us(bus, plan, dead) / 1000.0;
+}
+
+/* What the others on the bus must bear when one instrument, and when half of them, have just fallen silent. */
+static void print_dead(const struct plant *plant, size_t index, const struct plan *plan) {
+    size_t instruments = 0;
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        instruments += plant->instruments[i].bus == index;
+    const struct plant_bus *bus = &plant->buses[index];
+    if (instruments > 1)
+        printf(", %.0f ms when one instrument falls silent", cycle_ms(bus, plan, 1));
+    if (instruments > 3)
+        printf(", %.0f ms when %zu do", cycle_ms(bus, plan, instruments / 2), instruments / 2);
+}
+
 static int print_bus(const struct plant *plant, size_t index) {
     const struct plant_bus *bus = &plant->buses[index];
     struct plan plan;
@@ -42,8 +58,10 @@ static int print_bus(const struct plant *plant, size_t index) {
         fprintf(stderr, "bus %s: out of memory\n", bus->name);
         return 1;
     }
-    printf("bus %s: %.1f %% busy, %zu %s a cycle\n", bus->name, plan_load(bus, &plan) * 100, plan.request_count,
-           plan.request_count == 1 ? "request" : "requests");
+    printf("bus %s: %.1f %% busy, %zu %s a cycle of %.0f ms", bus->name, plan_load(bus, &plan) * 100,
+           plan.request_count, plan.request_count == 1 ? "request" : "requests", cycle_ms(bus, &plan, 0));
+    print_dead(plant, index, &plan);
+    putchar('\n');
     plan_done(&plan);
     return 0;
 }

@@ -11,7 +11,8 @@
 enum fb_error client_call(const char *run, const char *call, int timeout_ms, json_t **ret_result,
                           struct fb_cause *cause) FB_MUST_USE;
 
-/* The same for a call with arguments: {"call": "batch", "after": 0}. request is borrowed. FB_LIMIT: more than 1 KiB. */
+/* The same for a call with arguments: request is one object with "call" and what the call wants (docs/api.md);
+ * borrowed. FB_LIMIT: more than 1 KiB. */
 enum fb_error client_request(const char *run, const json_t *request, int timeout_ms, json_t **ret_result,
                              struct fb_cause *cause) FB_MUST_USE;
 

@@ -6,12 +6,16 @@
 int check_config_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int export_main(int argc, char **argv);
+int profiles_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
 int receive_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
 int run_main(int argc, char **argv);
+int scan_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int store_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
+int trace_main(int argc, char **argv);
 
 /* Where the configuration stands unless -c says otherwise. */
 #define COMMAND_CONFIG_DEFAULT "/etc/forebay/forebay.yaml"

@@ -16,6 +16,10 @@ static const struct {
     {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
     {"verify", "check that no batch was altered, removed or reordered", verify_main},
     {"store", "change the store's key, salvage, check", store_main},
+    {"probe", "read registers of one unit, and find out what they mean", probe_main},
+    {"scan", "find the units on a bus that nobody polls", scan_main},
+    {"profiles", "list the models of instruments that are known, or show one", profiles_main},
+    {"trace", "write the raw frames of a bus to a file for Wireshark", trace_main},
     {"receive", "take batches from gateways or a broker and write their readings", receive_main},
     {"demo", "run a gateway with simulated instruments and a receiver, to try it", demo_main},
 };

@@ -67,7 +67,9 @@ static enum fb_error check_value(const char *value, struct fb_cause *cause) {
 /* nginx started by root would run its workers as nobody, who cannot reach the run directory. */
 static void user_line(char *ret_line, size_t size) {
     const struct passwd *user = geteuid() == 0 ? getpwuid(geteuid()) : NULL;
-    snprintf(ret_line, size, user != NULL ? "user %s;" : "", user != NULL ? user->pw_name : "");
+    ret_line[0] = '\0';
+    if (user != NULL)
+        snprintf(ret_line, size, "user %s;", user->pw_name);
 }
 
 enum fb_error nginx_write(const struct config *config, const char *pages, char *ret_file, size_t size,

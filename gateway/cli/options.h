@@ -10,6 +10,15 @@
 /* Load the file and print its errors to standard error, a line each. ret_config: yours on success. */
 bool options_load_config(const char *file, struct config *ret_config);
 
+/* Print the errors to standard error, a line each. */
+void options_print_report(const struct config_report *report);
+
+/* Read a plain number in least..most, hexadecimal with 0x too. False when it is none. */
+bool options_number(const char *text, unsigned least, unsigned most, unsigned *ret_number);
+
+/* The bus of that name, NULL when there is none. Borrowed from the plant. */
+const struct plant_bus *options_find_bus(const struct plant *plant, const char *name);
+
 /* The folder this program stands in ("/usr/bin"), for finding the others beside it. False (and a line on standard
  * error) when it cannot be found. */
 bool options_own_folder(char *ret_folder, size_t size);

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "gateway/cli/client.h"
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 #define TIMEOUT_MS 10000
 /* A core that was killed or updated is back within seconds. */

@@ -13,8 +13,8 @@
 #include "gateway/cli/options.h"
 #include "gateway/cli/stored.h"
 #include "gateway/common/file.h"
+#include "gateway/common/hex.h"
 #include "gateway/receive/chain.h"
-#include "gateway/receive/hex.h"
 #include "gateway/receive/keep.h"
 
 #define STORE_DIGITS (2 * BATCH_STORE_ID_BYTES)

@@ -13,6 +13,7 @@ static enum fb_error read_parcel(struct message_reader *reader, struct cloud_mes
     const uint8_t flags = message_get_u8(reader);
     message->number = message_get_u64(reader);
     message->historical = (flags & PARCEL_HISTORICAL) != 0;
+    message->store = message_get_bytes(reader, PROTOCOL_STORE_BYTES);
     message->bytes = message_get_rest(reader, &message->length);
     if (!message_done(reader) || !known || (flags & ~PARCEL_HISTORICAL) != 0)
         return fb_fail(cause, FB_INVALID, "malformed PARCEL");
@@ -59,7 +60,7 @@ enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_mes
                                  struct fb_cause *cause) {
     *ret_message = (struct cloud_message){0};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (types[i].type != (enum protocol_cloud)reader->type)
+        if ((uint8_t)types[i].type != reader->type)
             continue;
         ret_message->type = types[i].type;
         return types[i].read(reader, ret_message, cause);

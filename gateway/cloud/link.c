@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cloud/parcel.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
-#define MESSAGE_ID_MAX 128
 /* See LINK_SILENCE_MS. */
 #define OLDEST_SILENCES 10
 
@@ -142,24 +142,6 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
     link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 
-static enum fb_error send_parcel(struct link *link, const struct window_parcel *parcel, const uint8_t *bytes,
-                                 struct fb_cause *cause) {
-    const bool batch = parcel->kind == PARCEL_BATCH;
-    char id[MESSAGE_ID_MAX];
-    snprintf(id, sizeof id, "%s/%s/%llu", link->settings.gateway, batch ? "batch" : "catalogue",
-             (unsigned long long)parcel->number);
-    const struct amqp_message message = {
-        .message_id = id,
-        .subject = batch ? "batch" : "catalogue",
-        .group_id = link->settings.gateway,
-        .content_type = batch ? "application/vnd.forebay.batch" : "application/vnd.forebay.catalogue",
-        .historical = parcel->historical,
-        .body = bytes,
-        .body_length = parcel->length,
-    };
-    return amqp_send(link->amqp, parcel->delivery, &message, cause);
-}
-
 static void watch_silence(struct link *link) {
     const int64_t oldest_ms = window_oldest_ms(&link->window);
     if (oldest_ms == 0) {
@@ -176,7 +158,7 @@ static void watch_silence(struct link *link) {
 /* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
 static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
     struct fb_cause cause;
-    const enum fb_error error = send_parcel(link, parcel, bytes, &cause);
+    const enum fb_error error = parcel_send(link->amqp, &link->settings, parcel, bytes, &cause);
     if (error == FB_OK)
         window_sent(parcel);
     else
@@ -200,22 +182,6 @@ static void on_writable(struct amqp *amqp, void *user) {
     changed(link);
 }
 
-static const char *explained(const struct link *link, enum amqp_outcome outcome, const char *reason,
-                             char ret_text[static FB_CAUSE_MAX]) {
-    if (reason[0] != '\0' || outcome == AMQP_ACCEPTED)
-        return reason;
-    if (outcome == AMQP_REJECTED)
-        snprintf(ret_text, FB_CAUSE_MAX,
-                 "the peer gave no reason; RabbitMQ does so when a queue behind %s is full and its policy is "
-                 "reject-publish",
-                 link->settings.address);
-    else
-        snprintf(ret_text, FB_CAUSE_MAX,
-                 "the peer gave no reason; RabbitMQ does so when no queue is bound for %s, or one is out of order",
-                 link->settings.address);
-    return ret_text;
-}
-
 static void count(struct link *link, enum amqp_outcome outcome) {
     if (outcome == AMQP_ACCEPTED) {
         link->status.accepted++;
@@ -236,14 +202,15 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
-    count(link, outcome);
     struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
+    if (parcel == NULL || parcel->kind == PARCEL_BATCH)
+        count(link, outcome);
     /* Without a parcel it was handed out by a core that has gone since. */
     if (parcel == NULL || outcome != AMQP_ACCEPTED)
         amqp_settle(amqp, delivery);
     if (parcel != NULL) {
         char text[FB_CAUSE_MAX];
-        tell(link, parcel, outcomes[outcome], explained(link, outcome, reason, text));
+        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->settings.address, text));
     }
     watch_silence(link);
     ask(link);
@@ -407,6 +374,7 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
         return fb_fail(cause, FB_FULL, "core sent more than it was asked for");
     if (error == FB_OK) {
         taken->historical = parcel->historical;
+        memcpy(taken->store, parcel->store, sizeof taken->store);
         if (must_wait)
             keep(link, taken, parcel->bytes);
         else

@@ -26,6 +26,7 @@ struct window_parcel {
     enum window_state state;
     enum parcel_kind kind;
     bool historical;
+    uint8_t store[PROTOCOL_STORE_BYTES];
     uint64_t number;
     uint64_t delivery; /* grows with each parcel; never used twice */
     int64_t since_ms;  /* monotonic: when it came */

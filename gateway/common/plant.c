@@ -7,14 +7,15 @@
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-const char *const plant_bus_kind_words[] = {"modbus-tcp", "modbus-rtu", NULL};
+const char *const plant_bus_kind_words[] = {"modbus-tcp", "modbus-rtu", "modbus-rtu-tcp", "serial", "serial-tcp", NULL};
+const char *const plant_flow_words[] = {"none", "rtscts", "xonxoff", NULL};
 const char *const plant_parity_words[] = {"none", "even", "odd", NULL};
 const char *const plant_table_words[] = {"coil", "discrete", "input", "holding", NULL};
-const char *const plant_type_words[] = {"bit",   "int16",  "uint16",  "int32",   "uint32",
-                                        "int64", "uint64", "float32", "float64", NULL};
+const char *const plant_type_words[] = {"bit",    "int16",   "uint16",  "int32", "uint32", "int64",
+                                        "uint64", "float32", "float64", "bcd16", "bcd32",  NULL};
 const char *const plant_word_order_words[] = {"abcd", "cdab", "badc", "dcba", NULL};
 
-static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4};
+static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4, 1, 2};
 
 void plant_done(struct plant *plant) {
     for (size_t i = 0; i < plant->instrument_count; i++)
@@ -31,6 +32,66 @@ bool plant_name_valid(const char *name) {
 
 unsigned plant_type_registers(enum plant_type type) {
     return type_registers[type];
+}
+
+bool plant_bus_is_lines(enum plant_bus_kind kind) {
+    return kind == PLANT_SERIAL || kind == PLANT_SERIAL_TCP;
+}
+
+bool plant_table_is_bits(enum plant_table table) {
+    return table == PLANT_COIL || table == PLANT_DISCRETE;
+}
+
+bool plant_tag_has_status(const struct plant_tag *tag) {
+    return tag->status.fault != 0 || tag->status.maintenance != 0;
+}
+
+void plant_tag_extent(const struct plant_tag *tag, uint32_t *ret_address, uint32_t *ret_count) {
+    uint32_t begin = tag->address;
+    uint32_t end = begin + (plant_table_is_bits(tag->table) ? 1 : plant_type_registers(tag->type));
+    if (plant_tag_has_status(tag)) {
+        begin = tag->status.address < begin ? tag->status.address : begin;
+        end = tag->status.address >= end ? tag->status.address + 1u : end;
+    }
+    *ret_address = begin;
+    *ret_count = end - begin;
+}
+
+static enum fb_error check_bit_field(const struct plant_tag *tag, struct fb_cause *cause) {
+    const unsigned bits = plant_type_registers(tag->type) * 16;
+    const bool field = tag->type == PLANT_BIT || tag->type == PLANT_UINT16 || tag->type == PLANT_UINT32;
+    if (tag->bit_count == 0 && tag->bit_first == 0)
+        return FB_OK;
+    if (!field || plant_table_is_bits(tag->table))
+        return fb_fail(cause, FB_INVALID,
+                       "bits: only a register of type bit, uint16 or uint32 has bits to choose from");
+    if (tag->bit_count == 0 || tag->bit_first + tag->bit_count > bits)
+        return fb_fail(cause, FB_INVALID, "bits: a %s has the bits 0..%u, the first before the last",
+                       plant_type_word(tag->type), bits - 1);
+    if (tag->type == PLANT_BIT && tag->bit_count != 1)
+        return fb_fail(cause, FB_INVALID, "bits: a bit is one bit; give one, or type uint16");
+    return FB_OK;
+}
+
+enum fb_error plant_tag_check(const struct plant_tag *tag, unsigned registers_most, struct fb_cause *cause) {
+    const unsigned registers = plant_type_registers(tag->type);
+    const bool bits = plant_table_is_bits(tag->table);
+    if (bits && tag->type != PLANT_BIT)
+        return fb_fail(cause, FB_INVALID, "type: a %s holds one bit", plant_table_word(tag->table));
+    if (tag->address + registers - 1 > UINT16_MAX)
+        return fb_fail(cause, FB_INVALID, "address: its %u registers run past the table's last", registers);
+    if (!bits && registers > registers_most)
+        return fb_fail(cause, FB_INVALID, "type: takes %u registers, more than the %u the instrument sends", registers,
+                       registers_most);
+    if (bits && plant_tag_has_status(tag))
+        return fb_fail(cause, FB_INVALID, "status: is for values in registers");
+    uint32_t address, count;
+    plant_tag_extent(tag, &address, &count);
+    if (!bits && count > registers_most)
+        return fb_fail(cause, FB_INVALID,
+                       "status: value and status lie %u registers apart, but the instrument sends %u at once", count,
+                       registers_most);
+    return check_bit_field(tag, cause);
 }
 
 static bool decimal_whole(struct plant_decimal decimal) {
@@ -93,6 +154,8 @@ static const struct json_field bus_fields[] = {
     {"baud", JSON_FIELD_NUMBER, BUS(baud), 0, PLANT_BAUD_MAX},
     {"parity", JSON_FIELD_WORD, BUS(parity), .words = plant_parity_words},
     {"stop_bits", JSON_FIELD_NUMBER, BUS(stop_bits), 0, 2},
+    {"data_bits", JSON_FIELD_NUMBER, BUS(data_bits), 0, 8},
+    {"flow", JSON_FIELD_WORD, BUS(flow), .words = plant_flow_words},
     {"timeout_ms", JSON_FIELD_NUMBER, BUS(timeout_ms), PLANT_TIMEOUT_MIN_MS, PLANT_TIMEOUT_MAX_MS},
     {"pause_ms", JSON_FIELD_NUMBER, BUS(pause_ms), 0, PLANT_PAUSE_MAX_MS},
 };
@@ -102,7 +165,19 @@ static const struct json_field instrument_fields[] = {
     {"bus", JSON_FIELD_OTHER},
     {"unit", JSON_FIELD_NUMBER, INSTRUMENT(unit), 0, UINT8_MAX},
     {"registers_most", JSON_FIELD_NUMBER, INSTRUMENT(registers_most), 1, PLANT_REGISTERS_MOST},
+    {"heartbeat", JSON_FIELD_OTHER},
+    {"service", JSON_FIELD_OTHER},
+    {"lines", JSON_FIELD_OTHER},
     {"tags", JSON_FIELD_OTHER},
+};
+
+#define WATCH(member) JSON_FIELD_MEMBER(struct plant_watch, member)
+
+static const struct json_field watch_fields[] = {
+    {"table", JSON_FIELD_WORD, WATCH(table), .words = plant_table_words},
+    {"address", JSON_FIELD_NUMBER, WATCH(address), 0, UINT16_MAX},
+    {"mask", JSON_FIELD_NUMBER, WATCH(mask), 1, UINT16_MAX},
+    {"interval_ms", JSON_FIELD_NUMBER, WATCH(interval_ms), PLANT_INTERVAL_MIN_MS, PLANT_INTERVAL_MAX_MS},
 };
 
 static const struct json_field tag_fields[] = {
@@ -113,11 +188,17 @@ static const struct json_field tag_fields[] = {
     {"address", JSON_FIELD_NUMBER, TAG(address), 0, UINT16_MAX},
     {"type", JSON_FIELD_WORD, TAG(type), .words = plant_type_words},
     {"word_order", JSON_FIELD_WORD, TAG(word_order), .words = plant_word_order_words},
+    {"bit_first", JSON_FIELD_NUMBER, TAG(bit_first), 0, 31},
+    {"bit_count", JSON_FIELD_NUMBER, TAG(bit_count), 0, 32},
+    {"no_value", JSON_FIELD_OTHER},
+    {"status", JSON_FIELD_OTHER},
     {"scale", JSON_FIELD_OTHER},
     {"offset", JSON_FIELD_OTHER},
     {"min", JSON_FIELD_OTHER},
     {"max", JSON_FIELD_OTHER},
     {"interval_ms", JSON_FIELD_NUMBER, TAG(interval_ms), PLANT_INTERVAL_MIN_MS, PLANT_INTERVAL_MAX_MS},
+    {"line", JSON_FIELD_TEXT, TAG(line)},
+    {"field", JSON_FIELD_NUMBER, TAG(field), 0, PLANT_LINES_FIELD_MOST},
 };
 
 json_t *plant_bus_to_json(const struct plant_bus *bus) {
@@ -128,12 +209,24 @@ static json_t *limit_to_json(bool has_limit, double limit) {
     return has_limit ? json_real(limit) : json_null();
 }
 
+static json_t *no_value_to_json(const struct plant_tag *tag) {
+    json_t *list = json_array();
+    for (unsigned i = 0; i < tag->no_value_count; i++)
+        json_array_append_new(list, json_integer((json_int_t)tag->no_value[i]));
+    return list;
+}
+
+static json_t *watch_to_json(const struct plant_watch *watch) {
+    return watch->mask != 0 ? json_write_fields(watch_fields, COUNT(watch_fields), watch) : json_null();
+}
+
 static json_t *tag_to_json(const struct plant_tag *tag) {
     json_t *json = json_write_fields(tag_fields, COUNT(tag_fields), tag);
     json_t *others =
-        json_pack("{s:[I,i], s:[I,i], s:o, s:o}", "scale", (json_int_t)tag->scale.mantissa, tag->scale.exponent,
-                  "offset", (json_int_t)tag->offset.mantissa, tag->offset.exponent, "min",
-                  limit_to_json(tag->has_min, tag->min), "max", limit_to_json(tag->has_max, tag->max));
+        json_pack("{s:[I,i], s:[I,i], s:o, s:o, s:o, s:[i,i,i]}", "scale", (json_int_t)tag->scale.mantissa,
+                  tag->scale.exponent, "offset", (json_int_t)tag->offset.mantissa, tag->offset.exponent, "min",
+                  limit_to_json(tag->has_min, tag->min), "max", limit_to_json(tag->has_max, tag->max), "no_value",
+                  no_value_to_json(tag), "status", tag->status.address, tag->status.fault, tag->status.maintenance);
     if (json == NULL || others == NULL || json_object_update(json, others) < 0) {
         json_decref(json);
         json = NULL;
@@ -150,6 +243,9 @@ json_t *plant_instrument_to_json(const struct plant *plant, const struct plant_i
         good = json_array_append_new(tags, tag_to_json(&instrument->tags[i])) == 0;
     json_t *json = json_write_fields(instrument_fields, COUNT(instrument_fields), instrument);
     if (good && json_object_set_new(json, "bus", json_string(plant->buses[instrument->bus].name)) == 0 &&
+        json_object_set_new(json, "heartbeat", watch_to_json(&instrument->heartbeat)) == 0 &&
+        json_object_set_new(json, "service", watch_to_json(&instrument->service)) == 0 &&
+        json_object_set_new(json, "lines", plant_lines_to_json(&instrument->lines)) == 0 &&
         json_object_set(json, "tags", tags) == 0) {
         json_decref(tags);
         return json;
@@ -163,10 +259,30 @@ static enum fb_error check_name(const char *name, struct fb_cause *cause) {
     return plant_name_valid(name) ? FB_OK : fb_fail(cause, FB_INVALID, "name: only a-z, 0-9 and - are allowed");
 }
 
+static bool has_endpoint(const struct plant_bus *bus) {
+    return bus->host[0] != '\0' && bus->port != 0;
+}
+
 static enum fb_error check_bus(const struct plant_bus *bus, struct fb_cause *cause) {
-    const bool whole = bus->kind == PLANT_MODBUS_TCP ? bus->host[0] != '\0' && bus->port != 0
-                                                     : bus->device[0] != '\0' && bus->baud >= PLANT_BAUD_MIN &&
-                                                           (bus->stop_bits == 1 || bus->stop_bits == 2);
+    bool whole = false;
+    switch (bus->kind) {
+    case PLANT_MODBUS_TCP:
+        whole = has_endpoint(bus);
+        break;
+    case PLANT_MODBUS_RTU:
+        whole = bus->device[0] != '\0' && bus->baud >= PLANT_BAUD_MIN && (bus->stop_bits == 1 || bus->stop_bits == 2);
+        break;
+    case PLANT_MODBUS_RTU_TCP:
+        whole = has_endpoint(bus) && bus->baud >= PLANT_BAUD_MIN;
+        break;
+    case PLANT_SERIAL:
+        whole = bus->device[0] != '\0' && bus->baud >= PLANT_BAUD_MIN && (bus->stop_bits == 1 || bus->stop_bits == 2) &&
+                (bus->data_bits == 7 || bus->data_bits == 8);
+        break;
+    case PLANT_SERIAL_TCP:
+        whole = has_endpoint(bus);
+        break;
+    }
     if (!whole)
         return fb_fail(cause, FB_INVALID, "lacks what a %s bus needs", plant_bus_kind_word(bus->kind));
     return check_name(bus->name, cause);
@@ -231,18 +347,64 @@ static enum fb_error read_limit(const json_t *json, const char *name, bool *ret_
     return FB_OK;
 }
 
+static enum fb_error read_no_value(const json_t *json, struct plant_tag *tag, struct fb_cause *cause) {
+    const json_t *list = json_object_get(json, "no_value");
+    if (!json_is_array(list) || json_array_size(list) > PLANT_NO_VALUE_MAX)
+        return fb_fail(cause, FB_INVALID, "no_value: not a list of at most %d", PLANT_NO_VALUE_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int64_t bits;
+        const enum fb_error error =
+            json_read_integer(json_array_get(list, i), "no_value", INT64_MIN, INT64_MAX, &bits, cause);
+        if (error != FB_OK)
+            return error;
+        tag->no_value[tag->no_value_count++] = (uint64_t)bits;
+    }
+    return FB_OK;
+}
+
+static enum fb_error read_status(const json_t *json, struct plant_status *ret_status, struct fb_cause *cause) {
+    const json_t *list = json_object_get(json, "status");
+    int64_t parts[3];
+    if (json_array_size(list) != COUNT(parts))
+        return fb_fail(cause, FB_INVALID, "status: not [address, fault, maintenance]");
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const enum fb_error error =
+            json_read_integer(json_array_get(list, i), "status", 0, UINT16_MAX, &parts[i], cause);
+        if (error != FB_OK)
+            return error;
+    }
+    *ret_status = (struct plant_status){(uint16_t)parts[0], (uint16_t)parts[1], (uint16_t)parts[2]};
+    return FB_OK;
+}
+
+/* null: there is none. */
+static enum fb_error read_watch(const json_t *json, const char *name, struct plant_watch *ret_watch,
+                                struct fb_cause *cause) {
+    struct plant_watch watch = {0};
+    const json_t *value = json_object_get(json, name);
+    enum fb_error error = FB_OK;
+    if (!json_is_null(value))
+        error = json_read_fields(value, watch_fields, COUNT(watch_fields), &watch, cause);
+    if (error == FB_OK && plant_table_is_bits(watch.table) && watch.mask > 1)
+        error = fb_fail(cause, FB_INVALID, "mask: a %s holds one bit", plant_table_word(watch.table));
+    if (error != FB_OK)
+        return fb_context(cause, error, "%s", name);
+    *ret_watch = watch;
+    return FB_OK;
+}
+
 static enum fb_error check_tag(const struct plant_tag *tag, struct fb_cause *cause) {
-    const unsigned registers = plant_type_registers(tag->type);
-    if (tag->address + registers - 1 > UINT16_MAX)
-        return fb_fail(cause, FB_INVALID, "address: its registers run past 65535");
-    if (tag->table <= PLANT_DISCRETE && tag->type != PLANT_BIT)
-        return fb_fail(cause, FB_INVALID, "type: a %s holds one bit", plant_table_word(tag->table));
-    return check_name(tag->name, cause);
+    const enum fb_error error = plant_tag_check(tag, PLANT_REGISTERS_MOST, cause);
+    return error != FB_OK ? error : check_name(tag->name, cause);
 }
 
 static enum fb_error read_tag(const json_t *json, struct plant_tag *ret_tag, struct fb_cause *cause) {
     struct plant_tag tag = {0};
     enum fb_error error = json_read_fields(json, tag_fields, COUNT(tag_fields), &tag, cause);
+    if (error == FB_OK)
+        error = read_no_value(json, &tag, cause);
+    if (error == FB_OK)
+        error = read_status(json, &tag.status, cause);
     if (error == FB_OK)
         error = read_decimal(json, "scale", &tag.scale, cause);
     if (error == FB_OK)
@@ -263,6 +425,12 @@ static enum fb_error read_instrument(const struct plant *plant, const json_t *js
     enum fb_error error = json_read_fields(json, instrument_fields, COUNT(instrument_fields), ret_instrument, cause);
     if (error == FB_OK)
         error = check_name(ret_instrument->name, cause);
+    if (error == FB_OK)
+        error = read_watch(json, "heartbeat", &ret_instrument->heartbeat, cause);
+    if (error == FB_OK)
+        error = read_watch(json, "service", &ret_instrument->service, cause);
+    if (error == FB_OK)
+        error = plant_lines_from_json(json_object_get(json, "lines"), &ret_instrument->lines, cause);
     if (error != FB_OK)
         return error;
     const char *bus_name = json_string_value(json_object_get(json, "bus"));
@@ -270,7 +438,11 @@ static enum fb_error read_instrument(const struct plant *plant, const json_t *js
     if (bus == plant->bus_count)
         return fb_fail(cause, FB_INVALID, "bus: unknown");
     const uint8_t unit = ret_instrument->unit;
-    if (plant->buses[bus].kind == PLANT_MODBUS_RTU && (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
+    const enum plant_bus_kind kind = plant->buses[bus].kind;
+    if (plant_bus_is_lines(kind) != (ret_instrument->lines.protocol != PLANT_REGISTERS))
+        return fb_fail(cause, FB_INVALID, "lines: does not fit a %s bus", plant_bus_kind_word(kind));
+    if (!plant_bus_is_lines(kind) && kind != PLANT_MODBUS_TCP &&
+        (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
         return fb_fail(cause, FB_INVALID, "unit: %u, allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
                        PLANT_RTU_UNIT_MAX);
     ret_instrument->bus = (uint16_t)bus;
@@ -334,6 +506,16 @@ static enum fb_error append_tags(struct plant *plant, size_t index, struct plant
     return FB_OK;
 }
 
+static bool same_watch(const struct plant_watch *left, const struct plant_watch *right) {
+    return left->table == right->table && left->address == right->address && left->mask == right->mask &&
+           left->interval_ms == right->interval_ms;
+}
+
+static bool same_instrument(const struct plant_instrument *left, const struct plant_instrument *right) {
+    return left->bus == right->bus && left->unit == right->unit && left->registers_most == right->registers_most &&
+           same_watch(&left->heartbeat, &right->heartbeat) && same_watch(&left->service, &right->service);
+}
+
 enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json, struct fb_cause *cause) {
     struct plant_instrument fresh = {0};
     enum fb_error error = read_instrument(plant, json, &fresh, cause);
@@ -341,7 +523,7 @@ enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json,
         return fb_context(cause, error, "instrument");
     const size_t index = find_instrument(plant, fresh.name);
     const struct plant_instrument *known = index < plant->instrument_count ? &plant->instruments[index] : &fresh;
-    if (known->bus != fresh.bus || known->unit != fresh.unit || known->registers_most != fresh.registers_most)
+    if (!same_instrument(known, &fresh))
         return fb_fail(cause, FB_INVALID, "instrument %s: is not what it was in the message before", fresh.name);
     struct plant_tag *tags = NULL;
     size_t count = 0;

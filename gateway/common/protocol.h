@@ -22,6 +22,8 @@
  *   <------------------------ PLANT_BEGIN, PLANT_BUS ..., PLANT_INSTRUMENT ..., PLANT_END   and again on each change
  *   READINGS sequence, readings ------------->          from the sequence after that; kept by field until committed
  *   <---------------------------- COMMITTED sequence    everything up to it is on disk
+ *   <------------------------------- ASK id, request    a person wants to see something of a bus; may come any time
+ *   TELL id, answer ------------------------->          one for each ASK, soon or late, in any order
  */
 enum protocol_field {
     PROTOCOL_FIELD_HELLO = 1, /* u64 epoch: random, made when forebay-field starts */
@@ -30,6 +32,7 @@ enum protocol_field {
     PROTOCOL_READINGS_LOST,   /* u64 sequence (takes its place in the same count), u64 from_ms, u64 to_ms, u64 readings:
                                  dropped by field because core was away for too long */
     PROTOCOL_BUS_STATUS,      /* JSON, see docs/api.md "bus"; sent when it changes, at most once a second a bus */
+    PROTOCOL_TELL,            /* u64 id, then JSON: the answer as a control call has it */
 
     PROTOCOL_FIELD_RESUME = 32, /* u64 sequence */
     PROTOCOL_PLANT_BEGIN,       /* empty: a new plant follows; nothing changes before PLANT_END */
@@ -37,6 +40,7 @@ enum protocol_field {
     PROTOCOL_PLANT_INSTRUMENT,  /* JSON of one instrument and some of its tags; may come again with more tags */
     PROTOCOL_PLANT_END,         /* empty: apply */
     PROTOCOL_COMMITTED,         /* u64 sequence */
+    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace" or "probe", "bus": NAME, ...}, docs/api.md */
 };
 
 #define PROTOCOL_READINGS_MAX 4096
@@ -62,9 +66,12 @@ enum protocol_cloud {
     PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
-    PROTOCOL_PARCEL,           /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, rest: the bytes to forward */
-    PROTOCOL_SETTLED,          /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
+                     rest: the bytes to forward */
+    PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
 };
+
+#define PROTOCOL_STORE_BYTES 16
 
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */

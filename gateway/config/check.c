@@ -70,6 +70,21 @@ static enum fb_error take_text(const struct taking *taking) {
     return store_text(taking, taking->text);
 }
 
+/* "\r" in double quotes of YAML is a carriage return already; plain, it is still two characters. */
+static enum fb_error take_control_text(const struct taking *taking) {
+    char text[4 * PLANT_LINES_ASK_MAX] = "";
+    size_t used = 0;
+    for (const char *at = taking->text; *at != '\0' && used + sizeof "\\x00" < sizeof text; at++) {
+        const unsigned char byte = (unsigned char)*at;
+        if (byte < ' ' || byte == 0x7f)
+            used += (size_t)snprintf(text + used, sizeof text - used, "\\x%02x", byte);
+        else
+            text[used++] = *at;
+        text[used] = '\0';
+    }
+    return store_text(taking, text);
+}
+
 static enum fb_error take_name(const struct taking *taking) {
     const enum fb_error error = value_name(taking->text, taking->why);
     return error != FB_OK ? error : store_text(taking, taking->text);
@@ -113,6 +128,16 @@ static enum fb_error take_size(const struct taking *taking) {
     return error;
 }
 
+static enum fb_error take_mask(const struct taking *taking) {
+    uint64_t bits = 0;
+    const enum fb_error error = value_bits(taking->text, taking->key->max, &bits, taking->why);
+    if (error == FB_OK && bits == 0)
+        return fb_fail(taking->why, FB_INVALID, "selects no bit; give the bits that count, like 0x0001");
+    if (error == FB_OK)
+        store_number(taking, bits);
+    return error;
+}
+
 static enum fb_error take_decimal(const struct taking *taking) {
     struct plant_decimal decimal;
     const enum fb_error error = value_decimal(taking->text, &decimal, taking->why);
@@ -147,12 +172,20 @@ static const struct {
     bool plain; /* numbers: in quotes it would be a text */
     enum fb_error (*take)(const struct taking *taking);
 } types[] = {
-    [CHECK_TEXT] = {TREE_TEXT, false, take_text},    [CHECK_NAME] = {TREE_TEXT, false, take_name},
-    [CHECK_HOST] = {TREE_TEXT, false, take_host},    [CHECK_PATH] = {TREE_TEXT, false, take_path},
-    [CHECK_NUMBER] = {TREE_TEXT, true, take_number}, [CHECK_DURATION] = {TREE_TEXT, false, take_duration},
-    [CHECK_SIZE] = {TREE_TEXT, false, take_size},    [CHECK_DECIMAL] = {TREE_TEXT, true, take_decimal},
-    [CHECK_REAL] = {TREE_TEXT, true, take_real},     [CHECK_WORD] = {TREE_TEXT, false, take_word},
-    [CHECK_MAP] = {TREE_MAP, false, NULL},           [CHECK_LIST] = {TREE_LIST, false, NULL},
+    [CHECK_CONTROL_TEXT] = {TREE_TEXT, false, take_control_text},
+    [CHECK_TEXT] = {TREE_TEXT, false, take_text},
+    [CHECK_NAME] = {TREE_TEXT, false, take_name},
+    [CHECK_HOST] = {TREE_TEXT, false, take_host},
+    [CHECK_PATH] = {TREE_TEXT, false, take_path},
+    [CHECK_NUMBER] = {TREE_TEXT, true, take_number},
+    [CHECK_DURATION] = {TREE_TEXT, false, take_duration},
+    [CHECK_SIZE] = {TREE_TEXT, false, take_size},
+    [CHECK_MASK] = {TREE_TEXT, true, take_mask},
+    [CHECK_DECIMAL] = {TREE_TEXT, true, take_decimal},
+    [CHECK_REAL] = {TREE_TEXT, true, take_real},
+    [CHECK_WORD] = {TREE_TEXT, false, take_word},
+    [CHECK_MAP] = {TREE_MAP, false, NULL},
+    [CHECK_LIST] = {TREE_LIST, false, NULL},
 };
 
 static bool check_kind(struct check *check, const struct tree_node *node, const char *place, enum tree_kind wanted) {
@@ -213,7 +246,7 @@ static void check_unknown(struct check *check, const struct check_table *table, 
         check_fail(check, key, place, "%s", table->other_is);
         return;
     }
-    const char *names[TREE_KEYS_MAX];
+    const char *names[TREE_KEYS_MAX] = {NULL};
     for (size_t i = 0; i < table->count; i++)
         names[i] = table->keys[i].name;
     check_fail(check, key, place, "is not a key of this section%s",

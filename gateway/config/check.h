@@ -17,18 +17,20 @@
 #define CHECK_PLACE_MAX 128
 
 enum check_type {
-    CHECK_TEXT,     /* char[]; max: bytes, 0 for all that fit */
-    CHECK_NAME,     /* char[]: a name of the plant */
-    CHECK_HOST,     /* char[]: a DNS name or an address */
-    CHECK_PATH,     /* char[]: made absolute; max as for CHECK_TEXT */
-    CHECK_NUMBER,   /* unsigned of 1, 2, 4 or 8 bytes, min..max */
-    CHECK_DURATION, /* the same, in ms */
-    CHECK_SIZE,     /* the same, in bytes */
-    CHECK_DECIMAL,  /* struct plant_decimal */
-    CHECK_REAL,     /* double */
-    CHECK_WORD,     /* enum: the index of the word */
-    CHECK_MAP,      /* the caller reads it */
-    CHECK_LIST,     /* the caller reads it */
+    CHECK_TEXT,         /* char[]; max: bytes, 0 for all that fit */
+    CHECK_CONTROL_TEXT, /* char[]: control characters are allowed, and stored as plant_lines_bytes() reads them */
+    CHECK_NAME,         /* char[]: a name of the plant */
+    CHECK_HOST,         /* char[]: a DNS name or an address */
+    CHECK_PATH,         /* char[]: made absolute; max as for CHECK_TEXT */
+    CHECK_NUMBER,       /* unsigned of 1, 2, 4 or 8 bytes, min..max */
+    CHECK_DURATION,     /* the same, in ms */
+    CHECK_SIZE,         /* the same, in bytes */
+    CHECK_MASK,         /* unsigned of 1, 2, 4 or 8 bytes, 1..max: 16 or 0x0010 */
+    CHECK_DECIMAL,      /* struct plant_decimal */
+    CHECK_REAL,         /* double */
+    CHECK_WORD,         /* enum: the index of the word */
+    CHECK_MAP,          /* the caller reads it */
+    CHECK_LIST,         /* the caller reads it */
 };
 
 struct check_key {
@@ -52,7 +54,7 @@ struct check_table {
 
 struct check {
     struct config_report *report;
-    const char *folder; /* relative paths start there */
+    const char *folder; /* relative paths start there; profiles of the plant's own are in "profiles" in it */
 };
 
 /* Check map against table, report all that is wrong, fill target. map: NULL when the section is left out, which leaves

@@ -11,7 +11,9 @@
 #define BUS(member) CHECK_MEMBER(struct plant_bus, member)
 
 #define NAME_KEY {"name", CHECK_NAME, BUS(name), .wanted = "a name that no other bus has"}
-#define KIND_KEY {"kind", CHECK_WORD, BUS(kind), .wanted = "modbus-tcp or modbus-rtu", .words = plant_bus_kind_words}
+#define KIND_KEY                                                                                                       \
+    {"kind", CHECK_WORD, BUS(kind), .wanted = "modbus-tcp, modbus-rtu, modbus-rtu-tcp, serial or serial-tcp",          \
+     .words = plant_bus_kind_words}
 #define TIMEOUT_KEY                                                                                                    \
     {"timeout",                                                                                                        \
      CHECK_DURATION,                                                                                                   \
@@ -43,19 +45,70 @@ static const struct check_key rtu_keys[] = {
     PAUSE_KEY,
 };
 
+static const struct check_key rtu_tcp_keys[] = {
+    NAME_KEY,
+    KIND_KEY,
+    {"host", CHECK_HOST, BUS(host), .wanted = "the name or address of the serial server"},
+    {"port", CHECK_NUMBER, BUS(port), .wanted = "the TCP port that the serial server gives to this line", .min = 1,
+     .max = UINT16_MAX},
+    {"baud", CHECK_NUMBER, BUS(baud), .wanted = "the speed of the line behind the serial server", .min = PLANT_BAUD_MIN,
+     .max = PLANT_BAUD_MAX},
+    TIMEOUT_KEY,
+    PAUSE_KEY,
+};
+
+static const struct check_key serial_keys[] = {
+    NAME_KEY,
+    KIND_KEY,
+    {"device", CHECK_PATH, BUS(device), .wanted = "the serial port, best as /dev/serial/by-path/..."},
+    {"baud", CHECK_NUMBER, BUS(baud), .wanted = "the speed the instruments are set to", .min = PLANT_BAUD_MIN,
+     .max = PLANT_BAUD_MAX},
+    {"parity", CHECK_WORD, BUS(parity), .standard = "none", .words = plant_parity_words},
+    {"data_bits", CHECK_NUMBER, BUS(data_bits), .standard = "8", .min = 7, .max = 8},
+    {"stop_bits", CHECK_NUMBER, BUS(stop_bits), .standard = "1", .min = 1, .max = 2},
+    {"flow", CHECK_WORD, BUS(flow), .standard = "none", .words = plant_flow_words},
+    TIMEOUT_KEY,
+    PAUSE_KEY,
+};
+
+static const struct check_key serial_tcp_keys[] = {
+    NAME_KEY,
+    KIND_KEY,
+    {"host", CHECK_HOST, BUS(host), .wanted = "the name or address of the serial server"},
+    {"port", CHECK_NUMBER, BUS(port), .wanted = "the TCP port that the serial server gives to this line", .min = 1,
+     .max = UINT16_MAX},
+    TIMEOUT_KEY,
+    PAUSE_KEY,
+};
+
 static const struct check_table rtu_table;
 static const struct check_table tcp_table = {tcp_keys, COUNT(tcp_keys), &rtu_table,
                                              "is for kind modbus-rtu, and this bus is modbus-tcp; remove it"};
 static const struct check_table rtu_table = {rtu_keys, COUNT(rtu_keys), &tcp_table,
                                              "is for kind modbus-tcp, and this bus is modbus-rtu; remove it"};
 
+static const struct check_table serial_table = {serial_keys, COUNT(serial_keys)};
+static const struct check_table serial_tcp_table = {
+    serial_tcp_keys, COUNT(serial_tcp_keys), &serial_table,
+    "is for kind serial: the serial server has its own settings of the line; remove it"};
+
 static bool kind_is(const struct tree_node *map, enum plant_bus_kind kind) {
     const struct tree_node *node = tree_get(map, "kind");
     return node != NULL && node->kind == TREE_TEXT && strcmp(node->text, plant_bus_kind_word(kind)) == 0;
 }
 
+static const struct check_table rtu_tcp_table = {
+    rtu_tcp_keys, COUNT(rtu_tcp_keys), &rtu_table,
+    "is for kind modbus-rtu: the serial server has its own settings of the line; remove it"};
+
 /* Where the kind is missing or wrong, the other keys tell which one is meant, so that they can be checked too. */
 static const struct check_table *choose_table(const struct tree_node *map) {
+    if (kind_is(map, PLANT_SERIAL))
+        return &serial_table;
+    if (kind_is(map, PLANT_SERIAL_TCP))
+        return &serial_tcp_table;
+    if (kind_is(map, PLANT_MODBUS_RTU_TCP))
+        return &rtu_tcp_table;
     if (kind_is(map, PLANT_MODBUS_RTU))
         return &rtu_table;
     return kind_is(map, PLANT_MODBUS_TCP) || tree_get(map, "device") == NULL ? &tcp_table : &rtu_table;
@@ -74,7 +127,7 @@ static void check_baud(struct check *check, const struct tree_node *map, const c
 static void check_bus(struct check *check, const struct tree_node *map, const char *place, struct plant_bus *bus) {
     const size_t errors = check->report->count;
     check_section(check, choose_table(map), map, place, bus);
-    if (check->report->count == errors && bus->kind == PLANT_MODBUS_RTU)
+    if (check->report->count == errors && bus->kind != PLANT_MODBUS_TCP && bus->kind != PLANT_SERIAL_TCP)
         check_baud(check, map, place, bus->baud);
 }
 

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "gateway/config/address.h"
+#include "gateway/config/check_lines.h"
 #include "gateway/config/check_list.h"
+#include "gateway/config/check_quality.h"
+#include "gateway/config/profile.h"
 #include "gateway/config/report.h"
 #include "gateway/config/value.h"
 
@@ -20,6 +23,7 @@
 struct instrument {
     struct plant_instrument plant;
     char bus[PLANT_NAME_MAX];
+    char profile[PLANT_NAME_MAX]; /* merged before the rest is looked at */
     enum address_notation addresses;
     enum plant_word_order word_order;
     uint32_t interval_ms;
@@ -29,19 +33,36 @@ static const struct check_key instrument_keys[] = {
     {"name", CHECK_NAME, INSTRUMENT(plant.name), .wanted = "a name that no other instrument has"},
     {"bus", CHECK_NAME, INSTRUMENT(bus), .wanted = "the name of the bus it is on"},
     {"unit", CHECK_NUMBER, INSTRUMENT(plant.unit), .wanted = "its Modbus unit number", .max = UINT8_MAX},
+    {"profile", CHECK_NAME, INSTRUMENT(profile)},
     {"registers_most", CHECK_NUMBER, INSTRUMENT(plant.registers_most), .standard = "125", .min = 1,
      .max = PLANT_REGISTERS_MOST},
     {"addresses", CHECK_WORD, INSTRUMENT(addresses), .wanted = "how its manual counts: base-0, base-1 or 4xxxx",
      .words = address_notation_words},
     {"word_order", CHECK_WORD, INSTRUMENT(word_order), .words = plant_word_order_words},
     {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
-    {"tags", CHECK_LIST, .wanted = "the list of what it measures"},
+    {"heartbeat", CHECK_MAP},
+    {"service", CHECK_MAP},
+    {"tags", CHECK_LIST, .wanted = "the list of what it measures, or a profile"},
 };
 static const struct check_table instrument_table = {instrument_keys, COUNT(instrument_keys)};
+
+static const struct check_key lines_instrument_keys[] = {
+    {"name", CHECK_NAME, INSTRUMENT(plant.name), .wanted = "a name that no other instrument has"},
+    {"bus", CHECK_NAME, INSTRUMENT(bus), .wanted = "the name of the bus it is on"},
+    {"unit", CHECK_NUMBER, INSTRUMENT(plant.unit), .standard = "0", .max = UINT8_MAX},
+    {"profile", CHECK_NAME, INSTRUMENT(profile)},
+    {"protocol", CHECK_MAP},
+    {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
+    {"tags", CHECK_LIST, .wanted = "the list of what it measures, or a profile"},
+};
+static const struct check_table lines_instrument_table = {
+    lines_instrument_keys, COUNT(lines_instrument_keys), &instrument_table,
+    "is for instruments with registers, and this one has a protocol of lines; remove it"};
 
 struct tag {
     struct plant_tag plant;
     char address[16];
+    char bits[16]; /* read once the type is known */
 };
 
 static const struct check_key tag_keys[] = {
@@ -51,6 +72,9 @@ static const struct check_key tag_keys[] = {
     {"type", CHECK_WORD, TAG(plant.type), .wanted = "what the registers hold: bit, int16, uint16, float32 ...",
      .words = plant_type_words},
     {"word_order", CHECK_WORD, TAG(plant.word_order), .words = plant_word_order_words},
+    {"bits", CHECK_TEXT, TAG(bits)},
+    {"no_value", CHECK_LIST},
+    {"status", CHECK_MAP},
     {"scale", CHECK_DECIMAL, TAG(plant.scale), .standard = "1"},
     {"offset", CHECK_DECIMAL, TAG(plant.offset), .standard = "0"},
     {"unit", CHECK_TEXT, TAG(plant.unit)},
@@ -155,9 +179,26 @@ static void check_numbers(const struct context *context, struct plant_tag *tag) 
         fail_at(context, "max", "must be above min");
 }
 
+static bool has_lines(const struct context *context) {
+    return context->instrument->plant.lines.protocol != PLANT_REGISTERS;
+}
+
+static void check_tag_of_lines(const struct context *context, struct plant_tag *ret_tag) {
+    const size_t errors = context->check->report->count;
+    check_lines_tag(context->check, context->map, context->place, ret_tag);
+    if (context->check->report->count != errors)
+        return;
+    inherit_interval(context, ret_tag);
+    check_numbers(context, ret_tag);
+}
+
 static void check_tag(const struct context *context, bool instrument_sound, struct plant_tag *ret_tag) {
     struct tag tag = {0};
     const size_t errors = context->check->report->count;
+    if (has_lines(context)) {
+        check_tag_of_lines(context, ret_tag);
+        return;
+    }
     check_section(context->check, &tag_table, context->map, context->place, &tag);
     if (!instrument_sound || context->check->report->count != errors)
         return; /* what follows would only repeat it */
@@ -166,6 +207,9 @@ static void check_tag(const struct context *context, bool instrument_sound, stru
     check_address(context, tag.address, &tag.plant);
     if (context->check->report->count == errors)
         check_extent(context, &tag.plant);
+    if (context->check->report->count == errors)
+        check_tag_quality(context->check, context->map, context->place, context->instrument->addresses,
+                          context->instrument->plant.registers_most, &tag.plant);
     if (tag.plant.type == PLANT_BIT)
         check_bit(context);
     else
@@ -225,7 +269,7 @@ static size_t find_bus(const struct plant *plant, const char *name) {
 
 static void fail_bus(struct check *check, const struct tree_node *map, const char *place, const struct plant *plant,
                      const char *name) {
-    const char *names[PLANT_BUSES_MAX];
+    const char *names[PLANT_BUSES_MAX] = {NULL};
     for (size_t i = 0; i < plant->bus_count; i++)
         names[i] = plant->buses[i].name;
     char hint[FB_CAUSE_MAX / 2], key[CHECK_PLACE_MAX];
@@ -244,24 +288,71 @@ static void check_reference(struct check *check, const struct tree_node *map, co
     instrument->plant.bus = (uint16_t)bus;
     const uint8_t unit = instrument->plant.unit;
     char key[CHECK_PLACE_MAX];
-    if (plant->buses[bus].kind == PLANT_MODBUS_RTU && (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
+    const bool lines = plant_bus_is_lines(plant->buses[bus].kind);
+    if (lines != (instrument->plant.lines.protocol != PLANT_REGISTERS))
+        check_fail(check, tree_get(map, "bus"), check_place(place, "bus", key),
+                   lines ? "%s is a %s bus, whose instruments need a section protocol, as some profiles have it"
+                         : "%s is a %s bus; an instrument with a protocol of lines needs a serial or serial-tcp bus",
+                   instrument->bus, plant_bus_kind_word(plant->buses[bus].kind));
+    else if (instrument->plant.lines.protocol == PLANT_SDI12 && unit > PLANT_LINES_ADDRESS_MOST)
         check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key),
-                   "%u is out of range on a modbus-rtu bus; allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
-                   PLANT_RTU_UNIT_MAX);
+                   "%u is out of range for SDI-12; allowed are 0 to %d", unit, PLANT_LINES_ADDRESS_MOST);
+    else if (!lines && plant->buses[bus].kind != PLANT_MODBUS_TCP &&
+             (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
+        check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key),
+                   "%u is out of range on a %s bus; allowed are %d to %d", unit,
+                   plant_bus_kind_word(plant->buses[bus].kind), PLANT_RTU_UNIT_MIN, PLANT_RTU_UNIT_MAX);
 }
 
 static void check_instrument(struct check *check, const struct tree_node *map, const char *place, struct plant *plant) {
     struct instrument instrument = {0};
     const size_t errors = check->report->count;
-    check_section(check, &instrument_table, map, place, &instrument);
+    const struct tree_node *protocol = tree_get(map, "protocol");
+    check_section(check, protocol != NULL ? &lines_instrument_table : &instrument_table, map, place, &instrument);
+    char key[CHECK_PLACE_MAX];
+    if (protocol != NULL && protocol->kind == TREE_MAP)
+        check_lines(check, protocol, check_place(place, "protocol", key), &instrument.plant.lines);
+    if (protocol != NULL) /* registers_most is required of every instrument, and means nothing here */
+        instrument.plant.registers_most = PLANT_REGISTERS_MOST;
     const bool sound = check->report->count == errors;
     if (sound)
         check_reference(check, map, place, plant, &instrument);
+    if (sound && protocol == NULL)
+        check_watches(check, map, place, instrument.addresses, instrument.interval_ms, &instrument.plant);
     const struct context context = {.check = check, .instrument = &instrument, .instrument_map = map};
     struct plant_instrument *added = &plant->instruments[plant->instrument_count];
     *added = instrument.plant;
     check_tags(&context, sound, place, plant, added);
     plant->instrument_count++;
+}
+
+static void fail_profile(struct check *check, const struct tree_node *node, const char *place,
+                         const struct profile *profile, const struct config_report *why) {
+    char key[CHECK_PLACE_MAX];
+    check_place(place, "profile", key);
+    if (why->count == 0)
+        check_fail(check, node, key, "there is no profile %s; `forebay profiles` lists those there are", profile->name);
+    else
+        check_fail(check, node, key, "%s:%u:%u: %s", profile->file, why->errors[0].line, why->errors[0].column,
+                   why->errors[0].text);
+}
+
+/* The instrument together with its profile, NULL when it names none or there is something wrong with it. */
+static struct tree_node *merge_profile(struct check *check, const struct tree_node *map, const char *place) {
+    static struct config_report why;
+    const struct tree_node *name = tree_get(map, "profile");
+    if (name == NULL || name->kind != TREE_TEXT || !plant_name_valid(name->text))
+        return NULL;
+    struct profile_folders folders;
+    struct profile profile;
+    struct tree_node *merged = NULL;
+    profile_folders(check->folder, &folders);
+    if (profile_load(&folders, name->text, &profile, &why) != FB_OK)
+        fail_profile(check, name, place, &profile, &why);
+    else if ((merged = profile_merge(&profile, map, name)) == NULL)
+        check_fail(check, name, place, "out of memory");
+    profile_done(&profile);
+    return merged;
 }
 
 void check_instruments(struct check *check, const struct tree_node *list, struct plant *plant) {
@@ -273,6 +364,14 @@ void check_instruments(struct check *check, const struct tree_node *list, struct
         return;
     }
     char place[CHECK_PLACE_MAX];
-    for (const struct tree_node *map = list->first; map != NULL; map = map->next)
-        check_instrument(check, map, check_list_place("instruments", plant->instrument_count, place), plant);
+    for (const struct tree_node *map = list->first; map != NULL; map = map->next) {
+        check_list_place("instruments", plant->instrument_count, place);
+        const size_t errors = check->report->count;
+        struct tree_node *merged = merge_profile(check, map, place);
+        if (check->report->count == errors)
+            check_instrument(check, merged != NULL ? merged : map, place, plant);
+        else /* what else is wrong may come of that */
+            plant->instrument_count++;
+        tree_free(merged);
+    }
 }

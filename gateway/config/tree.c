@@ -35,6 +35,46 @@ const struct tree_node *tree_get(const struct tree_node *map, const char *key) {
     return node;
 }
 
+struct tree_node *tree_new(const struct tree_node *node, const struct tree_node *at) {
+    struct tree_node *copy = calloc(1, sizeof *copy + strlen(node->text) + 1);
+    if (copy == NULL)
+        return NULL;
+    copy->kind = node->kind;
+    copy->quoted = node->quoted;
+    copy->line = at != NULL ? at->line : node->line;
+    copy->column = at != NULL ? at->column : node->column;
+    memcpy(copy->text, node->text, strlen(node->text));
+    if (node->key == NULL)
+        return copy;
+    copy->key = tree_new(node->key, at);
+    if (copy->key != NULL)
+        return copy;
+    free(copy);
+    return NULL;
+}
+
+struct tree_node *tree_copy(const struct tree_node *node, const struct tree_node *at) {
+    struct tree_node *copy = tree_new(node, at);
+    for (const struct tree_node *child = node->first; copy != NULL && child != NULL; child = child->next)
+        if (!tree_append(copy, tree_copy(child, at))) {
+            tree_free(copy);
+            return NULL;
+        }
+    return copy;
+}
+
+bool tree_append(struct tree_node *parent, struct tree_node *node) {
+    if (node == NULL)
+        return false;
+    if (parent->last != NULL)
+        parent->last->next = node;
+    else
+        parent->first = node;
+    parent->last = node;
+    parent->count++;
+    return true;
+}
+
 bool tree_empty(const struct tree_node *node) {
     if (node->kind != TREE_TEXT || node->text[0] == '\0')
         return node->kind == TREE_TEXT;

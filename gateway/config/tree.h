@@ -37,6 +37,14 @@ void tree_free(struct tree_node *node); /* NULL is fine */
 /* The value of a key; NULL when map is NULL, is no map or has no such key. */
 const struct tree_node *tree_get(const struct tree_node *map, const char *key);
 
+/* A copy of the node and its key; empty, when it is a map or list. at: where it is said to stand, NULL for where the
+ * original does. NULL: out of memory. */
+struct tree_node *tree_new(const struct tree_node *node, const struct tree_node *at);
+/* The same with all that is in it. */
+struct tree_node *tree_copy(const struct tree_node *node, const struct tree_node *at);
+/* Put node, which then belongs to it, behind the last of a map or list. False: node is NULL. */
+bool tree_append(struct tree_node *parent, struct tree_node *node);
+
 /* True for a text that says nothing: empty, or a plain "~" or "null". */
 bool tree_empty(const struct tree_node *node);
 

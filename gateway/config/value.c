@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/config/report.h"
@@ -24,8 +25,8 @@ static const char *read_digits(const char *text, uint64_t most, uint64_t *ret_nu
     uint64_t number = 0;
     const char *at = text;
     for (; *at >= '0' && *at <= '9'; at++) {
-        number = number * 10 + (uint64_t)(*at - '0');
-        if (number > most)
+        if (__builtin_mul_overflow(number, UINT64_C(10), &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number) || number > most)
             return NULL;
     }
     *ret_number = number;
@@ -50,6 +51,47 @@ enum fb_error value_number(const char *text, uint64_t min, uint64_t max, uint64_
     if (end == NULL || number < min)
         return fb_fail(cause, FB_INVALID, "%s is out of range; allowed are %" PRIu64 " to %" PRIu64, quote, min, max);
     *ret_number = number;
+    return FB_OK;
+}
+
+static const char *read_hexadecimal(const char *text, uint64_t most, uint64_t *ret_number) {
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const size_t length = strspn(text, digits);
+    if (length == 0 || length > 16)
+        return NULL;
+    const uint64_t number = strtoull(text, NULL, 16);
+    if (number > most)
+        return NULL;
+    *ret_number = number;
+    return text + length;
+}
+
+enum fb_error value_bits(const char *text, uint64_t max, uint64_t *ret_bits, struct fb_cause *cause) {
+    char quote[REPORT_QUOTE_MAX];
+    uint64_t bits = 0;
+    const bool hexadecimal = text[0] == '0' && text[1] == 'x';
+    const char *end = hexadecimal ? read_hexadecimal(text + 2, max, &bits) : read_digits(text, max, &bits);
+    if (end == NULL || *end != '\0' || (!hexadecimal && leading_zero(text)))
+        return fb_fail(cause, FB_INVALID,
+                       "%s is not a number of bits; allowed are 0 to %" PRIu64 ", or 0x0 to 0x%" PRIx64,
+                       report_quote(text, quote), max, max);
+    *ret_bits = bits;
+    return FB_OK;
+}
+
+enum fb_error value_bit_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last,
+                              struct fb_cause *cause) {
+    char quote[REPORT_QUOTE_MAX];
+    uint64_t first = 0, last = 0;
+    const char *end = read_digits(text, max, &first);
+    last = first;
+    if (end != NULL && strncmp(end, "..", 2) == 0)
+        end = read_digits(end + 2, max, &last);
+    if (end == NULL || *end != '\0' || last < first)
+        return fb_fail(cause, FB_INVALID, "%s is not a bit or a range of bits like 4..7; allowed are 0 to %u",
+                       report_quote(text, quote), max);
+    *ret_first = (unsigned)first;
+    *ret_last = (unsigned)last;
     return FB_OK;
 }
 

@@ -18,6 +18,13 @@
 enum fb_error value_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number,
                            struct fb_cause *cause) FB_MUST_USE;
 
+/* "0xFFFF" or "65535": bits, 0..max. */
+enum fb_error value_bits(const char *text, uint64_t max, uint64_t *ret_bits, struct fb_cause *cause) FB_MUST_USE;
+
+/* "4..7": first and last bit, both 0..max, or "4" for one. */
+enum fb_error value_bit_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last,
+                              struct fb_cause *cause) FB_MUST_USE;
+
 /* "0.01", "-5", "1e-3": exact; the exponent of ret_decimal is 0 or less, and no longer than it must be. */
 enum fb_error value_decimal(const char *text, struct plant_decimal *ret_decimal, struct fb_cause *cause) FB_MUST_USE;
 

@@ -69,6 +69,8 @@ static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, uint64
     channel_send(cloud->peer.channel, &writer);
 }
 
+_Static_assert(PROTOCOL_STORE_BYTES == BATCH_STORE_ID_BYTES, "a parcel names its store");
+
 static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool historical, uint64_t number,
                         const uint8_t *bytes, size_t length) {
     static uint8_t packet[MESSAGE_BYTES_MAX];
@@ -76,6 +78,7 @@ static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool hi
     message_put_u8(&writer, (uint8_t)kind);
     message_put_u8(&writer, historical ? PARCEL_HISTORICAL : 0);
     message_put_u64(&writer, number);
+    message_put_bytes(&writer, store_id(cloud->store), PROTOCOL_STORE_BYTES);
     message_put_bytes(&writer, bytes, length);
     channel_send(cloud->peer.channel, &writer);
     cloud->room_messages--;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
@@ -13,11 +14,19 @@
 
 #define CLIENTS_MAX 16
 #define REQUEST_BYTES_MAX 65536
+#define PROBE_LOG_INTERVAL_MS 60000
+
+struct client {
+    struct channel *channel;
+    uint64_t asked; /* the question to forebay-field that it waits for; 0: none */
+};
 
 struct control {
     struct core *core;
     struct channel_listener *listener;
-    struct channel *clients[CLIENTS_MAX]; /* oldest first, NULL behind the last */
+    struct client clients[CLIENTS_MAX]; /* oldest first, channel NULL behind the last */
+    uint64_t last_asked;
+    int64_t probe_logged_ms; /* monotonic */
 };
 
 /* A call takes its arguments from the request and adds its result to the text; on failure the text is thrown away. */
@@ -85,6 +94,9 @@ static const struct {
     {"seal", history_call_seal},
 };
 
+/* These go on to forebay-field, which answers them. */
+static const char *const field_calls[] = {"trace", "probe"};
+
 static enum fb_error dispatch(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
     const char *name = json_string_value(json_object_get(request, "call"));
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
@@ -123,6 +135,69 @@ static void handle(struct core *core, struct channel *channel, const json_t *req
     text_done(&text);
 }
 
+static void send_text(struct channel *channel, const char *bytes, size_t length) {
+    struct text text = {0};
+    text_add(&text, bytes, length);
+    answer(channel, &text);
+    text_done(&text);
+}
+
+static void refuse(struct channel *channel, enum fb_error error, const char *why) {
+    struct text text = {0};
+    text_add_json(&text, json_pack("{s:b, s:s, s:s}", "ok", 0, "error", fb_error_word(error), "cause", why));
+    answer(channel, &text);
+    text_done(&text);
+}
+
+static bool is_field_call(const char *name) {
+    for (size_t i = 0; i < sizeof field_calls / sizeof field_calls[0]; i++)
+        if (strcmp(field_calls[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* A scan makes hundreds: one line for all of a minute. */
+static void log_probe(struct control *control, const json_t *request) {
+    const int64_t now_ms = clock_monotonic_ms();
+    const char *bus = json_string_value(json_object_get(request, "bus"));
+    if (control->probe_logged_ms != 0 && now_ms - control->probe_logged_ms < PROBE_LOG_INTERVAL_MS)
+        return;
+    control->probe_logged_ms = now_ms;
+    log_event(LOG_LEVEL_NOTICE, "bus-asked", "call=%s bus=%s", json_string_value(json_object_get(request, "call")),
+              bus != NULL ? bus : "");
+}
+
+static struct client *find_client(struct control *control, const struct channel *channel) {
+    size_t i = 0;
+    while (control->clients[i].channel != channel)
+        i++;
+    return &control->clients[i];
+}
+
+/* A client has one question at a time: a new one takes the place of the one before. */
+static void pass_on(struct control *control, struct channel *channel, const json_t *request, const uint8_t *bytes,
+                    size_t length) {
+    struct client *client = find_client(control, channel);
+    struct fb_cause cause;
+    log_probe(control, request);
+    const enum fb_error error =
+        field_peer_ask(control->core->field, control->last_asked + 1, (const char *)bytes, length, &cause);
+    if (error != FB_OK)
+        refuse(channel, error, cause.text);
+    else
+        client->asked = ++control->last_asked;
+}
+
+static void on_told(uint64_t id, const char *text, size_t length, void *user) {
+    struct control *control = user;
+    for (size_t i = 0; i < CLIENTS_MAX && control->clients[i].channel != NULL; i++)
+        if (control->clients[i].asked == id && id != 0) {
+            control->clients[i].asked = 0;
+            send_text(control->clients[i].channel, text, length);
+            return;
+        }
+}
+
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
     struct control *control = user;
     size_t length;
@@ -130,8 +205,11 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     if (reader->type != PROTOCOL_CONTROL_REQUEST || !message_done(reader) || length > REQUEST_BYTES_MAX)
         return false;
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
-    const bool is_call = json_is_string(json_object_get(request, "call"));
-    if (is_call)
+    const char *name = json_string_value(json_object_get(request, "call"));
+    const bool is_call = name != NULL;
+    if (is_call && is_field_call(name))
+        pass_on(control, channel, request, bytes, length);
+    else if (is_call)
         handle(control->core, channel, request);
     json_decref(request);
     return is_call;
@@ -142,9 +220,9 @@ static void on_closed(struct channel *channel, const char *reason, void *user) {
     if (strcmp(reason, "peer left") != 0)
         log_event(LOG_LEVEL_WARNING, "control-dropped", "reason=\"%s\"", reason);
     for (size_t i = 0; i < CLIENTS_MAX; i++)
-        if (control->clients[i] == channel) {
+        if (control->clients[i].channel == channel) {
             memmove(&control->clients[i], &control->clients[i + 1], (CLIENTS_MAX - 1 - i) * sizeof control->clients[0]);
-            control->clients[CLIENTS_MAX - 1] = NULL;
+            control->clients[CLIENTS_MAX - 1] = (struct client){0};
         }
     channel_free(channel);
 }
@@ -153,13 +231,14 @@ static const struct channel_handlers handlers = {.message = on_message, .closed 
 
 static void on_accepted(int descriptor, void *user) {
     struct control *control = user;
-    if (control->clients[CLIENTS_MAX - 1] != NULL)
-        on_closed(control->clients[0], "too many clients, and this is the oldest", control);
+    if (control->clients[CLIENTS_MAX - 1].channel != NULL)
+        on_closed(control->clients[0].channel, "too many clients, and this is the oldest", control);
     size_t count = 0;
-    while (control->clients[count] != NULL)
+    while (control->clients[count].channel != NULL)
         count++;
     struct fb_cause cause;
-    if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[count], &cause) != FB_OK)
+    if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[count].channel, &cause) !=
+        FB_OK)
         log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);
 }
 
@@ -179,6 +258,7 @@ enum fb_error control_new(struct core *core, struct control **ret_control, struc
         free(control);
         return error;
     }
+    field_peer_on_told(core->field, on_told, control);
     *ret_control = control;
     return FB_OK;
 }
@@ -187,7 +267,7 @@ void control_free(struct control *control) {
     if (control == NULL)
         return;
     for (size_t i = 0; i < CLIENTS_MAX; i++)
-        channel_free(control->clients[i]);
+        channel_free(control->clients[i].channel);
     channel_listener_free(control->listener);
     free(control);
 }

@@ -18,6 +18,8 @@ struct field_peer {
     struct values *values;
     const struct plant *plant; /* NULL before the first configuration */
     json_t *buses;             /* bus name -> what forebay-field said of it */
+    field_peer_told told;      /* NULL: nobody asks */
+    void *told_user;
     bool hello;
 };
 
@@ -119,6 +121,20 @@ static bool on_bus_status(struct field_peer *field, struct message_reader *reade
     return good;
 }
 
+static bool on_tell(struct field_peer *field, struct message_reader *reader) {
+    size_t length;
+    const uint64_t id = message_get_u64(reader);
+    const char *text = (const char *)message_get_rest(reader, &length);
+    if (!message_done(reader))
+        return false;
+    json_t *answer = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+    const bool good = json_is_boolean(json_object_get(answer, "ok"));
+    json_decref(answer);
+    if (good && field->told != NULL)
+        field->told(id, text, length, field->told_user);
+    return good;
+}
+
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
     struct field_peer *field = user;
     if (reader->type == PROTOCOL_FIELD_HELLO)
@@ -129,6 +145,8 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
         return on_readings(field, reader);
     if (reader->type == PROTOCOL_READINGS_LOST)
         return on_readings_lost(field, reader);
+    if (reader->type == PROTOCOL_TELL)
+        return on_tell(field, reader);
     return reader->type == PROTOCOL_BUS_STATUS && on_bus_status(field, reader);
 }
 
@@ -172,6 +190,23 @@ void field_peer_set_plant(struct field_peer *field, const struct plant *plant) {
     field->plant = plant;
     json_object_clear(field->buses);
     send_plant(field);
+}
+
+void field_peer_on_told(struct field_peer *field, field_peer_told told, void *user) {
+    field->told = told;
+    field->told_user = user;
+}
+
+enum fb_error field_peer_ask(struct field_peer *field, uint64_t id, const char *text, size_t length,
+                             struct fb_cause *cause) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    if (field->peer.channel == NULL || !field->hello)
+        return fb_fail(cause, FB_CLOSED, "forebay-field is not running");
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ASK, 0);
+    message_put_u64(&writer, id);
+    message_put_bytes(&writer, text, length);
+    channel_send(field->peer.channel, &writer);
+    return FB_OK;
 }
 
 void field_peer_committed(struct field_peer *field, struct store_cursor cursor) {

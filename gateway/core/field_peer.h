@@ -21,6 +21,14 @@ void field_peer_free(struct field_peer *field);
 /* The plant to poll, tags numbered; borrowed until the next call. Told at once if forebay-field is there. */
 void field_peer_set_plant(struct field_peer *field, const struct plant *plant);
 
+/* What forebay-field answers to field_peer_ask(): text is JSON {"ok": ...}, length bytes, borrowed. */
+typedef void (*field_peer_told)(uint64_t id, const char *text, size_t length, void *user);
+void field_peer_on_told(struct field_peer *field, field_peer_told told, void *user);
+/* Pass a question of a person on (PROTOCOL_ASK). text: JSON, length bytes. The answer may never come.
+ * FB_CLOSED: forebay-field is away, nothing was asked. */
+enum fb_error field_peer_ask(struct field_peer *field, uint64_t id, const char *text, size_t length,
+                             struct fb_cause *cause) FB_MUST_USE;
+
 /* Everything up to this is on disk: forebay-field may forget it. */
 void field_peer_committed(struct field_peer *field, struct store_cursor cursor);
 

@@ -76,7 +76,7 @@ static json_t *report_store(const struct core *core) {
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {
     static const char parity[] = {[PLANT_PARITY_NONE] = 'N', [PLANT_PARITY_EVEN] = 'E', [PLANT_PARITY_ODD] = 'O'};
-    if (bus->kind == PLANT_MODBUS_TCP)
+    if (bus->kind != PLANT_MODBUS_RTU)
         snprintf(ret_text, size, "%s:%u", bus->host, bus->port);
     else
         snprintf(ret_text, size, "%s %u 8%c%u", bus->device, bus->baud, parity[bus->parity], bus->stop_bits);

@@ -8,6 +8,8 @@
 
 /* A value may be this late before it counts as stale, whatever its interval: one commit and one slow reply. */
 #define STALE_GRACE_MS 1000
+#define STALE_INTERVALS 3
+#define LOST_INTERVALS 10
 
 static const struct value *find(const struct values *values, uint32_t number) {
     if (number > values->number_most || values->by_number == NULL || values->by_number[number] == 0)
@@ -65,17 +67,24 @@ void values_take(struct values *values, const struct reading *reading, int64_t m
     struct value *value = &values->all[values->by_number[reading->tag] - 1];
     memcpy(value->last, reading, reading_units(reading) * sizeof *reading);
     value->arrived_ms = monotonic_ms;
-    value->stale = false;
+    value->overdue = QUALITY_GOOD;
     value->version = ++values->version;
+}
+
+static uint8_t judge_age(const struct value *value, int64_t monotonic_ms) {
+    const int64_t late_ms = monotonic_ms - value->arrived_ms - STALE_GRACE_MS;
+    if (late_ms > LOST_INTERVALS * (int64_t)value->tag->interval_ms)
+        return QUALITY_NOT_RUNNING;
+    return late_ms > STALE_INTERVALS * (int64_t)value->tag->interval_ms ? QUALITY_STALE : QUALITY_GOOD;
 }
 
 void values_age(struct values *values, int64_t monotonic_ms) {
     for (size_t i = 0; i < values->count; i++) {
         struct value *value = &values->all[i];
-        const int64_t most_ms = 3 * (int64_t)value->tag->interval_ms + STALE_GRACE_MS;
-        if (value->last[0].tag == 0 || value->stale || monotonic_ms - value->arrived_ms <= most_ms)
+        const uint8_t overdue = value->last[0].tag != 0 ? judge_age(value, monotonic_ms) : QUALITY_GOOD;
+        if (overdue == value->overdue)
             continue;
-        value->stale = true;
+        value->overdue = overdue;
         value->version = ++values->version;
     }
 }
@@ -110,11 +119,12 @@ static json_t *reading_to_json(const struct reading *reading) {
 json_t *value_to_json(const struct value *value) {
     const bool known = value->last[0].tag != 0;
     uint8_t quality = known ? value->last[0].quality : QUALITY_NOT_RUNNING;
-    if (value->stale && quality_class(quality) != QUALITY_CLASS_BAD)
-        quality = QUALITY_STALE;
+    if (known && value->overdue != QUALITY_GOOD && quality_class(quality) != QUALITY_CLASS_BAD)
+        quality = value->overdue;
+    const bool has_value = known && quality_class(quality) != QUALITY_CLASS_BAD;
     return json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:I}", "tag", (json_int_t)value->tag->number,
                      "instrument", value->instrument->name, "name", value->tag->name, "unit", value->tag->unit, "value",
-                     known ? reading_to_json(value->last) : json_null(), "quality", quality_class_word(quality),
+                     has_value ? reading_to_json(value->last) : json_null(), "quality", quality_class_word(quality),
                      "reason", quality_reason(quality), "time_ms",
                      known ? json_integer(value->last[0].time_ms) : json_null(), "interval_ms",
                      (json_int_t)value->tag->interval_ms);

@@ -17,7 +17,7 @@ struct value {
     struct reading last[READING_UNITS_MAX];    /* the last reading with its text; tag 0: none yet */
     int64_t arrived_ms;                        /* monotonic */
     uint64_t version;                          /* of its last change, see values.version */
-    bool stale;                                /* was found stale by values_age() */
+    uint8_t overdue;                           /* quality that values_age() found for it; 0: refreshed in time */
 };
 
 struct values {
@@ -36,7 +36,8 @@ void values_done(struct values *values);
 /* Take a reading (with its text behind it); one of a tag that is no longer configured changes nothing. */
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms);
 
-/* Mark what was not refreshed for three intervals as stale, and what was refreshed as fresh. */
+/* What was not refreshed for three intervals becomes uncertain, stale; for ten, bad, not running: every due tag gives a
+ * reading, if only a bad one, as long as its worker runs. */
 void values_age(struct values *values, int64_t monotonic_ms);
 
 /* One value as docs/api.md says. New reference; NULL when out of memory. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/common/file.h"
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 void keep_name(uint64_t number, char ret_name[static KEEP_NAME_MAX]) {
     snprintf(ret_name, KEEP_NAME_MAX, "%020" PRIu64 ".batch", number);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 #define HASH_TEXT (2 * BATCH_HASH_BYTES + 1)
 

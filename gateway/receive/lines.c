@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/common/hex.h"
 #include "gateway/common/quality.h"
-#include "gateway/receive/hex.h"
 
 #define NUMBER_TEXT_MAX 32
 

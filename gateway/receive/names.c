@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "gateway/common/file.h"
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 #define FILE_NAME_MAX 128
 #define STORE_DIGITS (2 * BATCH_STORE_ID_BYTES)

@@ -1,4 +1,4 @@
-// links: drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/clock.c gateway/common/backoff.c
+// links: drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/clock.c gateway/common/backoff.c drivers/checksum.c drivers/guard.c drivers/tcp_connect.c drivers/plan.c drivers/plan_split.c drivers/recorder.c gateway/common/plant_lines.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c
 /* Requests a second of the bus worker's read call over one Modbus TCP connection, 125 registers each, against a bare
  * loop of libmodbus' modbus_read_registers() on the same server, in alternating rounds; the medians count. */
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/receive/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/unit/fault_vfs.c
+// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/common/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/unit/fault_vfs.c
 /* What a reading costs in the store, with the data of data.h, against the entropy of that data and against one row for
  * each reading (rows.h) on the same disk in the same run.
  *

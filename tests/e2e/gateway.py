@@ -28,6 +28,10 @@ CONTROL_REQUEST, CONTROL_ANSWER = 128, 160
 
 
 def _scalar(value):
+    if isinstance(value, dict):
+        return _flow(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_scalar, value)) + "]"
     text = json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
     return text if re.fullmatch(r"[A-Za-z0-9/_.:-]+", text) else json.dumps(text, ensure_ascii=False)
 

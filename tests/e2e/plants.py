@@ -78,6 +78,12 @@ def rtu_part(name, device, baud=115200, timeout="500ms"):
     }  # fmt: skip
 
 
+def rtu_tcp_part(name, port, baud=115200, timeout="500ms"):
+    return {
+        "name": name, "kind": "modbus-rtu-tcp", "host": "127.0.0.1", "port": port, "baud": baud, "timeout": timeout,
+    }  # fmt: skip
+
+
 def named(instrument, tags):
     """The tags under the names that the receiver knows."""
     return {(instrument, name): tag for name, tag in tags.items()}

@@ -15,7 +15,7 @@ from simulator import Simulator
 
 TAGS = 200
 IDLE_TIMEOUT_S = 5
-SHORT_CUT_S, LONG_CUT_S = 20, 60
+CUT_S = 60
 
 
 def pull(proxy, gateway, cut_s):
@@ -47,7 +47,6 @@ def break_off(proxy, gateway, cut_s):
 def run(site):
     folder = site.folder("cable_cut")
     plant = SequencePlant(TAGS)
-    campaign = rounds(0)
     with contextlib.ExitStack() as stack:
         consumer = stack.enter_context(Consumer(site.broker.port, "cable", site.pki))
         proxy = stack.enter_context(Proxy(site.broker.port))
@@ -56,9 +55,9 @@ def run(site):
         gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
         gateway.start().wait_for_link()
         since_s = time.time() + 1
-        for _ in range(max(1, campaign // 50)):
+        for _ in range(max(1, rounds(0) // 50)):
             time.sleep(4)
-            pull(proxy, gateway, LONG_CUT_S if campaign else SHORT_CUT_S)
+            pull(proxy, gateway, CUT_S)
             time.sleep(3)
             break_off(proxy, gateway, 2)
         until_s = time.time()

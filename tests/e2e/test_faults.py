@@ -7,7 +7,7 @@ import pytest
 from compare import Tag, compare
 from consumer import Consumer
 from gateway import Gateway, cloud_part
-from plants import instrument_part, named, rtu_part, tcp_part
+from plants import instrument_part, named, rtu_part, rtu_tcp_part, tcp_part
 from simulator import Simulator, block
 
 TIMEOUT_MS = 300
@@ -34,6 +34,23 @@ TCP_FAULTS = {
     "tcp-duplicate": ("duplicate", {GOOD, BAD_REPLY}),
     "tcp-nan": ("nan", {("bad", "not a number", 0)}),
     "tcp-frozen": ("freeze", {GOOD}),
+    "tcp-infinite": ("infinite", {("bad", "not a number", 0)}),
+    "tcp-zeros": ("zeros", {BAD_REPLY}),
+    "tcp-noise": ("noise", {BAD_REPLY, TIMEOUT}),
+    "tcp-trailing": ("trailing", {GOOD, BAD_REPLY, TIMEOUT}),
+    "tcp-drip": ("drip 5", {GOOD}),
+    "tcp-drip-too-slow": ("drip 50", {BAD_REPLY}),
+    "tcp-wrong-count": ("wrong-count", {BAD_REPLY}),
+    "tcp-wrong-exception": ("wrong-exception 2", {BAD_REPLY}),
+    "tcp-long-exception": ("long-exception 6", {BAD_REPLY}),
+    "tcp-wrong-protocol": ("wrong-protocol", {BAD_REPLY}),
+    "tcp-wrong-length": ("wrong-length", {BAD_REPLY}),
+    "tcp-last": ("last", {GOOD}),
+    "tcp-cut-and-close": ("cut-and-close", {("bad", "not connected", 0)}),
+    "tcp-no-function": ("exception 1", {("bad", "exception", 1)}),
+    "tcp-too-many": ("exception 3", {("bad", "exception", 3)}),
+    "tcp-failure": ("exception 4", {("bad", "exception", 4)}),
+    "tcp-no-target": ("exception 11", {("bad", "exception", 11)}),
 }
 RTU_FAULTS = {
     "rtu-silent": ("silent", {TIMEOUT}),
@@ -47,9 +64,31 @@ RTU_FAULTS = {
     "rtu-cut": ("cut", {TIMEOUT, BAD_REPLY}),
     "rtu-garbage": ("garbage", {BAD_REPLY, TIMEOUT}),
     "rtu-duplicate": ("duplicate", {GOOD, BAD_REPLY}),
+    "rtu-nan": ("nan", {("bad", "not a number", 0)}),
+    "rtu-zeros": ("zeros", {BAD_REPLY}),
+    "rtu-noise": ("noise", {BAD_REPLY, TIMEOUT}),
+    "rtu-trailing": ("trailing", {GOOD, BAD_REPLY}),
+    "rtu-drip": ("drip 5", {GOOD}),
+    "rtu-wrong-count": ("wrong-count", {BAD_REPLY}),
+    "rtu-wrong-exception": ("wrong-exception 2", {BAD_REPLY}),
 }
-FAULTS = TCP_FAULTS | RTU_FAULTS
-DOWN = ("tcp-down", "rtu-unplugged")
+SERVER_FAULTS = {
+    "server-silent": ("silent", {TIMEOUT}),
+    "server-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT, BAD_REPLY}),
+    "server-busy": ("exception 6", {("bad", "exception", 6)}),
+    "server-bad-crc": ("bad-crc", {BAD_REPLY}),
+    "server-wrong-unit": ("wrong-unit", {BAD_REPLY}),
+    "server-wrong-function": ("wrong-function", {BAD_REPLY}),
+    "server-wrong-count": ("wrong-count", {BAD_REPLY}),
+    "server-cut": ("cut", {BAD_REPLY}),
+    "server-garbage": ("garbage", {BAD_REPLY, TIMEOUT}),
+    "server-noise": ("noise", {BAD_REPLY, TIMEOUT}),
+    "server-trailing": ("trailing", {GOOD, BAD_REPLY}),
+    "server-close": ("close", {("bad", "not connected", 0)}),
+    "server-last": ("last", {GOOD}),
+}
+FAULTS = TCP_FAULTS | RTU_FAULTS | SERVER_FAULTS
+DOWN = ("tcp-down", "rtu-unplugged", "server-down")
 RANGES = {
     "inside": (20.0, ("good", "")),
     "below": (-3.0, ("uncertain", "below range")),
@@ -73,12 +112,16 @@ def describe(folder):
     tcp = [{"name": name, "units": UNITS} for name in (*TCP_FAULTS, DOWN[0])]
     tcp.append({"name": "ranges", "units": [{"unit": 5, "blocks": ranges}]})
     rtu = [{"name": name, "link": str(folder / name), "units": UNITS} for name in (*RTU_FAULTS, DOWN[1])]
-    return {"tcp": tcp, "rtu": rtu}
+    server = [{"name": name, "units": UNITS} for name in (*SERVER_FAULTS, DOWN[2])]
+    return {"tcp": tcp, "rtu": rtu, "rtu_tcp": server}
 
 
 def configure(where):
-    parts = {name: rtu_part if name.startswith("rtu") else tcp_part for name in where}
-    buses = [parts[name](name, place, timeout=f"{TIMEOUT_MS}ms") for name, place in where.items()]
+    parts = {"rtu": rtu_part, "server": rtu_tcp_part}
+    buses = [
+        parts.get(name.split("-")[0], tcp_part)(name, place, timeout=f"{TIMEOUT_MS}ms")
+        for name, place in where.items()
+    ]
     instruments = [instrument_part(name, name, 5, tags_of(name)) for name in where if name != "ranges"]
     tags = {name: Tag("ranges", 5, "input", 2 * i, "float32") for i, name in enumerate(RANGES)}
     instruments.append(instrument_part("ranges", "ranges", 5, tags))

@@ -75,8 +75,9 @@ struct core *core_world(void) {
 }
 
 int core_world_connect(const char *name) {
+    (void)core_world();
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", core_world()->config.run, name);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/run/%s", folder, name);
     const int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert(connect(descriptor, (const struct sockaddr *)&address, sizeof address) == 0);
     return descriptor;

@@ -1,4 +1,4 @@
-// links: drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c drivers/checksum.c gateway/common/plant_lines.c
 /* Bytes that pretend to be the reply to a request: whatever is taken for one gives valid readings of the tag's kind.
  * The first bytes choose the request and the tag, the rest is the frame. */
 #include <assert.h>
@@ -11,7 +11,7 @@
 struct choice {
     uint8_t table, type, order, unit, transaction, count, at, clock;
     int8_t scale_exponent, offset_exponent;
-    uint8_t over_tcp, ranges;
+    uint8_t framing, ranges, bits, status;
     int64_t scale, offset;
 };
 
@@ -21,7 +21,7 @@ static struct plant_tag make_tag(const struct choice *choice) {
     struct plant_tag tag = {
         .number = 1,
         .table = (enum plant_table)(choice->table % 4),
-        .type = (enum plant_type)(choice->type % 9),
+        .type = (enum plant_type)(choice->type % (PLANT_BCD32 + 1)),
         .word_order = (enum plant_word_order)(choice->order % 4),
         .scale = {choice->scale, (int8_t)(choice->scale_exponent % 13)},
         .offset = {choice->offset, (int8_t)(choice->offset_exponent % 13)},
@@ -32,6 +32,16 @@ static struct plant_tag make_tag(const struct choice *choice) {
     };
     if (tag.table <= PLANT_DISCRETE)
         tag.type = PLANT_BIT;
+    tag.no_value_count = choice->ranges >> 2 & 1;
+    tag.no_value[0] = (uint64_t)choice->scale;
+    tag.bit_first = choice->bits & 31;
+    tag.bit_count = choice->bits >> 5;
+    tag.status = (struct plant_status){.fault = choice->status & 1, .maintenance = choice->status & 2};
+    struct fb_cause cause;
+    if (plant_tag_check(&tag, PLANT_REGISTERS_MOST, &cause) != FB_OK) {
+        tag.bit_first = tag.bit_count = 0;
+        tag.status = (struct plant_status){0};
+    }
     return tag;
 }
 
@@ -44,23 +54,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const size_t length = size - sizeof choice;
     struct plant_tag tag = make_tag(&choice);
     const struct plant_tag *tags[] = {&tag};
-    const struct plant_instrument instrument = {.unit = choice.unit};
+    const struct plant_instrument instrument = {
+        .unit = choice.unit, .heartbeat = {.table = tag.table, .address = choice.at % 100, .mask = 0xffff}};
     const unsigned needed = plant_type_registers(tag.type);
     tag.address = choice.at % 100;
+    tag.status.address = choice.unit % (tag.address + needed);
     const struct plan_request request = {.instrument = &instrument,
                                          .table = tag.table,
                                          .count = (uint16_t)(tag.address + needed + choice.count % 20),
                                          .tags = tags,
                                          .tag_count = 1};
     struct driver_reply reply;
-    if (choice.over_tcp & 1)
+    if (choice.framing % 3 == 1)
         modbus_frame_tcp_judge(&request, choice.transaction, frame, length, &reply);
+    else if (choice.framing % 3 == 2)
+        modbus_frame_rtu_judge(&request, frame, length, &reply);
     else
         modbus_frame_judge(&request, frame, length, &reply);
     if (reply.outcome != DRIVER_ANSWERED)
         return 0;
     assert(reply.data_length == decode_data_bytes(request.table, request.count));
     assert(reply.data >= frame && reply.data + reply.data_length <= frame + length);
+    assert(decode_watch(&request, PLAN_HEARTBEAT, reply.data) <= instrument.heartbeat.mask);
     struct reading reading;
     decode_reply(&request, reply.data, 0, choice.clock & 1 ? CLOCK_NOT_SET : CLOCK_SYNCHRONISED, &reading);
     assert(reading_valid(&reading) && reading.kind == plant_tag_kind(&tag));

@@ -1,4 +1,4 @@
-// links: drivers/instructions.c drivers/plan.c drivers/schedule.c drivers/figures.c drivers/ring.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/message.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/instructions.c drivers/plan.c drivers/plan_split.c drivers/schedule.c drivers/figures.c drivers/ring.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/message.c gateway/common/quality.c gateway/common/file.c gateway/common/plant_lines.c
 /* What core may say to forebay-field: messages one after the other, each behind its type and length (16 bits). A plant
  * that is taken must be one that the workers can plan. */
 #include <assert.h>
@@ -13,6 +13,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* As after refusals of everything, until nothing can be cut any more. */
+static void split_all(struct plan *plan, struct schedule *schedule, struct figures *figures) {
+    for (size_t i = 0; i < plan->request_count;) {
+        const struct plan_request light = plan_light_request(&plan->requests[i]);
+        assert(light.count > 0 && light.count <= plan->requests[i].count);
+        if (plan_split(plan, i)) {
+            schedule_split(schedule, i);
+            figures_split(figures, i);
+        } else {
+            i++;
+        }
+    }
+    assert(schedule->count == plan->request_count && figures->request_count == plan->request_count);
+}
+
 static void use_bus(const struct plant *plant, size_t bus) {
     struct plan plan;
     struct schedule schedule;
@@ -20,12 +35,14 @@ static void use_bus(const struct plant *plant, size_t bus) {
     assert(plan_bus(plant, bus, &plan) == FB_OK);
     assert(schedule_make(&plan, 0, &schedule) == FB_OK);
     assert(figures_make(plant, bus, &plan, 0, 0, &figures) == FB_OK);
+    split_all(&plan, &schedule, &figures);
     for (size_t i = 0; i < plan.request_count; i++) {
         assert(plan.requests[i].count > 0 && plan.requests[i].address + plan.requests[i].count <= 65536);
         figures_note(&figures, i, (uint8_t)(i % 2 ? 0 : 128), true, "", 1);
         schedule_served(&schedule, schedule_first(&schedule), i * 1000);
     }
     assert(plan_load(&plant->buses[bus], &plan) >= 0.0);
+    assert(plan_cycle_us(&plant->buses[bus], &plan, 1) >= plan_cycle_us(&plant->buses[bus], &plan, 0));
     free(figures_json(&figures, schedule.overruns, 1));
     figures_done(&figures);
     schedule_done(&schedule);

@@ -1,4 +1,4 @@
-// links: gateway/common/message.c gateway/common/error.c
+// links: gateway/common/message.c gateway/common/error.c gateway/common/file.c
 /* One packet, read by getters that the input's first bytes choose: never past its end, and bad for good after that. */
 #include <assert.h>
 #include <stdint.h>

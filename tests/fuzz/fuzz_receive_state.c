@@ -1,4 +1,4 @@
-// links: gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/hex.c gateway/common/error.c gateway/common/file.c
+// links: gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/common/hex.c gateway/common/error.c gateway/common/file.c
 /* The part of the state file that holds what was received: any bytes are taken whole or refused, and what was taken
  * still works. */
 #include <assert.h>

@@ -1,4 +1,4 @@
-// links: gateway/core/scgi.c gateway/common/error.c
+// links: gateway/core/scgi.c gateway/common/error.c gateway/common/file.c
 /* The head of a request as it comes from nginx's socket: any bytes, in any pieces. */
 #include <assert.h>
 #include <stdint.h>

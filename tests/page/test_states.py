@@ -106,6 +106,7 @@ def test_a_status_with_gaps_is_shown(page, plant, browser):
 @pytest.mark.parametrize("how", ["hang up", "silence"])
 def test_a_lost_gateway_is_told_and_nothing_stays_good(page, plant, player, browser, how):
     browser.open(page.address)
+    browser.wait(lambda: browser.is_live() and browser.rows(), "values are shown")
     player.silent = True
     if how == "hang up":
         player.hang_up()

@@ -77,6 +77,20 @@ class Bus:
         return [piece] if fault is None else faults.apply(fault, piece, request[0], data, self.random)
 
 
+def deliver(piece, data, close, write):
+    """Carry out what the piece says, with what surrounds its frame."""
+    loop = asyncio.get_running_loop()
+    if piece.close:
+        loop.call_later(piece.delay_s, close)
+    elif piece.gap_s > 0:
+        for i in range(len(data)):
+            loop.call_later(piece.delay_s + i * piece.gap_s, write, data[i : i + 1])
+    elif piece.delay_s > 0:
+        loop.call_later(piece.delay_s, write, piece.before + data + piece.after)
+    else:
+        write(piece.before + data + piece.after)
+
+
 class TcpConnection(asyncio.Protocol):
     def __init__(self, bus):
         self.bus = bus
@@ -109,14 +123,11 @@ class TcpConnection(asyncio.Protocol):
         data = piece.raw
         if not data and not piece.close:
             transaction = (transaction + piece.transaction_offset) & 0xFFFF
-            header = transaction.to_bytes(2, "big") + b"\0\0" + (len(piece.pdu) + 1).to_bytes(2, "big")
-            data = header + bytes((piece.unit,)) + piece.pdu
+            header = bytearray(transaction.to_bytes(2, "big") + b"\0\0" + (len(piece.pdu) + 1).to_bytes(2, "big"))
+            header[piece.header_xor[0]] ^= piece.header_xor[1]
+            data = bytes(header) + bytes((piece.unit,)) + piece.pdu
             data = data[: len(data) // 2] if piece.cut else data
-        action = self.transport.abort if piece.close else lambda: self.transport.write(data)
-        if piece.delay_s > 0:
-            asyncio.get_running_loop().call_later(piece.delay_s, action)
-        else:
-            action()
+        deliver(piece, data, self.transport.close, self.transport.write)
 
 
 class TcpBus(Bus):
@@ -128,9 +139,12 @@ class TcpBus(Bus):
         self.connections = set()
         self.server = None
 
+    def connection(self):
+        return TcpConnection(self)
+
     async def up(self):
         loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: TcpConnection(self), self.host, self.port)
+        self.server = await loop.create_server(self.connection, self.host, self.port)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def down(self):
@@ -149,6 +163,68 @@ class TcpBus(Bus):
         return [faults.Piece(unit=number, pdu=units.exception(request[0], GATEWAY_TARGET_FAILED))]
 
 
+class RtuLine:
+    """The framing of a serial line in both directions."""
+
+    def __init__(self):
+        self.buffer = b""
+        self.last_byte_s = 0.0
+
+    def requests(self, data):
+        """Whole requests as (unit, PDU), now that these bytes came."""
+        now = time.monotonic()
+        if now - self.last_byte_s > RTU_SILENCE_S:
+            self.buffer = b""
+        self.last_byte_s = now
+        self.buffer += data
+        while len(self.buffer) >= RTU_REQUEST_BYTES:
+            frame = self.buffer[:RTU_REQUEST_BYTES]
+            if crc16(frame[:-2]) != frame[-2:]:
+                self.buffer = self.buffer[1:]
+                continue
+            self.buffer = self.buffer[RTU_REQUEST_BYTES:]
+            yield frame[0], frame[1:-2]
+
+    @staticmethod
+    def frame(piece):
+        if piece.raw or piece.close:
+            return piece.raw
+        data = bytes((piece.unit,)) + piece.pdu
+        crc = crc16(data)
+        data += bytes(byte ^ 0xFF for byte in crc) if piece.bad_crc else crc
+        return data[: len(data) // 2] if piece.cut else data
+
+
+class RtuTcpConnection(asyncio.Protocol):
+    def __init__(self, bus):
+        self.bus = bus
+        self.line = RtuLine()
+        self.transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.bus.connections.add(self)
+
+    def connection_lost(self, exc):
+        self.bus.connections.discard(self)
+
+    def data_received(self, data):
+        for unit, request in self.line.requests(data):
+            for piece in self.bus.handle(unit, request):
+                deliver(piece, self.line.frame(piece), self.transport.close, self.transport.write)
+
+
+class RtuTcpBus(TcpBus):
+    """A serial server that only passes bytes on: RTU frames over TCP."""
+
+    def connection(self):
+        return RtuTcpConnection(self)
+
+    @staticmethod
+    def nobody(number, request):
+        return []
+
+
 class RtuBus(Bus):
     """One serial line: a pseudo terminal whose other end the gateway opens. baud: replies take the time that they
     would take on a real line; without it they come at once. link: a symbolic link to the terminal."""
@@ -158,8 +234,7 @@ class RtuBus(Bus):
         self.character_s = 11 / description["baud"] if "baud" in description else 0.0
         self.link = pathlib.Path(description["link"]) if "link" in description else None
         self.main = self.terminal = -1
-        self.buffer = b""
-        self.last_byte_s = 0.0
+        self.line = RtuLine()
 
     async def up(self):
         # The terminal's end stays open here too: a reader that closes it must not end the line.
@@ -189,30 +264,15 @@ class RtuBus(Bus):
         return []
 
     def readable(self):
-        data = os.read(self.main, 4096)
-        now = time.monotonic()
-        if now - self.last_byte_s > RTU_SILENCE_S:
-            self.buffer = b""
-        self.last_byte_s = now
-        self.buffer += data
-        while len(self.buffer) >= RTU_REQUEST_BYTES:
-            frame = self.buffer[:RTU_REQUEST_BYTES]
-            if crc16(frame[:-2]) != frame[-2:]:
-                self.buffer = self.buffer[1:]
-                continue
-            self.buffer = self.buffer[RTU_REQUEST_BYTES:]
-            for piece in self.handle(frame[0], frame[1:-2]):
+        for unit, request in self.line.requests(os.read(self.main, 4096)):
+            for piece in self.handle(unit, request):
                 self.send(piece)
 
     def send(self, piece):
-        data = piece.raw
-        if not data and not piece.close:
-            frame = bytes((piece.unit,)) + piece.pdu
-            crc = crc16(frame)
-            data = frame + (bytes(byte ^ 0xFF for byte in crc) if piece.bad_crc else crc)
-            data = data[: len(data) // 2] if piece.cut else data
-        on_the_wire_s = (RTU_REQUEST_BYTES + len(data) + 3.5) * self.character_s
-        asyncio.get_running_loop().call_later(piece.delay_s + on_the_wire_s, self.write, data)
+        data = self.line.frame(piece)
+        piece.delay_s += (RTU_REQUEST_BYTES + len(data) + 3.5) * self.character_s
+        if not piece.close:
+            deliver(piece, data, None, self.write)
 
     def write(self, data):
         if self.main >= 0 and data:

@@ -23,6 +23,10 @@ class Piece:
     transaction_offset: int = 0  # added to the request's transaction id (TCP)
     bad_crc: bool = False  # the CRC is inverted (RTU)
     cut: bool = False  # only the first half of the frame is sent
+    before: bytes = b""  # sent in front of the frame
+    after: bytes = b""  # sent behind it
+    header_xor: tuple = (0, 0)  # (offset, bits to turn) in the header (TCP)
+    gap_s: float = 0.0  # between the bytes of the frame
     raw: bytes = b""
     close: bool = False  # the connection ends here instead (TCP)
 
@@ -42,6 +46,66 @@ def _nan(function, data):
 def _late(piece, fault, function, data, random):
     piece.delay_s = fault.argument / 1000
     return [piece]
+
+
+def _infinite(piece, fault, function, data, random):
+    """Every pair of registers is the float32 infinity."""
+    piece.pdu = units.data_reply(function, (b"\x7f\x80\0\0" * len(data))[: len(data)])
+    return [piece]
+
+
+def _zeros(piece, fault, function, data, random):
+    return [Piece(raw=bytes(16))]
+
+
+def _noise(piece, fault, function, data, random):
+    piece.before = random.randbytes(7)
+    return [piece]
+
+
+def _trailing(piece, fault, function, data, random):
+    piece.after = random.randbytes(7)
+    return [piece]
+
+
+def _drip(piece, fault, function, data, random):
+    piece.gap_s = fault.argument / 1000
+    return [piece]
+
+
+def _wrong_count(piece, fault, function, data, random):
+    """The byte count disagrees with the bytes that follow."""
+    piece.pdu = bytes((piece.pdu[0], piece.pdu[1] ^ 2)) + piece.pdu[2:]
+    return [piece]
+
+
+def _wrong_exception(piece, fault, function, data, random):
+    piece.pdu = units.exception(function % 4 + 1, fault.argument)
+    return [piece]
+
+
+def _long_exception(piece, fault, function, data, random):
+    piece.pdu = units.exception(function, fault.argument) + b"\0\0"
+    return [piece]
+
+
+def _wrong_protocol(piece, fault, function, data, random):
+    piece.header_xor = (3, 1)
+    return [piece]
+
+
+def _wrong_length(piece, fault, function, data, random):
+    piece.header_xor = (5, 2)
+    return [piece]
+
+
+def _last(piece, fault, function, data, random):
+    return [piece, Piece(close=True)]
+
+
+def _cut_and_close(piece, fault, function, data, random):
+    piece.cut = True
+    return [piece, Piece(close=True, delay_s=0.02)]
 
 
 def _exception(piece, fault, function, data, random):
@@ -124,6 +188,18 @@ KINDS = {
     "garbage": _garbage,
     "close": _close,
     "nan": _not_a_number,
+    "infinite": _infinite,
+    "zeros": _zeros,  # sixteen bytes of nothing
+    "noise": _noise,  # in front of an honest reply
+    "trailing": _trailing,  # noise behind an honest reply
+    "drip": _drip,  # argument: ms between the bytes of an honest reply
+    "wrong-count": _wrong_count,
+    "wrong-exception": _wrong_exception,  # to another function; argument: its code
+    "long-exception": _long_exception,  # argument: its code
+    "wrong-protocol": _wrong_protocol,
+    "wrong-length": _wrong_length,
+    "last": _last,  # an honest reply, then the connection ends
+    "cut-and-close": _cut_and_close,
     "freeze": _freeze,  # honest replies, but the values stand still
 }
 

@@ -4,7 +4,8 @@
     sim.py DESCRIPTION.json
 
 The description: {"seed": 1, "record": FILE, "control": SOCKET,
-                  "tcp": [{"name", "host", "port", "units": [...]}], "rtu": [{"name", "link", "baud", "units": [...]}]}
+                  "tcp": [{"name", "host", "port", "units": [...]}], "rtu": [{"name", "link", "baud", "units": [...]}],
+                  "rtu_tcp": [{"name", "host", "port", "units": [...]}]}
 with units {"unit": 7, "blocks": [see values.py], "registers_most": 125, "flaky": {"silence": 0.1, "exception": 0.1}}.
 Everything but names and units may be left out. Port 0 is chosen by the kernel.
 
@@ -65,7 +66,7 @@ class Simulator:
     def __init__(self, description):
         seed = description.get("seed", 1)
         self.record = Record(description.get("record"))
-        kinds = {"tcp": bus.TcpBus, "rtu": bus.RtuBus}
+        kinds = {"tcp": bus.TcpBus, "rtu": bus.RtuBus, "rtu_tcp": bus.RtuTcpBus}
         made = [kind(one, seed, self.record) for key, kind in kinds.items() for one in description.get(key, [])]
         self.buses = {one.name: one for one in made}
         self.commands = {

@@ -4,7 +4,7 @@ A block is a row of values of one type and form from an address on:
 
     {"table": "holding", "address": 0, "count": 10, "type": "float32", "order": "abcd", "form": "sine", "step": 1.0}
 
-table: coil, discrete, input, holding. type: bit, int16 ... float64. order: abcd, cdab, badc, dcba.
+table: coil, discrete, input, holding. type: bit, int16 ... float64, bcd16, bcd32. order: abcd, cdab, badc, dcba.
 step: seconds for which the content stays; at time t it is a function of n = floor(t / step) alone.
 form:
   constant  "value"
@@ -26,6 +26,8 @@ TYPES = {  # type: registers, struct format, smallest, number of whole values (N
     "uint32": (2, ">I", 0, 2**32),
     "int64": (4, ">q", -(2**63), 2**64),
     "uint64": (4, ">Q", 0, 2**64),
+    "bcd16": (1, ">H", 0, 10**4),
+    "bcd32": (2, ">I", 0, 10**8),
     "float32": (2, ">f", None, None),
     "float64": (4, ">d", None, None),
 }
@@ -52,11 +54,14 @@ def encode(value, kind, order):
     _, form, smallest, size = TYPES[kind]
     if size is not None:
         value = (int(value) - smallest) % size + smallest
+    if kind.startswith("bcd"):
+        value = int(str(value), 16)
     return reorder(struct.pack(form, value), order)
 
 
 def decode(data, kind, order):
-    return struct.unpack(TYPES[kind][1], reorder(data, order))[0]
+    value = struct.unpack(TYPES[kind][1], reorder(data, order))[0]
+    return int(f"{value:x}") if kind.startswith("bcd") else value
 
 
 def noise(seed, address, n):

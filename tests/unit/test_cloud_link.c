@@ -1,4 +1,4 @@
-// links: gateway/cloud/link.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,8 +105,12 @@ static void come_up(struct desk *desk) {
 
 static void forward(struct desk *desk, uint64_t number, size_t length) {
     static const uint8_t bytes[128 * 1024] = {1};
-    const struct cloud_message parcel = {
-        .type = PROTOCOL_PARCEL, .kind = PARCEL_BATCH, .number = number, .bytes = bytes, .length = length};
+    const struct cloud_message parcel = {.type = PROTOCOL_PARCEL,
+                                         .kind = PARCEL_BATCH,
+                                         .number = number,
+                                         .store = (const uint8_t *)"0123456789abcdef",
+                                         .bytes = bytes,
+                                         .length = length};
     struct fb_cause cause;
     assert_int_equal(link_forward(desk->link, &parcel, &cause), FB_OK);
 }
@@ -120,7 +124,7 @@ static void a_parcel_is_told_accepted_and_stays_in_flight_until_core_has_settled
     world_run_to_count(&desk->world, &desk->decisions, 1);
     assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
     assert_int_equal(desk->number, 7);
-    assert_string_equal(desk->world.server.message_id, "gw-1/batch/7");
+    assert_string_equal(desk->world.server.message_id, "30313233343536373839616263646566/batch/7");
     assert_string_equal(desk->world.server.content_type, "application/vnd.forebay.batch");
     assert_int_equal(link_status(desk->link)->in_flight, 1);
     link_settled(desk->link, PARCEL_BATCH, 7);
@@ -169,7 +173,7 @@ static void parcels_beyond_the_peers_credit_wait_and_go_in_order(void **state) {
         assert_true(desk->number >= number);
     }
     assert_int_equal(desk->world.server.received, 10);
-    assert_string_equal(desk->world.server.message_id, "gw-1/batch/10");
+    assert_string_equal(desk->world.server.message_id, "30313233343536373839616263646566/batch/10");
 }
 
 static void a_new_grant_follows_when_the_window_is_used_up_and_freed(void **state) {

@@ -24,6 +24,7 @@ static struct message_writer parcel(uint8_t kind, uint8_t flags, uint64_t number
     message_put_u8(&writer, kind);
     message_put_u8(&writer, flags);
     message_put_u64(&writer, number);
+    message_put_bytes(&writer, "0123456789abcdef", PROTOCOL_STORE_BYTES);
     message_put_bytes(&writer, bytes, strlen(bytes));
     return writer;
 }
@@ -45,6 +46,7 @@ static void a_parcel_is_taken_apart(void **state) {
     assert_int_equal(message.number, 77);
     assert_int_equal(message.length, 5);
     assert_memory_equal(message.bytes, "bytes", 5);
+    assert_memory_equal(message.store, "0123456789abcdef", PROTOCOL_STORE_BYTES);
 }
 
 static void malformed_parcels_are_refused(void **state) {

@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
 /* A whole configuration read into its struct, its defaults, and the limits of what is read. */
 #include <limits.h>
 #include <setjmp.h>
@@ -163,6 +163,46 @@ static void scale_unit_and_limits_are_exact(void **state) {
     assert_true(flow->has_min && flow->has_max);
     assert_true(flow->min == -1.5);
     assert_true(flow->max == 1000.0);
+    config_done(&config);
+}
+
+static const char careful[] = "gateway: {name: g}\n"
+                              "buses: [{name: b, kind: modbus-rtu-tcp, host: h.example, port: 4001, baud: 9600}]\n"
+                              "instruments:\n"
+                              "  - {name: i, bus: b, unit: 1, addresses: base-1, interval: 5s,\n"
+                              "     heartbeat: {address: 10, interval: 1s}, service: {table: coil, address: 3},\n"
+                              "     tags: [{name: level, address: 1, type: int16, no_value: [0xFFFF, 32768, -3],\n"
+                              "             status: {address: 2, fault: 0x8000, maintenance: 1}},\n"
+                              "            {name: step, address: 3, type: uint16, bits: 4..7},\n"
+                              "            {name: pump, address: 3, type: bit, bits: 8},\n"
+                              "            {name: count, address: 4, type: bcd32, word_order: abcd}]}\n";
+
+static void what_qualifies_values_is_read(void **state) {
+    (void)state;
+    struct config config;
+    struct config_report report;
+    const enum fb_error error = parse(careful, &config, &report);
+    if (error != FB_OK)
+        print_error("%u:%u: %s\n", report.errors[0].line, report.errors[0].column, report.errors[0].text);
+    assert_int_equal(error, FB_OK);
+    assert_int_equal(config.plant.buses[0].kind, PLANT_MODBUS_RTU_TCP);
+    const struct plant_instrument *instrument = &config.plant.instruments[0];
+    const struct plant_watch heartbeat = {PLANT_HOLDING, 9, 0xffff, 1000}, service = {PLANT_COIL, 2, 1, 5000};
+    assert_memory_equal(&instrument->heartbeat, &heartbeat, sizeof heartbeat);
+    assert_memory_equal(&instrument->service, &service, sizeof service);
+    const struct plant_tag *level = &instrument->tags[0];
+    assert_int_equal(level->no_value_count, 3);
+    assert_int_equal(level->no_value[0], 0xffff);
+    assert_int_equal(level->no_value[1], 0x8000);
+    assert_int_equal(level->no_value[2], 0xfffd);
+    assert_int_equal(level->status.address, 1);
+    assert_int_equal(level->status.fault, 0x8000);
+    assert_int_equal(level->status.maintenance, 1);
+    assert_int_equal(instrument->tags[1].bit_first, 4);
+    assert_int_equal(instrument->tags[1].bit_count, 4);
+    assert_int_equal(instrument->tags[2].bit_first, 8);
+    assert_int_equal(instrument->tags[2].bit_count, 1);
+    assert_int_equal(instrument->tags[3].type, PLANT_BCD32);
     config_done(&config);
 }
 
@@ -340,6 +380,7 @@ int main(void) {
         cmocka_unit_test(cloud_is_read),
         cmocka_unit_test(buses_are_read),
         cmocka_unit_test(instruments_and_tags_are_read),
+        cmocka_unit_test(what_qualifies_values_is_read),
         cmocka_unit_test(scale_unit_and_limits_are_exact),
         cmocka_unit_test(defaults_stand_where_nothing_is_said),
         cmocka_unit_test(byte_order_mark_and_windows_lines_are_read),

@@ -1,4 +1,4 @@
-// links: gateway/config/value.c gateway/config/address.c gateway/config/report.c gateway/common/error.c gateway/common/json.c gateway/common/plant.c
+// links: gateway/config/value.c gateway/config/address.c gateway/config/report.c gateway/common/error.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c
 /* Single values of the configuration: what is taken, to the bit, and what is not. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,6 +202,44 @@ static void quotes_are_cut_between_characters(void **state) {
     assert_string_equal(report_quote("short", quote), "short");
 }
 
+static void bits_are_decimal_or_hexadecimal(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max, bits;
+    } good[] = {
+        {"0", 0xffff, 0},
+        {"65535", 0xffff, 0xffff},
+        {"0xFFFF", 0xffff, 0xffff},
+        {"0x00ff", 0xffff, 0xff},
+        {"0xffffffffffffffff", UINT64_MAX, UINT64_MAX},
+        {"18446744073709551615", UINT64_MAX, UINT64_MAX},
+    };
+    static const char *const bad[] = {
+        "", "-1", "65536", "0x10000", "0x", "0xg", "FFFFh", "010", "18446744073709551616"};
+    uint64_t bits;
+    for (size_t i = 0; i < COUNT(good); i++) {
+        assert_int_equal(value_bits(good[i].text, good[i].max, &bits, NULL), FB_OK);
+        assert_true(bits == good[i].bits);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(value_bits(bad[i], 0xffff, &bits, NULL), FB_INVALID);
+    assert_int_equal(value_bits("18446744073709551616", UINT64_MAX, &bits, NULL), FB_INVALID);
+    assert_int_equal(value_bits("0x10000000000000000", UINT64_MAX, &bits, NULL), FB_INVALID);
+}
+
+static void ranges_of_bits_have_a_first_and_a_last(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", "..", "4..", "..7", "7..4", "4...7", "4-7", "16", "0..16", "a", "4..7 "};
+    unsigned first, last;
+    assert_int_equal(value_bit_range("4..7", 15, &first, &last, NULL), FB_OK);
+    assert_true(first == 4 && last == 7);
+    assert_int_equal(value_bit_range("15", 15, &first, &last, NULL), FB_OK);
+    assert_true(first == 15 && last == 15);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(value_bit_range(bad[i], 15, &first, &last, NULL), FB_INVALID);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decimals_keep_every_digit),
@@ -213,6 +251,8 @@ int main(void) {
         cmocka_unit_test(only_addresses_of_this_machine_are_loopback),
         cmocka_unit_test(addresses_are_read_as_the_manual_writes_them),
         cmocka_unit_test(near_words_are_suggested_and_far_ones_are_not),
+        cmocka_unit_test(bits_are_decimal_or_hexadecimal),
+        cmocka_unit_test(ranges_of_bits_have_a_first_and_a_last),
         cmocka_unit_test(quotes_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

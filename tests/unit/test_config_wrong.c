@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
 /* What a person reads who got a configuration wrong: one document for each way, the place and the words of its first
  * error. */
 #include <setjmp.h>
@@ -141,9 +141,57 @@ static const struct wrong {
     {"kind: modbus-tcp", "kind: modbus_tcp", 1,
      "27:26: buses[0].kind: modbus_tcp is unknown; did you mean modbus-tcp?"},
     {"kind: modbus-tcp", "kind: profibus", 1,
-     "27:26: buses[0].kind: profibus is unknown; allowed are modbus-tcp, modbus-rtu"},
-    {"kind: modbus-tcp, ", "", 1, "27:5: buses[0].kind: is missing; give modbus-tcp or modbus-rtu"},
-    {"    kind: modbus-rtu\n", "", 1, "28:5: buses[1].kind: is missing; give modbus-tcp or modbus-rtu"},
+     "27:26: buses[0].kind: profibus is unknown; allowed are modbus-tcp, modbus-rtu, modbus-rtu-tcp, "
+     "serial, serial-tcp"},
+    {"kind: modbus-tcp, ", "", 1,
+     "27:5: buses[0].kind: is missing; give modbus-tcp, modbus-rtu, modbus-rtu-tcp, serial or "
+     "serial-tcp"},
+    {"    kind: modbus-rtu\n", "", 1,
+     "28:5: buses[1].kind: is missing; give modbus-tcp, modbus-rtu, modbus-rtu-tcp, serial or "
+     "serial-tcp"},
+    {"kind: modbus-tcp", "kind: modbus-rtu-tcp", 2,
+     "27:5: buses[0].baud: is missing; give the speed of the line behind the serial server"},
+    {"kind: modbus-tcp", "kind: modbus-rtu-tcp, baud: 9601", 2,
+     "27:48: buses[0].baud: 9601 is no usual speed; allowed are 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"},
+    {"kind: modbus-tcp", "kind: modbus-rtu-tcp, baud: 9600, parity: even", 2,
+     "27:54: buses[0].parity: is for kind modbus-rtu: the serial server has its own settings of the line; remove it"},
+    {"300003, type: uint16", "300003, type: uint16, bits: 12..16", 1,
+     "58:60: instruments[0].tags[4].bits: 12..16 is not a bit or a range of bits like 4..7; allowed are 0 to 15"},
+    {"300003, type: uint16", "300003, type: uint16, bits: 7..4", 1,
+     "58:60: instruments[0].tags[4].bits: 7..4 is not a bit or a range of bits like 4..7; allowed are 0 to 15"},
+    {"300003, type: uint16", "300003, type: int16, bits: 0..3", 1,
+     "58:9: instruments[0].tags[4]: bits: only a register of type bit, uint16 or uint32 has bits to choose from"},
+    {"300003, type: uint16", "300003, type: bit, bits: 0..3", 1,
+     "58:9: instruments[0].tags[4]: bits: a bit is one bit; give one, or type uint16"},
+    {"10002, type: bit", "10002, type: bit, bits: 1", 1,
+     "57:9: instruments[0].tags[3]: bits: only a register of type bit, uint16 or uint32 has bits to choose from"},
+    {"300003, type: uint16", "300003, type: uint16, no_value: 0xFFFF", 1,
+     "58:64: instruments[0].tags[4].no_value: is one value; allowed is a list"},
+    {"300003, type: uint16", "300003, type: uint16, no_value: [0x10000]", 1,
+     "58:64: instruments[0].tags[4].no_value: 0x10000 is not a number of bits; allowed are 0 to 65535, or 0x0 to "
+     "0xffff"},
+    {"300003, type: uint16", "300003, type: uint16, no_value: [1, 2, 3, 4, 5]", 1,
+     "58:64: instruments[0].tags[4].no_value: has 5 entries; allowed are at most 4"},
+    {"300003, type: uint16", "300003, type: uint16, status: {address: 300004}", 1,
+     "58:62: instruments[0].tags[4].status: says nothing; give fault, maintenance or both, like fault: 0x0001"},
+    {"300003, type: uint16", "300003, type: uint16, status: {address: 400004, fault: 1}", 1,
+     "58:72: instruments[0].tags[4].status.address: is of another table than the value; both must be read at once"},
+    {"300003, type: uint16", "300003, type: uint16, status: {address: 300104, fault: 1}", 1,
+     "58:9: instruments[0].tags[4]: status: value and status lie 102 registers apart, but the instrument sends 100 at "
+     "once"},
+    {"300003, type: uint16", "300003, type: uint16, status: {address: 300004, fault: 0}", 1,
+     "58:87: instruments[0].tags[4].status.fault: selects no bit; give the bits that count, like 0x0001"},
+    {"10002, type: bit", "10002, type: bit, status: {address: 10003, fault: 1}", 1,
+     "57:9: instruments[0].tags[3]: status: is for values in registers"},
+    {"registers_most: 100", "heartbeat: {interval: 1s}", 1,
+     "40:5: instruments[0].heartbeat.address: is missing; give the register's address as the manual has it"},
+    {"registers_most: 100", "service: {address: 40009}", 1,
+     "40:14: instruments[0].service.mask: is missing; give the bits that are set while it is serviced, like 0x0001"},
+    {"registers_most: 100", "service: {address: 10009, mask: 1}", 1,
+     "40:37: instruments[0].service.mask: is for registers, and this table holds bits; remove it"},
+    {"registers_most: 100", "heartbeat: {address: 40009, table: input}", 1,
+     "40:40: instruments[0].heartbeat.table: does not fit the address, which names another table; correct one of "
+     "them"},
     {"port: 1502", "baud: 9600", 1,
      "27:56: buses[0].baud: is for kind modbus-rtu, and this bus is modbus-tcp; remove it"},
     {"    stop_bits: 2", "    port: 502", 1,
@@ -223,7 +271,7 @@ static const struct wrong {
     {"type: uint64", "type: uint46", 1, "64:55: instruments[1].tags[0].type: uint46 is unknown; did you mean uint16?"},
     {"type: uint64", "type: real", 1,
      "64:55: instruments[1].tags[0].type: real is unknown; allowed are bit, int16, uint16, int32, uint32, int64, "
-     "uint64, float32, float64"},
+     "uint64, float32, float64, bcd16, ..."},
     {", type: uint64", "", 1,
      "64:9: instruments[1].tags[0].type: is missing; give what the registers hold: bit, int16, uint16, float32 ..."},
     {"scale: 0.01", "scale: 0", 1,

@@ -1,4 +1,4 @@
-// links: drivers/core_peer.c drivers/instructions.c drivers/ring.c gateway/common/backoff.c gateway/common/channel.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c gateway/common/clock.c
+// links: drivers/core_peer.c drivers/instructions.c drivers/ring.c gateway/common/backoff.c gateway/common/channel.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c gateway/common/clock.c gateway/common/plant_lines.c
 /* forebay-field's conversation with core, against a core that is played here. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -193,14 +193,18 @@ static void a_core_that_died_gets_what_it_had_not_committed(void **state) {
 
 static void a_plant_is_handed_on_whole(void **state) {
     (void)state;
-    static const char bus[] = "{\"name\":\"b\",\"kind\":\"modbus-tcp\",\"host\":\"h\",\"port\":502,\"device\":\"\","
-                              "\"baud\":9600,\"parity\":\"none\",\"stop_bits\":1,\"timeout_ms\":500,\"pause_ms\":0}";
+    const struct plant_bus bus = {
+        .name = "b", .kind = PLANT_MODBUS_TCP, .host = "h", .port = 502, .baud = 9600, .timeout_ms = 500};
+    json_t *json = plant_bus_to_json(&bus);
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
     struct world world;
     open_world(&world);
     core_starts(&world);
     meet(&world, 0);
     channel_send_bytes(world.core, PROTOCOL_PLANT_BEGIN, NULL, 0);
-    channel_send_text(world.core, PROTOCOL_PLANT_BUS, bus);
+    channel_send_text(world.core, PROTOCOL_PLANT_BUS, text);
+    free(text);
     channel_send_bytes(world.core, PROTOCOL_PLANT_END, NULL, 0);
     AWAIT(&world, world.plants, 1);
     assert_int_equal(world.plant_buses, 1);

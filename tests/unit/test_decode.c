@@ -1,4 +1,4 @@
-// links: drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -226,8 +226,100 @@ static void a_failed_request_gives_a_bad_reading_for_each_tag(void **state) {
     }
 }
 
+static void bcd_digits_are_decimal_digits(void **state) {
+    (void)state;
+    struct plant_tag tag = make_tag(PLANT_BCD16);
+    assert_int_equal(decode(&tag, (const uint8_t *)"\x12\x34").value.integer, 1234);
+    assert_int_equal(decode(&tag, (const uint8_t *)"\x12\x3a").quality, QUALITY_NOT_A_NUMBER);
+    tag = make_tag(PLANT_BCD32);
+    tag.word_order = PLANT_CDAB;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\x56\x78\x12\x34").value.integer, 12345678);
+    tag.scale = (struct plant_decimal){1, -2};
+    assert_true(decode(&tag, (const uint8_t *)"\x56\x78\x12\x34").value.real64 == 123456.78);
+    assert_int_equal(decode(&tag, (const uint8_t *)"\x56\x78\xf2\x34").quality, QUALITY_NOT_A_NUMBER);
+}
+
+static void bit_fields_are_cut_out_of_the_value(void **state) {
+    (void)state;
+    struct plant_tag tag = make_tag(PLANT_UINT16);
+    tag.bit_first = 4;
+    tag.bit_count = 8;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xab\xcd").value.integer, 0xbc);
+    tag.word_order = PLANT_BADC;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xcd\xab").value.integer, 0xbc);
+    tag = make_tag(PLANT_UINT32);
+    tag.bit_count = 32;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xff\xff\xff\xff").value.integer, UINT32_MAX);
+    tag = make_tag(PLANT_BIT);
+    tag.bit_first = 15;
+    tag.bit_count = 1;
+    assert_true(decode(&tag, (const uint8_t *)"\x80\x00").value.boolean);
+    assert_false(decode(&tag, (const uint8_t *)"\x7f\xff").value.boolean);
+}
+
+static void sentinels_are_no_values(void **state) {
+    (void)state;
+    struct plant_tag tag = make_tag(PLANT_INT16);
+    tag.no_value_count = 2;
+    tag.no_value[0] = 0xffff;
+    tag.no_value[1] = 0x8000;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xff\xff").quality, QUALITY_SENTINEL);
+    assert_int_equal(decode(&tag, (const uint8_t *)"\x80\x00").quality, QUALITY_SENTINEL);
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xff\xfe").value.integer, -2);
+    tag = make_tag(PLANT_FLOAT64);
+    tag.no_value_count = 1;
+    tag.no_value[0] = UINT64_MAX;
+    tag.word_order = PLANT_DCBA;
+    assert_int_equal(decode(&tag, (const uint8_t *)"\xff\xff\xff\xff\xff\xff\xff\xff").quality, QUALITY_SENTINEL);
+}
+
+/* Value, status, heartbeat, service from address 10 on. */
+static void decode_with_status(const char *data, uint16_t fault, uint16_t maintenance, struct reading *ret_reading) {
+    struct plant_tag tag = make_tag(PLANT_UINT16);
+    tag.address = 10;
+    tag.has_max = true;
+    tag.max = 100;
+    tag.status = (struct plant_status){11, fault, maintenance};
+    const struct plant_tag *tags[] = {&tag};
+    const struct plan_request request = {
+        .table = PLANT_HOLDING, .address = 10, .count = 2, .tags = tags, .tag_count = 1};
+    decode_reply(&request, (const uint8_t *)data, TIME_MS, CLOCK_SYNCHRONISED, ret_reading);
+    assert_true(reading_valid(ret_reading));
+}
+
+static void the_status_register_outranks_the_value(void **state) {
+    (void)state;
+    struct reading reading;
+    decode_with_status("\x00\x07\x00\x00", 0x8000, 1, &reading);
+    assert_int_equal(reading.quality, QUALITY_GOOD);
+    decode_with_status("\x00\x07\x00\x01", 0x8000, 1, &reading);
+    assert_int_equal(reading.quality, QUALITY_MAINTENANCE);
+    assert_int_equal(reading.value.integer, 7);
+    decode_with_status("\x01\x07\x00\x01", 0x8000, 1, &reading);
+    assert_int_equal(reading.quality, QUALITY_MAINTENANCE);
+    decode_with_status("\x00\x07\x80\x01", 0x8000, 1, &reading);
+    assert_int_equal(reading.quality, QUALITY_INSTRUMENT_FAULT);
+    assert_int_equal(reading.value.integer, 0);
+}
+
+static void watches_give_the_bits_that_count(void **state) {
+    (void)state;
+    const struct plant_instrument instrument = {.heartbeat = {PLANT_HOLDING, 12, 0x00ff, 1000},
+                                                .service = {PLANT_COIL, 30, 1, 1000}};
+    const struct plan_request registers = {.instrument = &instrument, .table = PLANT_HOLDING, .address = 10};
+    const struct plan_request coils = {.instrument = &instrument, .table = PLANT_COIL, .address = 20};
+    assert_int_equal(decode_watch(&registers, PLAN_HEARTBEAT, (const uint8_t *)"\1\2\3\4\xab\xcd"), 0xcd);
+    assert_int_equal(decode_watch(&coils, PLAN_SERVICE, (const uint8_t *)"\x00\x04"), 1);
+    assert_int_equal(decode_watch(&coils, PLAN_SERVICE, (const uint8_t *)"\xff\xfb"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bcd_digits_are_decimal_digits),
+        cmocka_unit_test(bit_fields_are_cut_out_of_the_value),
+        cmocka_unit_test(sentinels_are_no_values),
+        cmocka_unit_test(the_status_register_outranks_the_value),
+        cmocka_unit_test(watches_give_the_bits_that_count),
         cmocka_unit_test(every_type_in_every_order),
         cmocka_unit_test(decimal_scales_are_exact),
         cmocka_unit_test(every_hundredth_is_the_nearest_double),

@@ -1,4 +1,4 @@
-// links: drivers/figures.c drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/quality.c
+// links: drivers/figures.c drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/quality.c gateway/common/plant_lines.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,7 +131,7 @@ static void the_json_says_it_all(void **state) {
     struct world world;
     open_world(&world);
     for (uint64_t i = 1; i <= 100; i++)
-        figures_sent(&world.figures, i * 1000, 2500);
+        figures_sent(&world.figures, i * 1000, 2500, i > 50);
     note(&world, 0, QUALITY_GOOD, 10);
     note(&world, 1, QUALITY_GOOD, 10);
     note(&world, 2, QUALITY_TIMEOUT, 10);
@@ -145,12 +145,39 @@ static void the_json_says_it_all(void **state) {
     assert_true(number_at(json, "errors", "timeout") == 1);
     assert_true(number_at(json, "lateness_ms", "p50") == 51.0);
     assert_true(number_at(json, "lateness_ms", "p99") == 100.0);
+    assert_true(number_at(json, "response_ms", "p50") == 2.5);
     const json_t *second = json_array_get(json_object_get(json, "instruments"), 1);
     assert_string_equal(json_string_value(json_object_get(second, "state")), "bad");
     assert_string_equal(json_string_value(json_object_get(second, "reason")), "timeout");
     assert_true(json_is_null(json_object_get(second, "last_good_ms")));
     json_decref(json);
     free(text);
+    close_world(&world);
+}
+
+static void a_split_request_stays_with_its_instrument(void **state) {
+    (void)state;
+    struct world world;
+    open_world(&world);
+    world.plan.request_most = 4;
+    figures_done(&world.figures);
+    assert_int_equal(figures_make(&world.plant, 0, &world.plan, START_MS, 0, &world.figures), FB_OK);
+    note(&world, 2, QUALITY_GOOD, 10);
+    figures_split(&world.figures, 0);
+    assert_int_equal(world.figures.instruments[0].request_count, 3);
+    assert_ptr_equal(figures_instrument(&world.figures, 2), &world.figures.instruments[0]);
+    assert_ptr_equal(figures_instrument(&world.figures, 3), &world.figures.instruments[1]);
+    assert_int_equal(world.figures.qualities[3], QUALITY_GOOD);
+    close_world(&world);
+}
+
+static void a_stopped_heartbeat_makes_the_instrument_bad_and_not_the_bus_down(void **state) {
+    (void)state;
+    struct world world;
+    open_world(&world);
+    note_all(&world, QUALITY_STALE_HEARTBEAT, 10);
+    assert_int_equal(world.figures.instruments[0].state, FIGURES_BAD);
+    assert_string_equal(world.figures.state, "degraded");
     close_world(&world);
 }
 
@@ -161,6 +188,8 @@ int main(void) {
         cmocka_unit_test(instruments_that_refuse_do_answer),
         cmocka_unit_test(no_connection_puts_it_down_with_the_reason),
         cmocka_unit_test(one_bad_request_does_not_make_an_instrument_flicker),
+        cmocka_unit_test(a_split_request_stays_with_its_instrument),
+        cmocka_unit_test(a_stopped_heartbeat_makes_the_instrument_bad_and_not_the_bus_down),
         cmocka_unit_test(the_json_says_it_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-// links: drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/clock.c gateway/common/backoff.c
+// links: drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/clock.c gateway/common/backoff.c drivers/recorder.c drivers/checksum.c drivers/guard.c drivers/tcp_connect.c drivers/plan.c drivers/plan_split.c gateway/common/plant_lines.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c
 /* The Modbus drivers against a peer that misbehaves in every way we know of: a fault may cost a reading, and must
  * never change one. The peer takes the fault from the address that it is asked for; the value of a register is its
  * address, so that a reply to another request is found out. */
@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <netinet/tcp.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -45,7 +46,8 @@ enum fault {
     OTHER_TRANSACTION = 2110, /* TCP */
     OTHER_PROTOCOL = 2120,    /* TCP */
     TWICE = 2130,
-    BAD_CRC = 2140, /* RTU */
+    BAD_CRC = 2140,  /* RTU */
+    LAST_RTU = 2150, /* serial server: hang up after the reply */
 };
 
 struct peer {
@@ -131,38 +133,53 @@ static void answer_rtu(int descriptor) {
         reply[length] = (uint8_t)crc;
         reply[length + 1] = (uint8_t)(crc >> 8);
         send_all(descriptor, reply, length + 2, fault);
+        if (fault == LAST_RTU)
+            return;
     }
 }
 
-static void serve_tcp(int listener) {
+static void serve_tcp(int listener, void (*answer)(int descriptor)) {
     signal(SIGCHLD, SIG_IGN);
     for (;;) {
-        const int descriptor = accept(listener, NULL, NULL);
+        const int on = 1, descriptor = accept(listener, NULL, NULL);
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         if (fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            answer_tcp(descriptor);
+            answer(descriptor);
             _exit(0);
         }
         close(descriptor);
     }
 }
 
-static void start_tcp(struct peer *peer) {
+static void start_server(struct peer *peer, enum plant_bus_kind kind, void (*answer)(int descriptor)) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(listener, 16), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
-    peer->bus = (struct plant_bus){
-        .kind = PLANT_MODBUS_TCP, .host = "127.0.0.1", .port = ntohs(address.sin_port), .timeout_ms = TIMEOUT_MS};
+    peer->bus = (struct plant_bus){.kind = kind,
+                                   .host = "127.0.0.1",
+                                   .port = ntohs(address.sin_port),
+                                   .baud = kind == PLANT_MODBUS_RTU_TCP ? 115200 : 0,
+                                   .timeout_ms = TIMEOUT_MS};
     peer->pid = fork();
     if (peer->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        serve_tcp(listener);
+        serve_tcp(listener, answer);
     }
     close(listener);
     connection_init(&peer->connection, &peer->bus);
+}
+
+static void start_tcp(struct peer *peer) {
+    start_server(peer, PLANT_MODBUS_TCP, answer_tcp);
+}
+
+/* A serial server with the line of answer_rtu() behind it. */
+static void start_rtu_tcp(struct peer *peer) {
+    start_server(peer, PLANT_MODBUS_RTU_TCP, answer_rtu);
 }
 
 static void start_rtu(struct peer *peer) {
@@ -192,15 +209,22 @@ static void stop(struct peer *peer) {
     waitpid(peer->pid, NULL, 0);
 }
 
-static struct connection_result read_at(struct peer *peer, unsigned address) {
+static struct connection_result read_within(struct peer *peer, unsigned address, uint32_t timeout_ms) {
     static const struct plant_instrument instrument = {.unit = UNIT};
-    const struct plan_request request = {
-        .instrument = &instrument, .table = PLANT_HOLDING, .address = (uint16_t)address, .count = 3};
+    const struct plan_request request = {.instrument = &instrument,
+                                         .table = PLANT_HOLDING,
+                                         .address = (uint16_t)address,
+                                         .count = 3,
+                                         .timeout_ms = timeout_ms};
     struct connection_result result;
     connection_read(&peer->connection, &request, &result);
     for (unsigned i = 0; result.quality == QUALITY_GOOD && i < 3; i++)
         assert_int_equal(result.data[2 * i] << 8 | result.data[2 * i + 1], address + i);
     return result;
+}
+
+static struct connection_result read_at(struct peer *peer, unsigned address) {
+    return read_within(peer, address, 0);
 }
 
 struct row {
@@ -266,8 +290,7 @@ static void a_peer_that_always_hangs_up_is_not_stormed(void **state) {
     stop(&peer);
 }
 
-static void rtu_faults_cost_a_reading_and_never_change_one(void **state) {
-    (void)state;
+static void run_rtu_faults(void (*begin)(struct peer *peer)) {
     static const struct row rows[] = {
         {EXCEPTION, QUALITY_EXCEPTION, 2}, {OTHER_UNIT, QUALITY_BAD_REPLY, 0}, {OTHER_FUNCTION, QUALITY_BAD_REPLY, 0},
         {TOO_SHORT, QUALITY_BAD_REPLY, 0}, {BYTE_COUNT, QUALITY_BAD_REPLY, 0}, {GARBAGE, QUALITY_BAD_REPLY, 0},
@@ -275,9 +298,57 @@ static void rtu_faults_cost_a_reading_and_never_change_one(void **state) {
         {DRIP, QUALITY_BAD_REPLY, 0},      {TWICE, QUALITY_GOOD, 0},
     };
     struct peer peer = {0};
-    start_rtu(&peer);
+    begin(&peer);
     run(&peer, rows, sizeof rows / sizeof rows[0]);
     stop(&peer);
+}
+
+static void rtu_faults_cost_a_reading_and_never_change_one(void **state) {
+    (void)state;
+    run_rtu_faults(start_rtu);
+}
+
+static void rtu_over_tcp_is_as_careful(void **state) {
+    (void)state;
+    run_rtu_faults(start_rtu_tcp);
+}
+
+static void a_serial_server_that_hangs_up_is_connected_anew(void **state) {
+    (void)state;
+    struct peer peer = {0};
+    start_rtu_tcp(&peer);
+    assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
+    assert_int_equal(read_at(&peer, LAST_RTU).quality, QUALITY_GOOD);
+    assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
+    stop(&peer);
+}
+
+/* A reply that is on its way when the connection breaks comes over the next one. */
+static void a_serial_server_that_was_left_may_still_owe_a_reply(void **state) {
+    (void)state;
+    struct peer peer = {0};
+    start_rtu_tcp(&peer);
+    assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
+    const int64_t before_ms = clock_monotonic_ms();
+    connection_done(&peer.connection);
+    assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
+    assert_true(clock_monotonic_ms() - before_ms >= TIMEOUT_MS);
+    stop(&peer);
+}
+
+static void a_request_may_have_a_shorter_time_out_than_its_bus(void **state) {
+    (void)state;
+    void (*const begins[])(struct peer *peer) = {start_tcp, start_rtu, start_rtu_tcp};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        struct peer peer = {0};
+        begins[i](&peer);
+        peer.bus.timeout_ms = 2000;
+        assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
+        const int64_t before_ms = clock_monotonic_ms();
+        assert_int_equal(read_within(&peer, SILENT, 50).quality, QUALITY_TIMEOUT);
+        assert_true(clock_monotonic_ms() - before_ms < 1500);
+        stop(&peer);
+    }
 }
 
 static void an_unplugged_serial_port_is_not_connected_and_does_not_hang(void **state) {
@@ -323,6 +394,10 @@ int main(void) {
         cmocka_unit_test(a_tcp_reply_that_comes_twice_is_not_taken_for_the_next),
         cmocka_unit_test(a_peer_that_always_hangs_up_is_not_stormed),
         cmocka_unit_test(rtu_faults_cost_a_reading_and_never_change_one),
+        cmocka_unit_test(rtu_over_tcp_is_as_careful),
+        cmocka_unit_test(a_serial_server_that_hangs_up_is_connected_anew),
+        cmocka_unit_test(a_serial_server_that_was_left_may_still_owe_a_reply),
+        cmocka_unit_test(a_request_may_have_a_shorter_time_out_than_its_bus),
         cmocka_unit_test(an_unplugged_serial_port_is_not_connected_and_does_not_hang),
         cmocka_unit_test(a_refused_connection_is_waited_for_and_costs_no_time),
         cmocka_unit_test(an_unknown_host_is_named_in_the_reason),

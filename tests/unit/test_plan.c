@@ -1,4 +1,4 @@
-// links: drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c
+// links: drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c drivers/plan_split.c gateway/common/plant_lines.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -191,8 +191,130 @@ static void a_full_request_at_9600_takes_a_third_of_a_second(void **state) {
     free_world(world);
 }
 
+static void a_status_register_is_read_with_its_value(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_FLOAT32, 100)->status = (struct plant_status){.address = 60, .fault = 1};
+    add_tag(world, 0, PLANT_HOLDING, PLANT_FLOAT32, 10)->status = (struct plant_status){.address = 14, .fault = 1};
+    plan_world(world);
+    assert_int_equal(world->plan.request_count, 2);
+    assert_request(world, 0, 10, 5, 1);
+    assert_request(world, 1, 60, 42, 1);
+    free_world(world);
+}
+
+static void what_speaks_for_the_instrument_is_read_too(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, 10);
+    world->instruments[0].heartbeat = (struct plant_watch){PLANT_HOLDING, 9, 0xffff, 1000};
+    world->instruments[0].service = (struct plant_watch){PLANT_COIL, 3, 1, 1000};
+    plan_world(world);
+    assert_int_equal(world->plan.request_count, 2);
+    assert_request(world, 0, 3, 1, 0);
+    assert_int_equal(world->plan.requests[0].watches, PLAN_SERVICE);
+    assert_request(world, 1, 9, 2, 1);
+    assert_int_equal(world->plan.requests[1].watches, PLAN_HEARTBEAT);
+    assert_int_equal(plan_light_request(&world->plan.requests[1]).address, 9);
+    assert_int_equal(plan_light_request(&world->plan.requests[1]).count, 1);
+    free_world(world);
+}
+
+static void a_refused_request_is_cut_at_its_widest_gap_first(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    static const uint16_t addresses[] = {10, 12, 16, 17, 18, 19};
+    for (size_t i = 0; i < 6; i++)
+        add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, addresses[i]);
+    add_tag(world, 1, PLANT_HOLDING, PLANT_UINT16, 0);
+    plan_world(world);
+    assert_int_equal(world->plan.request_count, 2);
+    assert_true(plan_split(&world->plan, 0));
+    assert_request(world, 0, 10, 3, 2);
+    assert_request(world, 1, 16, 4, 4);
+    assert_int_equal(world->plan.requests[1].tags[0]->address, 16);
+    assert_request(world, 2, 0, 1, 1);
+    assert_true(plan_split(&world->plan, 1));
+    assert_request(world, 1, 16, 2, 2);
+    assert_request(world, 2, 18, 2, 2);
+    assert_true(plan_split(&world->plan, 0));
+    assert_request(world, 0, 10, 1, 1);
+    assert_request(world, 1, 12, 1, 1);
+    assert_false(plan_split(&world->plan, 0));
+    free_world(world);
+}
+
+static void a_watch_behind_a_hole_is_cut_off(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_FLOAT32, 10);
+    world->instruments[0].heartbeat = (struct plant_watch){PLANT_HOLDING, 15, 0xffff, 1000};
+    plan_world(world);
+    assert_int_equal(world->plan.request_count, 1);
+    assert_true(plan_split(&world->plan, 0));
+    assert_request(world, 0, 10, 2, 1);
+    assert_int_equal(world->plan.requests[0].watches, 0);
+    assert_request(world, 1, 15, 1, 0);
+    assert_int_equal(world->plan.requests[1].watches, PLAN_HEARTBEAT);
+    free_world(world);
+}
+
+static void values_that_share_registers_are_never_cut_apart(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_UINT32, 10);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_UINT32, 11);
+    add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, 12);
+    plan_world(world);
+    assert_false(plan_split(&world->plan, 0));
+    assert_request(world, 0, 10, 3, 3);
+    free_world(world);
+}
+
+static void splits_are_bounded_and_lose_nothing(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_TCP);
+    for (unsigned i = 0; i < TAGS_MAX; i++)
+        add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, (uint16_t)(2 * i));
+    plan_world(world);
+    const size_t before = world->plan.request_count;
+    for (size_t i = 0; i < world->plan.request_count;)
+        i += !plan_split(&world->plan, i);
+    assert_int_equal(world->plan.request_count, before + PLAN_SPLITS_MOST);
+    size_t tags = 0;
+    for (size_t i = 0; i < world->plan.request_count; i++) {
+        const struct plan_request *request = &world->plan.requests[i];
+        assert_ptr_equal(request->tags, world->plan.tags + tags);
+        assert_int_equal(request->tags[0]->address, request->address);
+        tags += request->tag_count;
+    }
+    assert_int_equal(tags, TAGS_MAX);
+    free_world(world);
+}
+
+static void a_cycle_takes_its_requests_and_the_time_outs_of_the_dead(void **state) {
+    (void)state;
+    struct world *world = new_world(PLANT_MODBUS_RTU);
+    world->bus.timeout_ms = 500;
+    add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, 0);
+    add_tag(world, 1, PLANT_HOLDING, PLANT_UINT16, 0);
+    plan_world(world);
+    const uint64_t one_us = plan_request_cost_us(&world->bus, &world->plan.requests[0]);
+    assert_int_equal(plan_cycle_us(&world->bus, &world->plan, 0), 2 * one_us);
+    assert_int_equal(plan_cycle_us(&world->bus, &world->plan, 1), 500000 + one_us);
+    assert_int_equal(plan_cycle_us(&world->bus, &world->plan, 9), 1000000);
+    free_world(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_status_register_is_read_with_its_value),
+        cmocka_unit_test(what_speaks_for_the_instrument_is_read_too),
+        cmocka_unit_test(a_refused_request_is_cut_at_its_widest_gap_first),
+        cmocka_unit_test(a_watch_behind_a_hole_is_cut_off),
+        cmocka_unit_test(values_that_share_registers_are_never_cut_apart),
+        cmocka_unit_test(splits_are_bounded_and_lose_nothing),
+        cmocka_unit_test(a_cycle_takes_its_requests_and_the_time_outs_of_the_dead),
         cmocka_unit_test(neighbours_are_read_together_in_order_of_address),
         cmocka_unit_test(a_gap_is_read_over_up_to_the_cost_of_a_request),
         cmocka_unit_test(a_long_run_is_cut_where_the_protocol_or_the_instrument_ends),

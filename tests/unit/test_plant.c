@@ -1,4 +1,4 @@
-// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c
+// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c
 /* What programs tell each other about the plant and the link survives the way there, and nothing else gets in. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,6 +47,9 @@ static struct plant_tag make_tag(uint32_t number) {
                               .address = 65532,
                               .type = PLANT_FLOAT64,
                               .word_order = PLANT_BADC,
+                              .no_value_count = 2,
+                              .no_value = {UINT64_MAX, 0x7fc00000},
+                              .status = {65530, 0x8001, 2},
                               .scale = {-123456789012345, -12},
                               .offset = {25, -1},
                               .has_max = true,
@@ -105,6 +108,11 @@ static void assert_tags_equal(const struct plant_tag *left, const struct plant_t
     assert_int_equal(left->address, right->address);
     assert_int_equal(left->type, right->type);
     assert_int_equal(left->word_order, right->word_order);
+    assert_int_equal(left->bit_first, right->bit_first);
+    assert_int_equal(left->bit_count, right->bit_count);
+    assert_int_equal(left->no_value_count, right->no_value_count);
+    assert_memory_equal(left->no_value, right->no_value, sizeof left->no_value);
+    assert_memory_equal(&left->status, &right->status, sizeof left->status);
     assert_int_equal(left->scale.mantissa, right->scale.mantissa);
     assert_int_equal(left->scale.exponent, right->scale.exponent);
     assert_int_equal(left->offset.mantissa, right->offset.mantissa);
@@ -118,8 +126,17 @@ static void assert_tags_equal(const struct plant_tag *left, const struct plant_t
 static void an_instrument_arrives_in_pieces(void **state) {
     (void)state;
     struct plant_tag tags[] = {make_tag(1), make_tag(2), make_tag(3)};
-    struct plant_instrument instrument = {
-        .name = "turbidity", .bus = 1, .unit = 247, .registers_most = 125, .tags = tags, .tag_count = 3};
+    struct plant_instrument instrument = {.name = "turbidity",
+                                          .bus = 1,
+                                          .unit = 247,
+                                          .registers_most = 125,
+                                          .tags = tags,
+                                          .tag_count = 3,
+                                          .heartbeat = {PLANT_INPUT, 9, 0xffff, 1000},
+                                          .service = {PLANT_COIL, 65535, 1, 60000}};
+    tags[2].type = PLANT_UINT32;
+    tags[2].bit_first = 4;
+    tags[2].bit_count = 28;
     struct plant_bus buses[] = {tcp_bus, rtu_bus};
     const struct plant sent = {buses, 2, &instrument, 1};
     struct plant plant = {0};
@@ -136,6 +153,8 @@ static void an_instrument_arrives_in_pieces(void **state) {
     assert_int_equal(plant.instruments[0].unit, 247);
     assert_int_equal(plant.instruments[0].registers_most, 125);
     assert_int_equal(plant.instruments[0].tag_count, 3);
+    assert_memory_equal(&plant.instruments[0].heartbeat, &instrument.heartbeat, sizeof instrument.heartbeat);
+    assert_memory_equal(&plant.instruments[0].service, &instrument.service, sizeof instrument.service);
     for (size_t i = 0; i < 3; i++)
         assert_tags_equal(&plant.instruments[0].tags[i], &tags[i]);
     plant_done(&plant);
@@ -199,10 +218,16 @@ static const struct refusal tag_refusals[] = {
     {"unit", "\"a unit far too long to be one\"", "unit: 29 bytes long, allowed are 0 to 23"},
     {"table", "\"coils\"", "table: not one of its words"},
     {"table", "\"coil\"", "type: a coil holds one bit"},
-    {"address", "65533", "address: its registers run past 65535"},
+    {"address", "65533", "address: its 4 registers run past the table's last"},
     {"address", "true", "address: not an integer"},
     {"type", "\"real\"", "type: not one of its words"},
     {"word_order", "null", "word_order: not one of its words"},
+    {"bit_first", "4", "bits: only a register of type bit, uint16 or uint32 has bits to choose from"},
+    {"no_value", "[0, 1, 2, 3, 4]", "no_value: not a list of at most 4"},
+    {"no_value", "[0.5]", "no_value: not an integer"},
+    {"status", "[1, 2]", "status: not [address, fault, maintenance]"},
+    {"status", "[0, 1, 65536]", "status: 65536, allowed are 0 to 65535"},
+    {"status", "[7, 1, 0]", "status: value and status lie 65529 registers apart, but the instrument sends 125 at once"},
     {"scale", "1", "scale: not [mantissa, exponent]"},
     {"scale", "[1, 13]", "scale: 13, allowed are -12 to 12"},
     {"scale", "[1.5, 0]", "scale: not an integer"},
@@ -349,13 +374,13 @@ static void kinds_of_readings_follow_type_and_scale(void **state) {
 static void words_end_where_the_enums_end(void **state) {
     (void)state;
     assert_string_equal(plant_bus_kind_word(PLANT_MODBUS_RTU), "modbus-rtu");
-    assert_null(plant_bus_kind_word((enum plant_bus_kind)(PLANT_MODBUS_RTU + 1)));
+    assert_null(plant_bus_kind_word((enum plant_bus_kind)(PLANT_SERIAL_TCP + 1)));
     assert_string_equal(plant_parity_word(PLANT_PARITY_ODD), "odd");
     assert_null(plant_parity_word((enum plant_parity)(PLANT_PARITY_ODD + 1)));
     assert_string_equal(plant_table_word(PLANT_HOLDING), "holding");
     assert_null(plant_table_word((enum plant_table)(PLANT_HOLDING + 1)));
-    assert_string_equal(plant_type_word(PLANT_FLOAT64), "float64");
-    assert_null(plant_type_word((enum plant_type)(PLANT_FLOAT64 + 1)));
+    assert_string_equal(plant_type_word(PLANT_BCD32), "bcd32");
+    assert_null(plant_type_word((enum plant_type)(PLANT_BCD32 + 1)));
     assert_string_equal(plant_word_order_word(PLANT_DCBA), "dcba");
     assert_null(plant_word_order_word((enum plant_word_order)(PLANT_DCBA + 1)));
 }

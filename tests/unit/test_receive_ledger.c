@@ -1,4 +1,4 @@
-// links: gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/hex.c gateway/common/error.c
+// links: gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/common/hex.c gateway/common/error.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// links: gateway/receive/lines.c gateway/receive/hex.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/receive/lines.c gateway/common/hex.c gateway/common/quality.c gateway/common/reading.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -12,7 +12,7 @@
 static const struct plant_instrument a, b, c;
 
 static struct schedule make(struct plan_request *requests, size_t count) {
-    const struct plan plan = {.requests = requests, .request_count = count};
+    const struct plan plan = {.requests = requests, .request_count = count, .request_most = count + 1};
     struct schedule schedule;
     assert_int_equal(schedule_make(&plan, START_US, &schedule), FB_OK);
     return schedule;
@@ -84,9 +84,23 @@ static void missed_slots_are_counted_and_never_caught_up(void **state) {
     }
 }
 
+static void the_parts_of_a_split_request_are_due_when_it_was(void **state) {
+    (void)state;
+    struct plan_request requests[] = {{.instrument = &a, .interval_ms = 1000}, {.instrument = &b, .interval_ms = 1000}};
+    struct schedule schedule = make(requests, 2);
+    schedule_served(&schedule, 0, START_US + 1);
+    schedule_split(&schedule, 0);
+    assert_int_equal(schedule.count, 3);
+    assert_int_equal(schedule.slots[0].due_us, START_US + 1000000);
+    assert_int_equal(schedule.slots[1].due_us, START_US + 1000000);
+    assert_int_equal(schedule.slots[2].due_us, START_US + 500000);
+    schedule_done(&schedule);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_of_one_instrument_stay_together_and_others_are_spread),
+        cmocka_unit_test(the_parts_of_a_split_request_are_due_when_it_was),
         cmocka_unit_test(slow_requests_do_not_wait_long_for_their_first_time),
         cmocka_unit_test(the_first_due_comes_first_and_equals_in_order),
         cmocka_unit_test(being_late_does_not_shift_the_schedule),

@@ -130,7 +130,7 @@ static void unknown_tags_change_nothing(void **state) {
     values_done(&values);
 }
 
-static void a_value_not_refreshed_for_three_intervals_is_stale_until_it_is(void **state) {
+static void a_value_not_refreshed_is_stale_after_three_intervals_and_bad_after_ten(void **state) {
     (void)state;
     struct fixture fixture;
     make_plant(&fixture, (uint32_t[]){7}, 1);
@@ -145,8 +145,11 @@ static void a_value_not_refreshed_for_three_intervals_is_stale_until_it_is(void 
     assert_true(values.version == version + 1);
     check_json(&values.all[0], "uncertain", "stale", "5");
     version = values.version;
-    values_age(&values, 100000);
+    values_age(&values, 10000 + 10 * INTERVAL_MS + 1000);
     assert_true(values.version == version);
+    values_age(&values, 10000 + 10 * INTERVAL_MS + 1001);
+    assert_true(values.version == version + 1);
+    check_json(&values.all[0], "bad", "not running", "null");
     values_take(&values, &reading, 100000);
     check_json(&values.all[0], "good", "", "5");
     values_done(&values);
@@ -206,7 +209,7 @@ int main(void) {
         cmocka_unit_test(every_kind_is_shown_as_what_it_is),
         cmocka_unit_test(a_text_is_shown_as_it_is),
         cmocka_unit_test(unknown_tags_change_nothing),
-        cmocka_unit_test(a_value_not_refreshed_for_three_intervals_is_stale_until_it_is),
+        cmocka_unit_test(a_value_not_refreshed_is_stale_after_three_intervals_and_bad_after_ten),
         cmocka_unit_test(what_is_bad_stays_bad_when_it_is_stale),
         cmocka_unit_test(a_changed_plant_keeps_the_values_of_tags_it_still_has),
         cmocka_unit_test(a_plant_without_tags_is_fine),

@@ -1,4 +1,4 @@
-// links: drivers/worker.c drivers/inbox.c drivers/outbox.c drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c drivers/figures.c drivers/health.c drivers/plan.c drivers/schedule.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c
+// links: drivers/worker.c drivers/inbox.c drivers/outbox.c drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c drivers/figures.c drivers/health.c drivers/plan.c drivers/schedule.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c drivers/recorder.c drivers/checksum.c drivers/ask.c drivers/probe.c gateway/common/hex.c drivers/plan_split.c drivers/guard.c drivers/tcp_connect.c drivers/pulse.c drivers/patience.c drivers/subject.c gateway/common/plant_lines.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c
 /* One worker process against a peer where unit 1 answers, unit 2 is silent and unit 3 refuses: what it sends to its
  * parent. */
 #include <setjmp.h>
@@ -26,7 +26,7 @@
 
 #define UNITS 3
 #define INTERVAL_MS 200
-#define TIMEOUT_MS 100
+#define TIMEOUT_MS 150
 #define PATIENCE_MS 20000
 
 struct world {

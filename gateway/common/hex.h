@@ -1,6 +1,6 @@
 /* hex.h - bytes as lower-case hexadecimal digits and back. Pure. */
-#ifndef FB_RECEIVE_HEX_H
-#define FB_RECEIVE_HEX_H
+#ifndef FB_COMMON_HEX_H
+#define FB_COMMON_HEX_H
 
 #include <stdbool.h>
 #include <stddef.h>

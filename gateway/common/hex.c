@@ -1,4 +1,4 @@
-#include "gateway/receive/hex.h"
+#include "gateway/common/hex.h"
 
 #include <string.h>
 

@@ -1,0 +1,22 @@
+/* guard.h - the last thing before the wire: lets out requests that read, and nothing else. Every byte that a Modbus
+ * driver sends passes it. It shares no code with what makes the requests, so that no fault there can make a write:
+ * one write can start an analyser's cycle. */
+#ifndef FB_DRIVERS_GUARD_H
+#define FB_DRIVERS_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum guard_framing { GUARD_TCP, GUARD_RTU };
+
+/* True for exactly one whole frame of function 1, 2, 3 or 4 with a count the standard allows: Modbus application
+ * protocol V1.1b3, sections 6.1 to 6.4. Pure. */
+bool guard_allows(enum guard_framing framing, const uint8_t *bytes, size_t length);
+
+/* Send the frame. Blocks as the descriptor does, raises no signal. Returns length, or -1 with errno: EPERM when the
+ * guard refused, and nothing was sent. */
+ssize_t guard_send(int descriptor, enum guard_framing framing, const uint8_t *bytes, size_t length);
+
+#endif

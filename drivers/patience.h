@@ -1,0 +1,28 @@
+/* patience.h - how long to wait for an instrument's reply on a bus that others share: as long as it is wont to need,
+ * so that a silent one costs the others little. Pure; one struct an instrument, which starts as {0}. */
+#ifndef FB_DRIVERS_PATIENCE_H
+#define FB_DRIVERS_PATIENCE_H
+
+#include <stdint.h>
+
+/* Floor and factor after Victron's dbus-modbus-client. */
+#define PATIENCE_LEAST_MS 100
+#define PATIENCE_FACTOR 4
+/* Time-outs are multiples of this, so that they seldom change. */
+#define PATIENCE_STEP_MS 50
+/* The filter follows a slower reply at once and a faster one by this share. */
+#define PATIENCE_FILTER 64
+
+struct patience {
+    uint32_t latency_us; /* filtered; 0: not known */
+};
+
+void patience_answered(struct patience *patience, uint64_t latency_us);
+
+/* No reply in time: it may have become slow, so that the next one gets all the time that is configured. */
+void patience_failed(struct patience *patience);
+
+/* max(100 ms, 4 x filtered latency), at most ceiling_ms; that alone while nothing is known. */
+uint32_t patience_ms(const struct patience *patience, uint32_t ceiling_ms);
+
+#endif

@@ -1,0 +1,39 @@
+#include "gateway/cloud/parcel.h"
+
+#include <stdio.h>
+
+#define MESSAGE_ID_MAX 128
+
+enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
+                          const uint8_t *bytes, struct fb_cause *cause) {
+    const bool batch = parcel->kind == PARCEL_BATCH;
+    const char *subject = batch ? "batch" : "catalogue";
+    char store[2 * PROTOCOL_STORE_BYTES + 1], id[MESSAGE_ID_MAX];
+    for (size_t i = 0; i < PROTOCOL_STORE_BYTES; i++)
+        snprintf(store + 2 * i, 3, "%02x", parcel->store[i]);
+    snprintf(id, sizeof id, "%s/%s/%llu", store, subject, (unsigned long long)parcel->number);
+    const struct amqp_message message = {
+        .message_id = id,
+        .subject = subject,
+        .group_id = settings->gateway,
+        .content_type = batch ? "application/vnd.forebay.batch" : "application/vnd.forebay.catalogue",
+        .historical = parcel->historical,
+        .body = bytes,
+        .body_length = parcel->length,
+    };
+    return amqp_send(amqp, parcel->delivery, &message, cause);
+}
+
+const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,
+                          char ret_text[static FB_CAUSE_MAX]) {
+    if (reason[0] != '\0' || outcome == AMQP_ACCEPTED)
+        return reason;
+    if (outcome == AMQP_REJECTED)
+        snprintf(ret_text, FB_CAUSE_MAX,
+                 "the peer gave no reason; RabbitMQ does so when a queue behind %s is full and refuses more", address);
+    else
+        snprintf(ret_text, FB_CAUSE_MAX,
+                 "the peer gave no reason; RabbitMQ does so when no queue is bound for %s, or one is out of order",
+                 address);
+    return ret_text;
+}

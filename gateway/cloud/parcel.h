@@ -1,0 +1,22 @@
+/* parcel.h - a parcel as an AMQP message, and the peer's verdict on it in words. Used by forebay-cloud's link. */
+#ifndef FB_CLOUD_PARCEL_H
+#define FB_CLOUD_PARCEL_H
+
+#include <stdint.h>
+
+#include "gateway/amqp/amqp.h"
+#include "gateway/cloud/window.h"
+#include "gateway/common/error.h"
+#include "gateway/common/link_settings.h"
+
+/* Hand it over as the message that docs/link.md describes. bytes: the parcel's length of them, borrowed.
+ * Errors as amqp_send(). */
+enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
+                          const uint8_t *bytes, struct fb_cause *cause) FB_MUST_USE;
+
+/* The peer's reason, or, when it gave none with a refusal, what RabbitMQ means by that (written to ret_text).
+ * address: the AMQP address it was sent to. */
+const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,
+                          char ret_text[static FB_CAUSE_MAX]);
+
+#endif

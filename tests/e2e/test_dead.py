@@ -1,0 +1,63 @@
+"""A serial line half of whose instruments are silent: the other half is read on time, and those that come back are
+found."""
+
+import time
+
+import pytest
+from gateway import Gateway
+from plants import instrument_part, rtu_part, sequence_blocks, sequence_tags
+from simulator import Simulator
+
+BUS = "line-1"
+HEALTHY, SILENT = range(1, 6), range(6, 11)
+INTERVAL_MS = 500
+DYING_S, DEAD_S = 8, 8  # until they are known to be dead; to look at the others meanwhile
+BACK_LIMIT_S = 60
+
+
+def configure(where):
+    instruments = [
+        instrument_part(f"unit-{unit}", BUS, unit, sequence_tags(BUS, unit, 4), f"{INTERVAL_MS}ms")
+        for unit in (*HEALTHY, *SILENT)
+    ]
+    return {"buses": [rtu_part(BUS, where[BUS], timeout="300ms")], "instruments": instruments}
+
+
+def run(site):
+    folder = site.folder("dead")
+    units = [{"unit": unit, "blocks": sequence_blocks(4)} for unit in (*HEALTHY, *SILENT)]
+    description = {"rtu": [{"name": BUS, "link": str(folder / "tty"), "units": units}]}
+    with Simulator(folder / "sim", description) as sim, Gateway(folder, configure(sim.where)) as gateway:
+        for unit in SILENT:
+            sim.say(f"fault {BUS} {unit} silent")
+        gateway.start()
+        time.sleep(DYING_S)
+        since_s = time.time()
+        time.sleep(DEAD_S)
+        until_s = time.time()
+        status = gateway.status()["buses"][0]
+        for unit in SILENT:
+            sim.say(f"clear {BUS} {unit}")
+        gateway.wait_for_status(lambda now: now["buses"][0]["state"] == "good", BACK_LIMIT_S, "all are back")
+        gateway.stop()
+        record = [one for one in sim.record() if since_s <= one["t"] <= until_s]
+        return record, status
+
+
+pytestmark = pytest.mark.scenario(run, wave=3)
+
+
+@pytest.mark.parametrize("unit", HEALTHY)
+def test_the_healthy_are_read_on_time(outcome, unit):
+    times = [one["t"] for one in outcome[0] if one["unit"] == unit]
+    assert len(times) >= DEAD_S * 1000 / INTERVAL_MS - 3
+    assert max(b - a for a, b in zip(times, times[1:])) < 2.5 * INTERVAL_MS / 1000
+
+
+def test_probes_of_the_dead_stay_within_their_share(outcome):
+    record, status = outcome
+    assert status["state"] == "degraded"
+    probes = [one for one in record if one["unit"] in SILENT]
+    # 2 % of 8 s and what may have been saved up before are less than two time-outs of 300 ms.
+    assert len(probes) <= 3
+    assert status["load_percent"] < 30

@@ -1,0 +1,334 @@
+// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/peers.c store/*.c gateway/common/*.c
+/* test_cloud_peer.c - what core hands out to forebay-cloud and what it makes of the outcomes, over a real socket. */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "gateway/common/clock.h"
+#include "gateway/common/protocol.h"
+#include "gateway/core/cloud_peer.h"
+#include "store_fixture.h"
+
+#define LIMIT_US 10000000
+/* The longest wait of a batch that was refused once, see lanes.c. */
+#define FIRST_WAIT_MS 2000
+
+struct world {
+    struct fixture *store; /* its own setup and teardown */
+    sd_event *event;
+    struct cloud_peer *cloud;
+    int program; /* forebay-cloud's end */
+    bool link_up;
+    uint8_t packet[MESSAGE_BYTES_MAX];
+};
+
+struct parcel {
+    uint8_t kind, flags;
+    uint64_t number;
+};
+
+static void on_link_changed(bool up, void *user) {
+    ((struct world *)user)->link_up = up;
+}
+
+static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed};
+
+static void settle(struct world *world) {
+    while (sd_event_run(world->event, 1000) > 0) {
+    }
+}
+
+static void say(struct world *world, uint8_t type, const void *payload, size_t length) {
+    uint8_t packet[512];
+    struct message_writer writer = message_begin(packet, sizeof packet, type, 0);
+    message_put_bytes(&writer, payload, length);
+    assert_int_equal(message_finish(&writer), FB_OK);
+    assert_int_equal(send(world->program, packet, writer.used, MSG_NOSIGNAL), (ssize_t)writer.used);
+}
+
+static void say_next(struct world *world, uint32_t messages) {
+    const uint32_t room[2] = {messages, 1000000};
+    say(world, PROTOCOL_NEXT, room, sizeof room);
+}
+
+static void say_outcome(struct world *world, uint64_t number, uint8_t outcome, const char *reason) {
+    uint8_t bytes[400] = {PARCEL_BATCH};
+    memcpy(bytes + 1, &number, sizeof number);
+    bytes[9] = outcome;
+    memcpy(bytes + 10, reason, strlen(reason));
+    say(world, PROTOCOL_OUTCOME, bytes, 10 + strlen(reason));
+}
+
+/* The next message of that type that is there; others are passed over. */
+static bool hear(struct world *world, uint8_t type, struct message_reader *ret_reader) {
+    ssize_t got;
+    while ((got = recv(world->program, world->packet, sizeof world->packet, MSG_DONTWAIT)) > 0) {
+        assert_int_equal(message_open(world->packet, (size_t)got, ret_reader), FB_OK);
+        if (ret_reader->type == type)
+            return true;
+    }
+    return false;
+}
+
+static bool hear_parcel(struct world *world, struct parcel *ret_parcel) {
+    struct message_reader reader;
+    settle(world);
+    if (!hear(world, PROTOCOL_PARCEL, &reader))
+        return false;
+    ret_parcel->kind = message_get_u8(&reader);
+    ret_parcel->flags = message_get_u8(&reader);
+    ret_parcel->number = message_get_u64(&reader);
+    return true;
+}
+
+static void expect(struct world *world, uint8_t kind, uint64_t number, uint8_t flags) {
+    struct parcel parcel;
+    assert_true(hear_parcel(world, &parcel));
+    assert_int_equal(parcel.kind, kind);
+    assert_int_equal(parcel.number, number);
+    assert_int_equal(parcel.flags, flags);
+}
+
+static void expect_nothing(struct world *world) {
+    struct parcel parcel;
+    assert_false(hear_parcel(world, &parcel));
+}
+
+static void expect_settled(struct world *world, uint64_t number) {
+    struct message_reader reader;
+    settle(world);
+    while (!hear(world, PROTOCOL_SETTLED, &reader))
+        assert_true(sd_event_run(world->event, LIMIT_US) > 0);
+    assert_int_equal(message_get_u8(&reader), PARCEL_BATCH);
+    assert_int_equal(message_get_u64(&reader), number);
+}
+
+static void seal_batches(struct world *world, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        fixture_batch_of(world->store, 10);
+    cloud_peer_sealed(world->cloud);
+}
+
+static void connect_program(struct world *world) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", world->store->folder, PROTOCOL_CLOUD_SOCKET);
+    world->program = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    assert_int_equal(connect(world->program, (const struct sockaddr *)&address, sizeof address), 0);
+    say(world, PROTOCOL_CLOUD_HELLO, NULL, 0);
+}
+
+/* With forebay-cloud there, its link up, and batches stored before that. */
+static struct world *open_world(void **state, unsigned batches, uint32_t window_messages) {
+    static struct world world;
+    world = (struct world){.store = *state};
+    fixture_open(world.store);
+    assert_int_equal(sd_event_new(&world.event), 0);
+    assert_int_equal(cloud_peer_new(world.event, world.store->folder, world.store->store, &handlers, &world,
+                                    &world.cloud, &world.store->cause),
+                     FB_OK);
+    const struct link_settings link = {.window_messages = window_messages, .window_bytes = LINK_WINDOW_BYTES_MIN};
+    cloud_peer_set_link(world.cloud, &link);
+    for (unsigned i = 0; i < batches; i++)
+        fixture_batch_of(world.store, 10);
+    connect_program(&world);
+    say(&world, PROTOCOL_LINK_UP, NULL, 0);
+    settle(&world);
+    assert_true(world.link_up);
+    return &world;
+}
+
+static void close_world(struct world *world) {
+    close(world->program);
+    cloud_peer_free(world->cloud);
+    sd_event_unref(world->event);
+}
+
+static struct store_figures figures_of(const struct world *world) {
+    struct store_figures figures;
+    store_figures(world->store->store, &figures);
+    return figures;
+}
+
+static void nothing_goes_out_before_it_is_asked_for(void **state) {
+    struct world *world = open_world(state, 2, 8);
+    expect_nothing(world);
+    say_next(world, 2);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    say_next(world, 8);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    seal_batches(world, 1);
+    expect(world, PARCEL_BATCH, 3, 0);
+    expect_nothing(world);
+    close_world(world);
+}
+
+static void a_window_of_one_message_is_enough(void **state) {
+    struct world *world = open_world(state, 1, 1);
+    say_next(world, 1);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect_nothing(world);
+    say_next(world, 1);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    close_world(world);
+}
+
+static void what_is_in_flight_stays_within_the_configured_window(void **state) {
+    struct world *world = open_world(state, 5, 2);
+    say_next(world, 100);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    expect_settled(world, 1);
+    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL);
+    assert_int_equal(figures_of(world).unsent_batches, 4);
+    close_world(world);
+}
+
+static void what_is_accepted_is_marked_even_if_the_program_leaves_at_once(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    close(world->program);
+    settle(world);
+    assert_int_equal(figures_of(world).unsent_batches, 0);
+    assert_false(world->link_up);
+    connect_program(world);
+    close_world(world);
+}
+
+static void a_link_that_went_down_is_handed_nothing_more(void **state) {
+    struct world *world = open_world(state, 3, 1);
+    say_next(world, 100);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    say_outcome(world, 1, PARCEL_ACCEPTED, ""); /* makes room in the window */
+    say(world, PROTOCOL_LINK_DOWN, NULL, 0);
+    expect_nothing(world);
+    assert_false(world->link_up);
+    assert_int_equal(figures_of(world).unsent_batches, 2);
+    seal_batches(world, 1);
+    say_next(world, 100);
+    expect_nothing(world);
+    close_world(world);
+}
+
+static void a_new_session_begins_anew_with_its_catalogue(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    say_next(world, 8);
+    seal_batches(world, 1);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 2, 0); /* live ones first */
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    say_outcome(world, 2, PARCEL_ACCEPTED, "");
+    say(world, PROTOCOL_LINK_UP, NULL, 0);
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    close_world(world);
+}
+
+static void an_outcome_of_an_earlier_session_is_settled_all_the_same(void **state) {
+    struct world *world = open_world(state, 2, 8);
+    say_outcome(world, 1, PARCEL_RELEASED, "later");
+    expect_settled(world, 1);
+    say_outcome(world, 2, PARCEL_ACCEPTED, "");
+    expect_settled(world, 2);
+    assert_int_equal(figures_of(world).unsent_batches, 1);
+    close_world(world);
+}
+
+static void check_refusal(struct world *world, const char *said, const char *shown) {
+    say_outcome(world, 1, PARCEL_REJECTED, said);
+    expect_settled(world, 1);
+    json_t *link = cloud_peer_link_to_json(world->cloud);
+    assert_string_equal(json_string_value(json_object_get(link, "refusal")), shown);
+    json_decref(link);
+    say(world, PROTOCOL_LINK_UP, NULL, 0);
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+}
+
+static void the_peers_words_are_shown_whatever_they_are(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    char far[301], cut[STORE_REASON_MAX + 16];
+    say_next(world, 8);
+    settle(world);
+    check_refusal(world, "queue is full", "rejected: queue is full");
+    check_refusal(world, "h\xc3\xb6her \x07", "rejected: h\xc3\xb6her ?");
+    check_refusal(world, "bad \xff\xfe", "rejected: bad ??");
+    for (size_t i = 0; i < 300; i += 2)
+        memcpy(far + i, "\xc3\xb6", 3);
+    snprintf(cut, sizeof cut, "rejected: %.254s", far);
+    check_refusal(world, far, cut);
+    close_world(world);
+}
+
+static void a_refused_batch_goes_again_by_itself(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    struct parcel parcel;
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    say_outcome(world, 1, PARCEL_RELEASED, "");
+    expect_settled(world, 1);
+    while (!hear_parcel(world, &parcel))
+        assert_true(sd_event_run(world->event, LIMIT_US) > 0);
+    assert_int_equal(parcel.number, 1);
+    close_world(world);
+}
+
+/* It did: for as long as the link was down a timer that was due ran again and again. */
+static void a_refused_batch_does_not_keep_core_busy_while_the_link_is_down(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    say_next(world, 8);
+    settle(world);
+    say_outcome(world, 1, PARCEL_RELEASED, "");
+    say(world, PROTOCOL_LINK_DOWN, NULL, 0);
+    settle(world);
+    cloud_peer_sealed(world->cloud);
+    const int64_t end_ms = clock_monotonic_ms() + FIRST_WAIT_MS + 100;
+    for (int events = 0; clock_monotonic_ms() < end_ms; events++) {
+        assert_true(events < 20);
+        sd_event_run(world->event, (uint64_t)(end_ms - clock_monotonic_ms() + 1) * 1000);
+    }
+    close_world(world);
+}
+
+static void a_bad_message_drops_the_program_and_its_link(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    say(world, PROTOCOL_LINK_STATUS, "{\"state\": \"up\"}", 15);
+    settle(world);
+    say(world, PROTOCOL_LINK_UP, "x", 1);
+    settle(world);
+    assert_false(world->link_up);
+    assert_int_equal(cloud_peer_peer(world->cloud)->dropped, 1);
+    json_t *link = cloud_peer_link_to_json(world->cloud);
+    assert_string_equal(json_string_value(json_object_get(link, "state")), "off");
+    assert_true(json_is_true(json_object_get(link, "configured")));
+    json_decref(link);
+    close_world(world);
+}
+
+int main(void) {
+#define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_goes_out_before_it_is_asked_for),
+        TEST(a_window_of_one_message_is_enough),
+        TEST(what_is_in_flight_stays_within_the_configured_window),
+        TEST(what_is_accepted_is_marked_even_if_the_program_leaves_at_once),
+        TEST(a_link_that_went_down_is_handed_nothing_more),
+        TEST(a_new_session_begins_anew_with_its_catalogue),
+        TEST(an_outcome_of_an_earlier_session_is_settled_all_the_same),
+        TEST(the_peers_words_are_shown_whatever_they_are),
+        TEST(a_refused_batch_goes_again_by_itself),
+        TEST(a_refused_batch_does_not_keep_core_busy_while_the_link_is_down),
+        TEST(a_bad_message_drops_the_program_and_its_link),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

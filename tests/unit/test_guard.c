@@ -1,0 +1,196 @@
+// links: drivers/guard.c drivers/checksum.c drivers/modbus_frame.c drivers/modbus_rtu_driver.c drivers/modbus_tcp_driver.c drivers/tcp_connect.c drivers/recorder.c drivers/plan.c drivers/plan_split.c drivers/decode.c gateway/common/clock.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+/* No request that writes ever leaves: a million random plans and their requests through what makes frames and through
+ * the guard, a million random and spoilt frames through the guard, and the drivers with a listener on the wire. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "drivers/checksum.h"
+#include "drivers/driver.h"
+#include "drivers/guard.h"
+#include "drivers/modbus_frame.h"
+
+#define ROUNDS 1000000
+#define TAGS_MAX 4
+#define TCP_BYTES (MODBUS_FRAME_TCP_HEADER_BYTES + MODBUS_FRAME_REQUEST_BYTES)
+#define RTU_BYTES (MODBUS_FRAME_REQUEST_BYTES + MODBUS_FRAME_CRC_BYTES)
+
+/* The same on every run. */
+static uint64_t random_state = 88172645463325252;
+static uint32_t draw(uint32_t below) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 32) % below;
+}
+
+static bool is_read(uint8_t function) {
+    return function >= 1 && function <= 4;
+}
+
+/* Any tag, most of them senseless: the plan refuses what it cannot read. */
+static struct plant_tag draw_tag(void) {
+    const enum plant_table table = (enum plant_table)draw(4);
+    const uint16_t address = (uint16_t)(draw(4) == 0 ? 65500 + draw(36) : draw(300));
+    return (struct plant_tag){.table = table,
+                              .address = address,
+                              .type = (enum plant_type)draw(PLANT_BCD32 + 1),
+                              .status = {(uint16_t)draw(65536), (uint16_t)(draw(2) * draw(65536)), 0},
+                              .interval_ms = 100 * draw(3)};
+}
+
+static struct plant_watch draw_watch(void) {
+    return (struct plant_watch){(enum plant_table)draw(4), (uint16_t)draw(65536), (uint16_t)draw(2), 100};
+}
+
+static void assert_only_reads_leave(const struct plan_request *request) {
+    uint8_t tcp[TCP_BYTES], rtu[RTU_BYTES];
+    modbus_frame_tcp_header((uint16_t)draw(65536), MODBUS_FRAME_REQUEST_BYTES, tcp);
+    modbus_frame_request(request, tcp + MODBUS_FRAME_TCP_HEADER_BYTES);
+    modbus_frame_rtu_request(request, rtu);
+    assert_true(is_read(tcp[MODBUS_FRAME_TCP_HEADER_BYTES + 1]) && is_read(rtu[1]));
+    assert_int_equal(guard_allows(GUARD_TCP, tcp, sizeof tcp), guard_allows(GUARD_RTU, rtu, sizeof rtu));
+}
+
+static void a_million_random_plans_only_read(void **state) {
+    (void)state;
+    struct plant_tag tags[TAGS_MAX];
+    struct plant_bus bus = {.baud = 9600};
+    struct plant_instrument instrument = {.tags = tags};
+    const struct plant plant = {&bus, 1, &instrument, 1};
+    size_t requests = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        bus.kind = (enum plant_bus_kind)draw(PLANT_MODBUS_RTU_TCP + 1);
+        instrument.unit = (uint8_t)draw(256);
+        instrument.registers_most = (uint8_t)(1 + draw(255));
+        instrument.tag_count = draw(TAGS_MAX + 1);
+        instrument.heartbeat = draw_watch();
+        instrument.service = draw_watch();
+        for (size_t i = 0; i < instrument.tag_count; i++)
+            tags[i] = draw_tag();
+        struct plan plan;
+        if (plan_bus(&plant, 0, &plan) != FB_OK)
+            continue;
+        for (size_t i = 0; i < plan.request_count; i++)
+            assert_only_reads_leave(&plan.requests[i]);
+        requests += plan.request_count;
+        plan_done(&plan);
+    }
+    assert_true(requests > ROUNDS / 2);
+}
+
+static void put_crc(uint8_t *frame, size_t length) {
+    const uint16_t crc = checksum_crc16(frame, length);
+    frame[length] = (uint8_t)crc;
+    frame[length + 1] = (uint8_t)(crc >> 8);
+}
+
+static void a_million_random_frames_pass_only_if_they_read(void **state) {
+    (void)state;
+    unsigned passed = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint8_t rtu[RTU_BYTES + 4], tcp[TCP_BYTES + 4] = {0};
+        const size_t longer = draw(8) == 0 ? draw(5) : 0;
+        for (size_t i = 0; i < MODBUS_FRAME_REQUEST_BYTES; i++)
+            rtu[i] = (uint8_t)(i == 4 || draw(2) == 0 ? draw(8) : draw(256));
+        memcpy(tcp + MODBUS_FRAME_TCP_HEADER_BYTES, rtu, MODBUS_FRAME_REQUEST_BYTES);
+        tcp[5] = (uint8_t)(MODBUS_FRAME_REQUEST_BYTES + longer);
+        put_crc(rtu, MODBUS_FRAME_REQUEST_BYTES);
+        if (draw(16) == 0)
+            rtu[RTU_BYTES - 1] ^= (uint8_t)(1 + draw(255));
+        const bool rtu_allowed = guard_allows(GUARD_RTU, rtu, RTU_BYTES + longer);
+        const bool tcp_allowed = guard_allows(GUARD_TCP, tcp, TCP_BYTES + longer);
+        assert_true(!rtu_allowed || (is_read(rtu[1]) && longer == 0));
+        assert_true(!tcp_allowed || (is_read(tcp[MODBUS_FRAME_TCP_HEADER_BYTES + 1]) && longer == 0));
+        passed += tcp_allowed;
+    }
+    assert_true(passed > 1000);
+}
+
+static void every_function_but_the_four_that_read_is_refused(void **state) {
+    (void)state;
+    uint8_t rtu[RTU_BYTES] = {1, 0, 0, 0, 0, 1}, tcp[TCP_BYTES] = {0, 1, 0, 0, 0, 6, 1, 0, 0, 0, 0, 1};
+    for (unsigned function = 0; function < 256; function++) {
+        rtu[1] = tcp[7] = (uint8_t)function;
+        put_crc(rtu, MODBUS_FRAME_REQUEST_BYTES);
+        assert_int_equal(guard_allows(GUARD_RTU, rtu, sizeof rtu), is_read((uint8_t)function));
+        assert_int_equal(guard_allows(GUARD_TCP, tcp, sizeof tcp), is_read((uint8_t)function));
+    }
+}
+
+static void what_the_guard_refuses_is_not_sent(void **state) {
+    (void)state;
+    int sockets[2];
+    uint8_t write_one[RTU_BYTES] = {1, 6, 0, 111, 0, 1}, heard[16];
+    put_crc(write_one, MODBUS_FRAME_REQUEST_BYTES);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    assert_int_equal(guard_send(sockets[0], GUARD_RTU, write_one, sizeof write_one), -1);
+    assert_int_equal(errno, EPERM);
+    assert_int_equal(recv(sockets[1], heard, sizeof heard, MSG_DONTWAIT), -1);
+    write_one[1] = 3;
+    put_crc(write_one, MODBUS_FRAME_REQUEST_BYTES);
+    assert_int_equal(guard_send(sockets[0], GUARD_RTU, write_one, sizeof write_one), RTU_BYTES);
+    assert_int_equal(recv(sockets[1], heard, sizeof heard, MSG_DONTWAIT), RTU_BYTES);
+    close(sockets[0]);
+    close(sockets[1]);
+}
+
+/* Requests as no plan would make them, through a whole driver: what a listener hears, reads. */
+static void listen_to_driver(const struct driver *driver) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    const struct plant_bus bus = {
+        .kind = driver->kind, .host = "127.0.0.1", .port = ntohs(address.sin_port), .baud = 115200, .timeout_ms = 1};
+    struct driver_port *port;
+    assert_int_equal(driver->open(&bus, &port, NULL), FB_OK);
+    const int wire = accept(listener, NULL, NULL);
+    const size_t header = driver->kind == PLANT_MODBUS_TCP ? MODBUS_FRAME_TCP_HEADER_BYTES : 0;
+    for (unsigned round = 0; round < 200; round++) {
+        const struct plant_instrument instrument = {.unit = (uint8_t)draw(256)};
+        const struct plan_request request = {.instrument = &instrument,
+                                             .table = (enum plant_table)draw(4),
+                                             .address = (uint16_t)draw(65536),
+                                             .count = (uint16_t)draw(draw(2) == 0 ? 65536 : 126),
+                                             .timeout_ms = 1};
+        struct driver_reply reply;
+        uint8_t heard[64];
+        driver->exchange(port, &request, &reply);
+        const ssize_t got = recv(wire, heard, sizeof heard, MSG_DONTWAIT);
+        assert_true(got < 0 || (got == (ssize_t)(header != 0 ? TCP_BYTES : RTU_BYTES) && is_read(heard[header + 1])));
+    }
+    driver->close(port);
+    close(wire);
+    close(listener);
+}
+
+static void drivers_send_nothing_but_reads(void **state) {
+    (void)state;
+    listen_to_driver(&modbus_tcp_driver);
+    listen_to_driver(&modbus_rtu_tcp_driver);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_million_random_plans_only_read),
+        cmocka_unit_test(a_million_random_frames_pass_only_if_they_read),
+        cmocka_unit_test(every_function_but_the_four_that_read_is_refused),
+        cmocka_unit_test(what_the_guard_refuses_is_not_sent),
+        cmocka_unit_test(drivers_send_nothing_but_reads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
