@@ -130,7 +130,7 @@ setup:
 	@tests/rabbitmq.sh
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
-e2e: all $(B)/tests/test_batch_vectors
+e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
@@ -143,7 +143,7 @@ check:
 
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
-abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power
+abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
 	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
 

@@ -1,5 +1,6 @@
 #include "store/history.h"
 
+#include "store/batch_correct.h"
 #include "store/store_internal.h"
 
 struct history_place history_begin(int64_t from_ms) {
@@ -72,19 +73,25 @@ static void add(struct history_bucket *bucket, int64_t time_ms, double number) {
     bucket->readings++;
 }
 
+static void add_reading(struct history_plot *plot, const struct reading *reading, int64_t time_ms) {
+    if (reading->tag != plot->tag || time_ms < plot->from_ms || time_ms >= plot->to_ms)
+        return;
+    struct history_bucket *bucket = bucket_of(plot, time_ms);
+    if (reading_has_value(reading))
+        add(bucket, time_ms, reading_number(reading));
+    else
+        bucket->bad++;
+}
+
 void history_plot_add(struct history_plot *plot, const struct reading *readings, size_t units) {
-    for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
-        const struct reading *reading = &readings[i];
-        if (reading->tag != plot->tag || reading->time_ms < plot->from_ms || reading->time_ms >= plot->to_ms)
-            continue;
-        struct history_bucket *bucket = bucket_of(plot, reading->time_ms);
-        if (reading_has_value(reading))
-            add(bucket, reading->time_ms, reading_number(reading));
-        else
-            bucket->bad++;
-    }
+    for (size_t i = 0; i < units; i += reading_units(&readings[i]))
+        add_reading(plot, &readings[i], readings[i].time_ms);
 }
 
 void history_plot_add_tail(struct history_plot *plot, const struct store *store) {
-    history_plot_add(plot, store->tail, store->tail_count);
+    struct batch_correction corrections[STORE_CORRECTIONS_MAX];
+    const size_t count = store_corrections(store, corrections);
+    const uint64_t number = store_last_number(store) + 1; /* of the batch that it will be */
+    for (size_t i = 0; i < store->tail_count; i += reading_units(&store->tail[i]))
+        add_reading(plot, &store->tail[i], batch_true_ms(corrections, count, number, store->tail[i].time_ms));
 }

@@ -17,7 +17,7 @@ struct history_place {
     uint64_t number;
 };
 
-/* Before the first batch that holds a reading from from_ms (UTC) on. */
+/* Before the first batch that holds a reading from from_ms on: UTC as it stands there, see batch_walk.h. */
 struct history_place history_begin(int64_t from_ms);
 
 /* The next batch behind place that holds readings of to_ms or before; place moves on to it. Reads one batch: 1 ms.
@@ -53,7 +53,7 @@ struct history_plot {
 
 /* Count what belongs to the plot, in any order of time; texts count as readings without numbers: 0. Pure. */
 void history_plot_add(struct history_plot *plot, const struct reading *readings, size_t units);
-/* The readings that are in no batch yet. */
+/* The readings that are in no batch yet, under their true times. */
 void history_plot_add_tail(struct history_plot *plot, const struct store *store);
 
 #endif

@@ -53,11 +53,12 @@ struct export {
     size_t wanted_count;
     FILE *to;
     struct stored stored;
+    struct batch_walk walk;
     struct catalogue catalogue; /* the one used last */
     uint8_t catalogue_hash[BATCH_HASH_BYTES];
     bool has_catalogue;
     uint64_t readings, unreadable;
-    int64_t begin_ms; /* of what is exported, for the progress */
+    int64_t begin_ms; /* of what the last round exports, for the progress; 0: not there yet */
     int64_t shown_ms; /* monotonic: when the progress was shown last */
 };
 
@@ -204,7 +205,8 @@ static void show_progress(struct export *export, bool done) {
     export->shown_ms = now_ms;
     const double all = (double)(export->to_ms - export->begin_ms),
                  there = (double)(export->stored.last_ms - export->begin_ms);
-    const double percent = done || all <= 0 ? 100 : there < 0 ? 0 : there > all ? 100 : 100 * there / all;
+    const double share = export->begin_ms == 0 ? 0 : all <= 0 ? 1 : there / all;
+    const double percent = done || share > 1 ? 100 : share < 0 ? 0 : 100 * share;
     fprintf(stderr, "\r%" PRIu64 " readings, %.0f %%%s", export->readings, percent, done ? "\n" : "");
 }
 
@@ -217,10 +219,29 @@ static enum fb_error write_batch(struct export *export, struct fb_cause *cause) 
         return error;
     error = follow_catalogue(export, &info, cause);
     if (error == FB_OK)
-        write_lines(export, &info, readings, units);
+        write_lines(export, &info, readings, batch_walk_pick(&export->walk, export->stored.number, readings, units));
     free(readings);
     if (error == FB_OK && ferror_unlocked(export->to))
         error = fb_fail_errno(cause, FB_IO, errno, "writing");
+    return error;
+}
+
+/* FB_NOT_FOUND: that was all of it. */
+static enum fb_error write_round(struct export *export, struct fb_cause *cause) {
+    const struct batch_walk *walk = &export->walk;
+    struct stored *stored = &export->stored;
+    enum fb_error error;
+    while ((error = stored_next_in_time(stored, walk->stands_from_ms, walk->stands_to_ms, cause)) == FB_OK) {
+        if (export->begin_ms == 0 && walk->round == walk->correction_count)
+            export->begin_ms = stored->first_ms > export->from_ms ? stored->first_ms : export->from_ms;
+        if (stored->readable)
+            error = write_batch(export, cause);
+        else
+            export->unreadable += !batch_walk_repeats(walk, stored->first_ms, stored->last_ms);
+        if (error != FB_OK)
+            break;
+        show_progress(export, false);
+    }
     return error;
 }
 
@@ -231,18 +252,15 @@ static enum fb_error write_all(struct export *export, struct fb_cause *cause) {
         error = FB_OK;
     if (error == FB_OK && fputs(lines_header(export->format), export->to) < 0)
         error = fb_fail_errno(cause, FB_IO, errno, "writing");
-    while (error == FB_OK) {
-        const bool is_first = !export->stored.begun;
-        error = stored_next_in_time(&export->stored, export->from_ms, export->to_ms - 1, cause);
-        if (error != FB_OK)
-            break;
-        if (is_first)
-            export->begin_ms = export->stored.first_ms > export->from_ms ? export->stored.first_ms : export->from_ms;
-        export->unreadable += !export->stored.readable;
-        if (export->stored.readable)
-            error = write_batch(export, cause);
-        show_progress(export, false);
-    }
+    if (error == FB_OK)
+        error = stored_corrections(&export->stored, &export->walk, cause);
+    if (error != FB_OK)
+        return error;
+    batch_walk_begin(&export->walk, export->from_ms, export->to_ms - 1);
+    do {
+        export->stored.placed = false;
+        error = write_round(export, cause);
+    } while (error == FB_NOT_FOUND && batch_walk_next(&export->walk));
     return error == FB_NOT_FOUND ? FB_OK : error;
 }
 

@@ -71,9 +71,9 @@ enum fb_error stored_next_number(struct stored *stored, struct fb_cause *cause) 
 }
 
 static json_t *place_of(const struct stored *stored, int64_t from_ms) {
-    return stored->begun ? json_pack("[III]", (json_int_t)stored->last_ms, (json_int_t)stored->first_ms,
-                                     (json_int_t)stored->number)
-                         : json_integer(from_ms);
+    return stored->placed ? json_pack("[III]", (json_int_t)stored->last_ms, (json_int_t)stored->first_ms,
+                                      (json_int_t)stored->number)
+                          : json_integer(from_ms);
 }
 
 enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms, struct fb_cause *cause) {
@@ -86,7 +86,31 @@ enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_
     const json_t *place = json_object_get(result, "place");
     stored->last_ms = json_integer_value(json_array_get(place, 0));
     stored->first_ms = json_integer_value(json_array_get(place, 1));
+    stored->placed = true;
     error = take_batch(stored, result, cause);
+    json_decref(result);
+    return error;
+}
+
+enum fb_error stored_corrections(const struct stored *stored, struct batch_walk *ret_walk, struct fb_cause *cause) {
+    json_t *result;
+    enum fb_error error = ask(stored, json_pack("{s:s}", "call", "corrections"), &result, cause);
+    if (error != FB_OK)
+        return error;
+    const json_t *records = json_object_get(result, "corrections");
+    const size_t count = json_array_size(records);
+    if (count > BATCH_WALK_CORRECTIONS_MAX)
+        error =
+            fb_fail(cause, FB_INVALID, "forebay-core knows of more than %d corrections", BATCH_WALK_CORRECTIONS_MAX);
+    for (size_t i = 0; error == FB_OK && i < count; i++) {
+        json_int_t part[5];
+        if (json_unpack(json_array_get(records, i), "[IIIII!]", &part[0], &part[1], &part[2], &part[3], &part[4]) < 0)
+            error = fb_fail(cause, FB_INVALID, "forebay-core answered with something that is no correction");
+        else
+            ret_walk->corrections[i] =
+                (struct batch_correction){(uint64_t)part[0], (uint64_t)part[1], part[2], part[3], part[4]};
+    }
+    ret_walk->correction_count = error == FB_OK ? count : 0;
     json_decref(result);
     return error;
 }

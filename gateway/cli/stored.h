@@ -9,6 +9,7 @@
 
 #include "gateway/common/error.h"
 #include "store/batch.h"
+#include "store/batch_walk.h"
 #include "store/catalogue.h"
 
 /* One walk through the store. */
@@ -17,6 +18,7 @@ struct stored {
     uint64_t number;           /* of the batch that was given last */
     int64_t last_ms, first_ms; /* by time: the last and first time of that batch */
     bool begun;
+    bool placed;   /* by time: those times and the number say where it stands */
     bool readable; /* bytes holds it; false when the store cannot read it any more */
     size_t length;
     uint64_t evicted_to; /* by number: see history_evicted_to() */
@@ -25,9 +27,13 @@ struct stored {
 
 /* The next batch in the order of the numbers. FB_NOT_FOUND: no more. FB_CLOSED: no gateway is running; ... */
 enum fb_error stored_next_number(struct stored *stored, struct fb_cause *cause) FB_MUST_USE;
-/* The next batch with readings from from_ms to to_ms (UTC), ordered by its last time. */
+/* The next batch with readings from from_ms to to_ms (UTC as it stands there), ordered by its last time. Begin anew:
+ * placed = false. */
 enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms,
                                   struct fb_cause *cause) FB_MUST_USE;
+/* What the store knows of wrong times: fills in the records of a walk that is to begin. */
+enum fb_error stored_corrections(const struct stored *stored, struct batch_walk *ret_walk,
+                                 struct fb_cause *cause) FB_MUST_USE;
 /* The catalogue with this hash. ret_catalogue: yours, catalogue_done(). */
 enum fb_error stored_catalogue(const struct stored *stored, const uint8_t hash[static BATCH_HASH_BYTES],
                                struct catalogue *ret_catalogue, struct fb_cause *cause) FB_MUST_USE;

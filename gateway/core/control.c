@@ -91,6 +91,7 @@ static const struct {
     {"store-check", call_store_check},
     {"batch", history_call_batch},
     {"catalogue", history_call_catalogue},
+    {"corrections", history_call_corrections},
     {"seal", history_call_seal},
 };
 

@@ -138,6 +138,22 @@ enum fb_error history_call_catalogue(struct core *core, const json_t *request, s
     return FB_OK;
 }
 
+enum fb_error history_call_corrections(struct core *core, const json_t *request, struct text *result,
+                                       struct fb_cause *cause) {
+    (void)request;
+    (void)cause;
+    struct batch_correction corrections[STORE_CORRECTIONS_MAX];
+    const size_t count = store_corrections(core->store, corrections);
+    text_add_string(result, "{\"corrections\":[");
+    for (size_t i = 0; i < count; i++)
+        text_add_format(result, "%s[%llu,%llu,%lld,%lld,%lld]", i > 0 ? "," : "",
+                        (unsigned long long)corrections[i].first_batch, (unsigned long long)corrections[i].last_batch,
+                        (long long)corrections[i].from_ms, (long long)corrections[i].to_ms,
+                        (long long)corrections[i].right_ms);
+    text_add_string(result, "]}");
+    return FB_OK;
+}
+
 enum fb_error history_call_seal(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
     (void)request;
     const enum fb_error error = intake_seal_now(core->intake, cause);

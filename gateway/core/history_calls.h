@@ -15,6 +15,9 @@ enum fb_error history_call_batch(struct core *core, const json_t *request, struc
 /* The catalogue with the hash "hash". */
 enum fb_error history_call_catalogue(struct core *core, const json_t *request, struct text *result,
                                      struct fb_cause *cause) FB_MUST_USE;
+/* The corrections of the clock, to be applied to what stands in the batches. */
+enum fb_error history_call_corrections(struct core *core, const json_t *request, struct text *result,
+                                       struct fb_cause *cause) FB_MUST_USE;
 /* Seal what was read so far, so that it stands in batches. (fsync) */
 enum fb_error history_call_seal(struct core *core, const json_t *request, struct text *result,
                                 struct fb_cause *cause) FB_MUST_USE;

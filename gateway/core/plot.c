@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "gateway/common/clock.h"
+#include "store/batch_walk.h"
+
+_Static_assert(STORE_CORRECTIONS_MAX == BATCH_WALK_CORRECTIONS_MAX, "a walk has room for all corrections");
 
 struct plot {
     sd_event_source *slice;
@@ -12,6 +15,7 @@ struct plot {
     void (*done)(enum fb_error error, const struct text *answer, const struct fb_cause *cause, void *user);
     void *user;
     struct history_plot history;
+    struct batch_walk walk;
     struct history_place place;
     int64_t until_ms; /* monotonic */
     uint64_t unreadable;
@@ -103,9 +107,9 @@ static void write_answer(const struct plot *plot, struct text *answer) {
     text_add_string(answer, "]}");
 }
 
-/* FB_NOT_FOUND: that was all. */
+/* FB_NOT_FOUND: that was all of this round. */
 static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
-    enum fb_error error = history_next(plot->store, &plot->place, plot->history.to_ms - 1, &plot->batch, cause);
+    enum fb_error error = history_next(plot->store, &plot->place, plot->walk.stands_to_ms, &plot->batch, cause);
     struct batch_info *info = error == FB_OK ? malloc(sizeof *info) : NULL;
     struct reading *readings = NULL;
     size_t units = 0;
@@ -113,12 +117,21 @@ static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
         error = info != NULL ? batch_decode(plot->batch.bytes, plot->batch.length, info, &readings, &units, cause)
                              : fb_fail(cause, FB_MEMORY, "out of memory");
     if (error == FB_OK)
-        history_plot_add(&plot->history, readings, units);
+        history_plot_add(&plot->history, readings, batch_walk_pick(&plot->walk, plot->batch.number, readings, units));
     free(readings);
     free(info);
     if (error != FB_CORRUPT && error != FB_INVALID)
         return error;
-    plot->unreadable++;
+    plot->unreadable += !batch_walk_repeats(&plot->walk, plot->place.first_ms, plot->place.last_ms);
+    return FB_OK;
+}
+
+/* FB_NOT_FOUND: that was all. */
+static enum fb_error take_next(struct plot *plot, struct fb_cause *cause) {
+    const enum fb_error error = take_batch(plot, cause);
+    if (error != FB_NOT_FOUND || !batch_walk_next(&plot->walk))
+        return error;
+    plot->place = history_begin(plot->walk.stands_from_ms);
     return FB_OK;
 }
 
@@ -139,7 +152,7 @@ static int on_slice(sd_event_source *source, void *user) {
     const int64_t end_ms = clock_monotonic_ms() + PLOT_SLICE_MS;
     enum fb_error error = FB_OK;
     do
-        error = take_batch(plot, &cause);
+        error = take_next(plot, &cause);
     while (error == FB_OK && clock_monotonic_ms() < end_ms);
     if (error == FB_OK && clock_monotonic_ms() > plot->until_ms)
         error = fb_fail(&cause, FB_LIMIT, "more than can be read in %d s: choose a shorter time", PLOT_LIMIT_MS / 1000);
@@ -165,7 +178,9 @@ enum fb_error plot_start(sd_event *event, struct store *store, const struct plot
     plot->done = done;
     plot->user = user;
     plot->until_ms = clock_monotonic_ms() + PLOT_LIMIT_MS;
-    plot->place = history_begin(request->from_ms);
+    plot->walk.correction_count = store_corrections(store, plot->walk.corrections);
+    batch_walk_begin(&plot->walk, request->from_ms, request->to_ms - 1);
+    plot->place = history_begin(plot->walk.stands_from_ms);
     plot->history = (struct history_plot){.tag = request->tag,
                                           .from_ms = request->from_ms,
                                           .to_ms = request->to_ms,

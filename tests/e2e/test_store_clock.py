@@ -2,6 +2,7 @@
 is lost, the order stays, and what was read before the clock was set gets its true time."""
 
 import contextlib
+import json
 import os
 import struct
 import subprocess
@@ -72,9 +73,10 @@ def run(site):
             time.sleep(STEP_S)
         last = max(served_ms(sim.record()))
         wait_until(lambda: counted(consumer.view())[-1].value >= last, 60, "the last readings arrive", every_s=0.2)
+        lines = gateway.command("export", "-c", str(gateway.file), "--tags", "counters/r0", "--to", "2100-01-01")
         gateway.stop()
         record = sim.record()
-    return consumer.view(), record, set_s
+    return consumer.view(), record, set_s, [json.loads(line) for line in lines.splitlines()]
 
 
 pytestmark = [
@@ -98,7 +100,7 @@ def counted(view):
 
 
 def test_nothing_is_lost_and_the_order_stays(outcome):
-    view, record, _ = outcome
+    view, record, *_ = outcome
     (store,) = view.stores()
     counts = [one.value for one in counted(view)]
     assert counts == sorted(counts), "readings are out of order"
@@ -109,7 +111,7 @@ def test_nothing_is_lost_and_the_order_stays(outcome):
 
 
 def test_readings_before_the_clock_was_set_say_so(outcome):
-    view, record, set_s = outcome
+    view, record, set_s, _ = outcome
     served = served_ms(record)
     early = [one for one in counted(view) if served[one.value] < (set_s - 1) * 1000]
     assert len(early) >= 2 * UNSET_S - 3
@@ -118,7 +120,7 @@ def test_readings_before_the_clock_was_set_say_so(outcome):
 
 
 def test_corrections_give_them_their_true_times(outcome):
-    view, record, _ = outcome
+    view, record, *_ = outcome
     served = served_ms(record)
     corrections = [c for _, batch in view.batches.values() for c in batch.corrections]
     assert len(corrections) == 2, "for 1970 and for the ten years back"
@@ -133,3 +135,14 @@ def test_corrections_give_them_their_true_times(outcome):
         assert len(fits) == 1, one
         true_ms = one.time_ms + fits[0].right_ms - fits[0].from_ms
         assert abs(true_ms - served[one.value]) < NEAR_MS, one
+
+
+def test_an_export_has_the_true_times(outcome):
+    view, record, set_s, lines = outcome
+    served = served_ms(record)
+    kept = {line["value"]: line for line in lines if line["quality"] != "bad"}
+    assert {one.value for one in counted(view)} <= set(kept)
+    early = [line for value, line in kept.items() if served[value] < (set_s - 1) * 1000]
+    assert len(early) >= 2 * UNSET_S - 3 and {line["reason"] for line in early} == {"clock not set"}
+    for line in early:
+        assert abs(line["time_ms"] - served[line["value"]]) < NEAR_MS, line

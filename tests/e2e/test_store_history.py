@@ -18,7 +18,7 @@ from simulator import Simulator
 from test_receive import Receiver
 
 TAGS = 500
-EXPORTS = 10
+EXPORTS = 60
 COMMIT_INTERVAL_S = 1.0
 COMMIT_LATE_S = 0.5 if not SANITIZED else 2.0
 

@@ -19,6 +19,7 @@ KILLS = 3
 COMMIT_INTERVAL_S = 1.0
 SLACK_S = 0.25
 PAGE_BYTES = 4096
+OFTEN = {"commit_interval": "1s", "forward_interval": "1s", "forward_interval_offline": "1s"}
 
 
 def upkeep(gateway, job):
@@ -58,8 +59,7 @@ def run(site):
         consumer = stack.enter_context(Consumer(broker.port, "readings", site.pki))
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
         cloud = cloud_part(broker.port, "readings", site.pki)
-        often = {"commit_interval": "1s", "forward_interval": "1s", "forward_interval_offline": "1s"}
-        configuration = {**plant.configuration(sim.where), "cloud": cloud, "store": often}
+        configuration = {**plant.configuration(sim.where), "cloud": cloud, "store": OFTEN}
         gateway = stack.enter_context(Gateway(folder, configuration))
         gateway.start().wait_for_link()
         since_s = time.time() + 1
@@ -90,9 +90,10 @@ def run(site):
     return found, consumer.view(), killed, said, (before, after, keys(gateway)), set_aside, salvage, log
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+in_use = pytest.mark.scenario(run, wave=1)
 
 
+@in_use
 def test_the_key_is_another_and_the_only_one(outcome):
     said, (before, after, last) = outcome[3], outcome[4]
     assert "new key" in said[0]
@@ -100,6 +101,7 @@ def test_the_key_is_another_and_the_only_one(outcome):
     assert len({before["store.key"], after["store.key"], last["store.key"]}) == 3
 
 
+@in_use
 def test_no_key_is_in_the_log(outcome):
     keys_seen, log = outcome[4], outcome[7]
     for held in keys_seen:
@@ -107,16 +109,19 @@ def test_no_key_is_in_the_log(outcome):
     assert not re.search(r"\b[0-9a-f]{64}\b", log)
 
 
+@in_use
 def test_the_check_finds_nothing_wrong(outcome):
     assert re.fullmatch(r"[1-9]\d* batches checked, 0 unreadable\n", outcome[3][1]), outcome[3][1]
 
 
+@in_use
 def test_a_damaged_store_is_set_aside_and_salvaged(outcome):
     set_aside, salvage = outcome[5], outcome[6]
     assert "damaged" in set_aside["reason"] and set_aside["inherited"], set_aside
     assert salvage["batches"] >= 2 and salvage["unreadable"] == 0, salvage
 
 
+@in_use
 def test_what_was_lost_is_near_a_kill_or_the_damaged_page(outcome, record_property):
     found, view, killed = outcome[0], outcome[1], outcome[2]
     record_property("lost", len(found.missing))
@@ -124,3 +129,72 @@ def test_what_was_lost_is_near_a_kill_or_the_damaged_page(outcome, record_proper
     found.assert_lost_only_near(killed, COMMIT_INTERVAL_S + SLACK_S, SLACK_S)
     for store in view.stores():
         assert not view.missing_numbers(store)
+
+
+def start_set_aside(gateway):
+    """Start on a store whose key is another; the file that it is set aside as, which cannot be salvaged by itself."""
+    gateway.start()
+    assert upkeep(gateway, "salvage")["state"] in ("idle", "failed")
+    return gateway.status()["store"]["set_aside"]["path"]
+
+
+def run_by_hand(site):
+    """The key is lost while batches wait, and put back later; nothing is sent before the salvage."""
+    folder = site.folder("store_salvage")
+    plant = SequencePlant(TAGS)
+    with contextlib.ExitStack() as stack:
+        broker = stack.enter_context(Broker(folder / "broker", site.pki, ["readings"]))
+        consumer = stack.enter_context(Consumer(broker.port, "readings", site.pki))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        cloud = cloud_part(broker.port, "readings", site.pki)
+        gateway = stack.enter_context(
+            Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud, "store": OFTEN})
+        )
+        key, kept = gateway.folder / "data" / "store.key", gateway.folder / "kept.key"
+        broker.kill()
+        gateway.start()
+        since_s = time.time() + 1
+        gateway.wait_for_status(lambda now: now["store"]["unsent_batches"] >= 6, 30, "batches pile up")
+        until_s = time.time() - 3 * COMMIT_INTERVAL_S  # older ones are sealed
+        waiting = gateway.status()["store"]
+        gateway.stop()
+        key.rename(kept)
+        words = "store", "salvage", "-c", str(gateway.file), start_set_aside(gateway)
+        refused = gateway.command(*words, code=1)
+        gateway.stop()
+        kept.replace(key)
+        start_set_aside(gateway)
+        said = [gateway.command(*words), gateway.command(*words)]
+        broker.start()
+        gateway.wait_for_link()
+        gateway.wait_for_status(lambda now: now["store"]["unsent_batches"] <= 1, 30, "the backlog is gone")
+        consumer.wait_for_readings(plant.tags, until_s)
+        gateway.stop()
+        record = sim.record()
+    found = compare(record, consumer.view().by_tag(), plant.tags, since_s, until_s)
+    return found, consumer.view(), waiting, refused, said
+
+
+by_hand = pytest.mark.scenario(run_by_hand, wave=1)
+
+
+@by_hand
+def test_a_salvage_without_the_key_says_so(outcome):
+    assert "key" in outcome[3], outcome[3]
+
+
+@by_hand
+def test_a_file_is_salvaged_by_hand_once_its_key_is_back(outcome):
+    waiting, (first, again) = outcome[2], outcome[4]
+    figures = re.fullmatch(r"(\d+) batches with (\d+) readings salvaged, 0 unreadable\n", first)
+    batches, readings = map(int, figures.groups())
+    assert batches >= waiting["unsent_batches"] and readings >= waiting["unsent_readings"], (first, waiting)
+    assert again == first, "the second time brings nothing more"
+
+
+@by_hand
+def test_the_receiver_has_everything_of_it_once(outcome):
+    found, view, _, _, said = outcome
+    found.assert_equal(at_least=TAGS)
+    assert view.repeats == 0
+    assert int(said[0].split()[0]) in [sum(one == store for one, _ in view.batches) for store in view.stores()]

@@ -107,6 +107,52 @@ static void a_large_history_is_complete_and_leaves_time_for_others(void **state)
     json_decref(world.answer);
 }
 
+static void append_before_the_clock_was_set(struct fixture *fixture, int64_t from_ms, int64_t to_ms) {
+    for (int64_t time_ms = from_ms; time_ms < to_ms; time_ms += 1000) {
+        const struct reading reading = reading_integer(1, time_ms, QUALITY_CLOCK_NOT_SET, time_ms);
+        assert_int_equal(store_append(fixture->store, &reading, 1), FB_OK);
+    }
+    fixture_commit(fixture);
+}
+
+/* The readings of tag 1 from then on, told by a plot of one bucket. */
+static json_int_t readings_within(struct fixture *fixture, int64_t from_ms, int64_t to_ms, double *ret_first,
+                                  double *ret_last) {
+    struct world world = {.done = false};
+    run(fixture, &world, &(struct plot_request){.tag = 1, .from_ms = from_ms, .to_ms = to_ms, .buckets = 1});
+    assert_int_equal(world.error, FB_OK);
+    const json_t *bucket = json_array_get(json_object_get(world.answer, "buckets"), 0);
+    const json_int_t readings = json_integer_value(json_array_get(bucket, 1));
+    *ret_first = json_number_value(json_array_get(bucket, 3));
+    *ret_last = json_number_value(json_array_get(bucket, 4));
+    json_decref(world.answer);
+    return readings;
+}
+
+static void readings_are_found_under_their_true_times(void **state) {
+    struct fixture *fixture = *state;
+    const int64_t ahead_ms = FIXTURE_TIME_MS - 1000000;
+    const struct batch_correction record = {.first_batch = 1, .to_ms = 90000, .right_ms = ahead_ms};
+    double first, last;
+    fixture_open(fixture);
+    append_before_the_clock_was_set(fixture, 0, 50000);
+    fixture_append(fixture, 10); /* one batch may hold both */
+    fixture_commit(fixture);
+    assert_int_equal(fixture_seal(fixture), 1);
+    append_before_the_clock_was_set(fixture, 50000, 60000);
+    assert_int_equal(readings_within(fixture, 0, 90000, &first, &last), 60);
+    store_note_correction(fixture->store, &record);
+    fixture_append(fixture, 10);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        assert_int_equal(readings_within(fixture, 0, ahead_ms, &first, &last), 0);
+        assert_int_equal(readings_within(fixture, 0, FIXTURE_TIME_MS + 1000, &first, &last), 62);
+        assert_int_equal(readings_within(fixture, ahead_ms + 1, ahead_ms + 55001, &first, &last), 55);
+        assert_true(first == 1000 && last == 55000);
+        fixture_commit(fixture);
+        assert_int_equal(fixture_seal(fixture), sealed == 0);
+    }
+}
+
 static void a_tag_that_never_was_has_an_empty_history(void **state) {
     struct fixture *fixture = *state;
     struct world world = {.done = false};
@@ -139,6 +185,7 @@ int main(void) {
         cmocka_unit_test(queries_are_read_and_wrong_ones_say_what_is_expected),
         cmocka_unit_test_setup_teardown(a_large_history_is_complete_and_leaves_time_for_others, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(readings_are_found_under_their_true_times, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_tag_that_never_was_has_an_empty_history, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_plot_can_be_given_up_at_any_time, fixture_setup, fixture_teardown),
     };
