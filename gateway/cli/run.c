@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +194,9 @@ static bool prepare(struct run *run, const char *config_file) {
         snprintf(run->config_file, sizeof run->config_file, "%s", config_file);
     if (!options_load_config(run->config_file, &run->config))
         return false;
+    /* The plant is core's matter; what thousands of tags took goes back to the system. */
+    plant_done(&run->config.plant);
+    malloc_trim(0);
     run->nginx_path = find_nginx();
     if (run->config.has_page && run->nginx_path == NULL) {
         fputs("forebay run: the configuration has a page, but nginx is not installed\n", stderr);

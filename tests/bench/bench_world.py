@@ -3,7 +3,7 @@
 import contextlib
 
 from broker import Broker
-from common import make_certificates
+from common import free_port, make_certificates
 from gateway import Gateway, cloud_part
 from plants import instrument_part, sequence_tags
 from simulator import Simulator, block
@@ -37,6 +37,7 @@ class World:
         return {
             "store": {"commit_interval": "1s", "forward_interval": "10s"},
             "cloud": cloud_part(broker_port, "bench", pki),
+            "page": {"port": free_port(), "certificate": pki / "page.pem", "key": pki / "page.key"},
             "buses": [{"name": "server", "kind": "modbus-tcp", "host": "127.0.0.1", "port": self.modbus_port}],
             "instruments": [instrument_part("server", "server", 1, tags)],
         }
