@@ -47,19 +47,26 @@ field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
 cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
-cli_SOURCES := $(wildcard gateway/cli/*.c) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
+# What `forebay run` becomes, with few of the other commands' libraries.
+RUN := gateway/cli/run.c gateway/cli/nginx.c
+run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c $(CONFIG) $(PLAN) $(COMMON)
+run_LIBS := libsystemd yaml-0.1 jansson
+cli_SOURCES := $(filter-out $(RUN),$(wildcard gateway/cli/*.c)) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
 cli_LIBS := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
 
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 libraries = $(shell pkg-config --libs $(1)) -lm
 
-PROGRAMS := $(B)/forebay $(B)/forebay-core $(B)/forebay-field $(B)/forebay-cloud
+PROGRAMS := $(B)/forebay $(B)/forebay-run $(B)/forebay-core $(B)/forebay-field $(B)/forebay-cloud
 
 all: $(PROGRAMS)
 
 $(B)/forebay: $(call objects,$(cli_SOURCES))
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(cli_LIBS))
+$(B)/forebay-run: $(call objects,$(run_SOURCES))
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(run_LIBS))
 $(B)/forebay-core: $(call objects,$(core_SOURCES))
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(core_LIBS))

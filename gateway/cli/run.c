@@ -1,4 +1,5 @@
-/* run.c - `forebay run`: starts core, field, cloud and nginx, keeps them running, ends them in order. */
+/* run.c - forebay-run, which `forebay run` becomes: starts core, field, cloud and nginx, keeps them running, ends them
+ * in order. A program of its own because it runs for years and needs few of the other commands' libraries. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -244,7 +245,7 @@ static int serve(const char *config_file) {
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int run_main(int argc, char **argv) {
+int main(int argc, char **argv) {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
     const char *config_file = COMMAND_CONFIG_DEFAULT;

@@ -23,7 +23,7 @@ sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "sim"), str(HERE.par
 
 REGISTERS = 1000
 WARM_UP_S = 15  # the first batches, the link and the allocators settle
-FOREBAY = {"forebay", "forebay-core", "forebay-field", "forebay-cloud"}
+FOREBAY = {"forebay-run", "forebay-core", "forebay-field", "forebay-cloud"}
 
 
 def processes_below(root):
