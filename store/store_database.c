@@ -16,7 +16,8 @@
  * when the disk is full. */
 #define WAL_PAGES_MAX 1000
 #define WAL_PAGES_MIN 32
-/* Room that batches leave to the tail, the tables and the pages that a large transaction needs. */
+/* Room that batches leave to the tail (half of it), to batches while thinning goes on (a quarter), to the tables and the
+ * pages that a large transaction needs. */
 #define RESERVE_PAGES_MAX 512
 #define RESERVE_PAGES_MIN 28
 /* Room that batches leave to the records of audit, events and configuration: one part in so many, 16 MB at most. */
@@ -48,6 +49,8 @@ static enum fb_error set_quota(struct store *store, struct fb_cause *cause) {
     const uint64_t reserve = clamp(most / 8, RESERVE_PAGES_MIN, RESERVE_PAGES_MAX);
     const uint64_t records = clamp(most / RECORDS_SHARE, 1, RECORDS_PAGES_MAX);
     store->batch_pages_most = most - reserve - records;
+    store->reserve_pages = reserve + records;
+    store->spare_pages = reserve / 4;
     store->log_pages_most = wal;
     store->slots_most = (uint32_t)reserve / 2;
     char sql[192];

@@ -97,6 +97,8 @@ struct store {
     uint8_t id[BATCH_STORE_ID_BYTES];
     uint64_t quota_bytes;
     uint64_t batch_pages_most; /* pages in use above which batches are evicted */
+    uint64_t spare_pages;      /* by which batches may pass that while thinning goes on */
+    uint64_t reserve_pages;    /* that batches leave free above it, in all */
     uint64_t log_pages_most;   /* to which the log grows before it begins anew */
     uint32_t slots_most;       /* slots that the tail takes before it is sealed, and that it keeps */
     struct store_state state;
@@ -235,11 +237,15 @@ static inline const struct reading *store_tail_from(const struct store *store, s
 enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) FB_MUST_USE;
 
-/* Inside a transaction: thin the oldest unsent batch that was not thinned yet. FB_NOT_FOUND: there is none. */
-enum fb_error store_thin_next(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+/* Inside a transaction: thin the oldest unsent batch that was not thinned yet. ret_readings: how many it had.
+ * FB_NOT_FOUND: there is none. */
+enum fb_error store_thin_next(struct store *store, uint64_t *ret_readings, struct fb_cause *cause) FB_MUST_USE;
+/* Whether there is one. */
+bool store_thin_waits(struct store *store);
 
 /* Inside a transaction: make room for pages more within the quota and the disk's free space, as far as one call may:
- * history gives way, then unsent batches are thinned, then they are dropped. */
+ * history gives way, then unsent batches are thinned, then they are dropped. While more can be thinned than one call
+ * may, the spare pages are used before any batch is dropped. */
 enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* The same, but only history gives way. FB_FULL: it is not enough. */
 enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
