@@ -76,6 +76,7 @@ enum fb_error store_open(const struct store_settings *settings, const uint8_t ke
         store_close(store);
         return error;
     }
+    store_database_forget_old(settings->path);
     *ret_opening = opening;
     *ret_store = store;
     return FB_OK;

@@ -16,8 +16,8 @@
  * when the disk is full. */
 #define WAL_PAGES_MAX 1000
 #define WAL_PAGES_MIN 32
-/* Room that batches leave to the tail (half of it), to batches while thinning goes on (a quarter), to the tables and the
- * pages that a large transaction needs. */
+/* Room that batches leave to the tail (half of it), to batches while thinning goes on (a quarter), to the tables and
+ * the pages that a large transaction needs. */
 #define RESERVE_PAGES_MAX 512
 #define RESERVE_PAGES_MIN 28
 /* Room that batches leave to the records of audit, events and configuration: one part in so many, 16 MB at most. */
@@ -154,6 +154,12 @@ static enum fb_error other_name(const char *path, const char *suffix, char ret_n
     if ((size_t)snprintf(ret_name, PATH_MAX, "%s%s", path, suffix) >= PATH_MAX - 8)
         return fb_fail(cause, FB_LIMIT, "path too long");
     return FB_OK;
+}
+
+void store_database_forget_old(const char *path) {
+    char name[PATH_MAX];
+    if (other_name(path, STORE_OLD_SUFFIX, name, NULL) == FB_OK)
+        unlink(name);
 }
 
 /* Under another name: a cut never leaves an empty or half-made file in its place. */

@@ -173,6 +173,9 @@ int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[st
  * fit, or it cannot be read. ret_db: sqlite3_close(). */
 enum fb_error store_database_look(const char *path, const uint8_t key[static STORE_KEY_BYTES], sqlite3 **ret_db,
                                   struct fb_cause *cause) FB_MUST_USE;
+/* The file under the old key, which a rekey that was cut off left beside its copy, goes. */
+#define STORE_OLD_SUFFIX ".old"
+void store_database_forget_old(const char *path);
 /* fsync the folder that path stands in. */
 enum fb_error store_database_sync_folder(const char *path, struct fb_cause *cause) FB_MUST_USE;
 

@@ -44,6 +44,7 @@ struct upkeep {
     bool file_is_asked_for, with_history;
     bool go_on_with_rekey;
     int rekey_tries;
+    bool rekey_clears;                     /* all is done but for the old file's room */
     uint64_t next_check_us;                /* monotonic */
     struct store_salvage_figures salvaged; /* of the last one; path is not valid */
     struct store_check_figures checked;    /* of the last one */
@@ -131,10 +132,14 @@ static enum fb_error finish_rekey(struct upkeep *upkeep, struct fb_cause *cause)
 
 static enum fb_error step_rekey(struct upkeep *upkeep, bool *ret_done, struct fb_cause *cause) {
     bool ready = false;
+    if (upkeep->rekey_clears) {
+        *ret_done = store_rekey_clear(upkeep->rekey);
+        return FB_OK;
+    }
     enum fb_error error = store_rekey_step(upkeep->rekey, SLICE_US, &ready, cause);
     if (error == FB_OK && ready) {
         error = finish_rekey(upkeep, cause);
-        *ret_done = error == FB_OK;
+        upkeep->rekey_clears = error == FB_OK;
     }
     if (error == FB_CLOSED)
         sd_event_exit(upkeep->settings.event, EXIT_FAILURE);
@@ -144,6 +149,7 @@ static enum fb_error step_rekey(struct upkeep *upkeep, bool *ret_done, struct fb
 static void end_rekey(struct upkeep *upkeep) {
     store_rekey_end(upkeep->rekey);
     upkeep->rekey = NULL;
+    upkeep->rekey_clears = false;
 }
 
 /* The next key is kept where another try follows, and where only the next start can tell which one is right. */
