@@ -101,11 +101,12 @@ struct store_cursor store_committed_cursor(const struct store *store);
 /* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
 void store_note_loss(struct store *store, const struct batch_loss *loss);
 
-/* Note that readings bear wrong times, see struct batch_correction; last_batch is filled in: it goes out with the next
- * batch, which is the last that may hold such readings. Durable with the next commit. */
+/* Note that readings bear wrong times, see struct batch_correction; last_batch and store_id are filled in: it goes out
+ * with the next batch, which is the last that may hold such readings. One of batch 1 on is told of the batches of a
+ * store set aside, too, that were sealed in the same run of the clock. Durable with the next commit. */
 void store_note_correction(struct store *store, const struct batch_correction *correction);
-/* The corrections so far, the oldest first; of very many only the newest are kept. ret_corrections:
- * STORE_CORRECTIONS_MAX of room. Returns how many. */
+/* The corrections so far, the oldest first, those of stores set aside among them; of very many only the newest are
+ * kept. ret_corrections: STORE_CORRECTIONS_MAX of room. Returns how many. */
 #define STORE_CORRECTIONS_MAX 32
 size_t store_corrections(const struct store *store, struct batch_correction *ret_corrections);
 

@@ -49,10 +49,12 @@ enum store_statement {
     STORE_STATEMENTS
 };
 
-/* carrier: the batch that tells it, 0 until there is one. Its record's last_batch is 0 until it was told once. */
+/* carrier: the batch that tells it, 0 until there is one. Its record's last_batch is 0 until it was told once. Of a
+ * store set aside whose clock was not set yet only the batches are known until it is. */
 struct store_correction {
     struct batch_correction record;
     uint64_t carrier;
+    bool waits_for_clock;
 };
 
 /* What the transactions change; a copy is taken at their begin and put back when they fail. */
@@ -143,6 +145,13 @@ void store_corrections_retell(struct store_state *state, uint64_t carrier);
 int store_corrections_save(struct store *store);
 bool store_corrections_load(struct store *store, sqlite3_stmt *row);
 bool store_clock_load(struct store *store, sqlite3_stmt *row);
+/* After a batch that did not take all of the tail: the next may hold such readings as well. */
+void store_corrections_extend(struct store *store, uint64_t carrier);
+/* Take over what the store set aside in old, whose identity and last batch are given, knew of its own batches' times,
+ * and tell it (again); goes_on: with its clock and its tail, which are ours now. Inside a transaction. What
+ * cannot be read, or finds no place, stays away. */
+void store_corrections_inherit(struct store *store, sqlite3 *old, const uint8_t id[static BATCH_STORE_ID_BYTES],
+                               uint64_t last_number, bool goes_on);
 
 /* Loss records in the state: neighbours are merged, so that they are never more than BATCH_LOSSES_MAX. */
 void store_losses_add(struct store_state *state, const struct batch_loss *loss);

@@ -47,6 +47,8 @@ static const char *const steps[] = {
     " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, right_ms INTEGER NOT NULL, carrier INTEGER NOT NULL);"
     "CREATE TABLE clock(id INTEGER PRIMARY KEY, boot BLOB NOT NULL, first_batch INTEGER NOT NULL, ahead_ms INTEGER"
     " NOT NULL, is_set INTEGER NOT NULL);",
+    /* Whose batches; NULL: our own. */
+    "ALTER TABLE corrections ADD COLUMN store_id BLOB;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof steps / sizeof steps[0]))
