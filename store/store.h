@@ -75,6 +75,11 @@ enum fb_error store_number_tags(struct store *store, struct plant *plant, struct
 enum fb_error store_set_catalogue(struct store *store, const struct plant *plant, int64_t now_ms,
                                   struct fb_cause *cause) FB_MUST_USE;
 
+/* What the plant can go on with while the disk takes nothing: tags that have a number, and that the current catalogue
+ * names as the plant does, keep it; the number of all others becomes 0. Writes nothing. ret_unknown: how many. */
+enum fb_error store_known_tags(struct store *store, struct plant *plant, size_t *ret_unknown,
+                               struct fb_cause *cause) FB_MUST_USE;
+
 /* The bytes of a catalogue by its hash (as a batch carries it). ret_bytes: CATALOGUE_BYTES_MAX bytes of room. */
 enum fb_error store_read_catalogue(struct store *store, const uint8_t hash[static BATCH_HASH_BYTES],
                                    uint64_t *ret_revision, uint8_t *ret_bytes, size_t *ret_length,

@@ -28,10 +28,9 @@
 /* cipher_memory_security would lock and wipe each page of the cache, above what RLIMIT_MEMLOCK allows, to hide readings
  * that core holds anyway; swap and core dumps are closed by the image. secure_delete would write freed pages that are
  * unreadable without the key. Without auto_vacuum the file keeps its largest size and its free pages are used again:
- * moving pages would double the writes to give a bounded file's room back. EXCLUSIVE keeps a second core out and needs
- * no -shm. */
+ * moving pages would double the writes to give a bounded file's room back. The
+ * locking mode, EXCLUSIVE, keeps a second core out and needs no -shm. */
 static const char settings_sql[] = "PRAGMA cipher_memory_security = OFF;"
-                                   "PRAGMA locking_mode = EXCLUSIVE;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA secure_delete = OFF;"
                                    "PRAGMA cache_size = -256;"
@@ -94,6 +93,9 @@ static enum fb_error unlock(const char *path, int flags, const uint8_t key[stati
         code = store_database_set_key(*ret_db, "main", key);
     if (code == SQLITE_OK) /* it would write to standard error what comes back as an error anyway */
         code = sqlite3_exec(*ret_db, "PRAGMA cipher_log_level = NONE", NULL, NULL, NULL);
+    /* Before the first read, which would else make a -shm: a full disk has no room for one. */
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_READWRITE) != 0)
+        code = sqlite3_exec(*ret_db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
     const enum fb_error error = store_result(*ret_db, code, cause, "opening");
     if (error != FB_OK)
         return error;
