@@ -6,8 +6,9 @@
  * history, which stays until the quota needs its place.
  *
  * FB_CORRUPT from any call but store_read_catalogue(): the file has damage that cannot be worked around. That is noted
- * in path.failed, and the next store_open() puts the file aside: close the store and open it again (or end the
- * program). A batch that cannot be read any more is no such case: it is counted as a loss, and the work goes on. */
+ * in path.failed, and the next store_open() puts the file aside, if it finds the damage or it was noted twice: close
+ * the store and open it again (or end the program). A batch that cannot be read any more is no such case: it is counted
+ * as a loss, and the work goes on. */
 #ifndef FB_STORE_STORE_H
 #define FB_STORE_STORE_H
 

@@ -76,8 +76,9 @@ static enum fb_error check_next_batch(struct store_check *check, bool *ret_done,
     check->batches++;
     if (good || was_given_up(check))
         return FB_OK;
-    check->unreadable++;
-    return store_quota_give_up(check->store, (uint64_t)check->walk.number, cause);
+    const enum fb_error error = store_quota_give_up(check->store, (uint64_t)check->walk.number, cause);
+    check->unreadable += error == FB_OK;
+    return error == FB_AGAIN ? FB_OK : error;
 }
 
 static enum fb_error save(const struct store_check *check, int64_t now_ms, struct fb_cause *cause) {
@@ -98,6 +99,8 @@ enum fb_error store_check_step(struct store_check *check, int64_t budget_us, int
         error = check_next_batch(check, &done, cause);
     if (error == FB_OK && done)
         error = save(check, now_ms, cause);
+    if (error == FB_OK && done)
+        store_aside_forget_mark(check->store->path);
     if (error == FB_OK)
         *ret_done = done;
     return store_finish(check->store, error, "integrity check", cause);

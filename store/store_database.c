@@ -258,6 +258,5 @@ enum fb_error store_database_open(struct store *store, const struct store_settin
         return fb_fail(cause, FB_IO, "not a regular file");
     if (status.st_size == 0)
         return fb_fail(cause, FB_CORRUPT, "empty file");
-    error = store_aside_check_mark(settings->path, cause);
-    return error == FB_OK ? attach_existing(store, settings, key, opening, cause) : error;
+    return attach_existing(store, settings, key, opening, cause);
 }

@@ -134,7 +134,7 @@ enum fb_error store_begin(struct store *store, struct fb_cause *cause) FB_MUST_U
 enum fb_error store_end(struct store *store, enum fb_error error, bool save_state, struct fb_cause *cause) FB_MUST_USE;
 
 /* The end of every public call: puts "store: what: " in front of the cause, and notes beside the file that it is broken
- * when error is FB_CORRUPT, so that the next open puts it aside. Returns error. */
+ * when error is FB_CORRUPT, for the next open. Returns error; FB_MEMORY for FB_CORRUPT that is want of memory. */
 enum fb_error store_finish(struct store *store, enum fb_error error, const char *what, struct fb_cause *cause);
 
 /* Corrections in the state: whether one waits to be told; put those that wait into a batch; tell those again that a
@@ -188,10 +188,10 @@ void store_database_forget_old(const char *path);
 /* fsync the folder that path stands in. */
 enum fb_error store_database_sync_folder(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
-/* What becomes of a file that cannot be used, see store_aside.c. Leave path.failed beside it, with the reason. */
+/* What becomes of a file that cannot be used, see store_aside.c. Leave the reason in path.failed beside it. */
 void store_aside_mark(const char *path, const char *reason);
-/* FB_CORRUPT when an earlier run left path.failed. */
-enum fb_error store_aside_check_mark(const char *path, struct fb_cause *cause) FB_MUST_USE;
+/* How often earlier runs did so, 0 for never; ret_reason: the first one. */
+unsigned store_aside_marks(const char *path, char *ret_reason, size_t size);
 void store_aside_forget_mark(const char *path);
 /* A name that nothing has yet: path.unreadable-20261231T235959Z, then ...-2 and so on. */
 enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name, size_t size,
@@ -199,9 +199,18 @@ enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name,
 /* Rename path, -wal and -shm to name...; what is missing is skipped. */
 enum fb_error store_aside_rename(const char *path, const char *name, struct fb_cause *cause) FB_MUST_USE;
 
-/* Why the file cannot be opened, more exactly than SQLite tells; see store_damage.c. Reads a few pages of it. The
- * reason stays as it is when nothing more is found. */
-void store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason, size_t size);
+/* Damage looked for in the file itself, past SQLCipher, which takes any failure of OpenSSL for damage of the page at
+ * hand; see store_damage.c.
+ * Why the file cannot be opened: a few pages are read. The reason stays as it is when nothing more is found, which is
+ * FB_NOT_FOUND. FB_MEMORY: OpenSSL does not work, nobody can tell. */
+enum fb_error store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason,
+                                   size_t size);
+/* All pages of the store, which is open, for budget_us: FB_CORRUPT: some are damaged, the cause says how many. FB_OK:
+ * none that was looked at. FB_MEMORY. */
+enum fb_error store_damage_search(struct store *store, const uint8_t key[static STORE_KEY_BYTES], int64_t budget_us,
+                                  struct fb_cause *cause) FB_MUST_USE;
+/* Whether OpenSSL does what SQLCipher needs of it, right now. */
+bool store_damage_can_tell(void);
 /* FB_CORRUPT when the log has lost commits in its middle, which SQLite takes for its end; see store_wal.c. */
 enum fb_error store_wal_check(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
@@ -263,7 +272,8 @@ enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct 
 enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* Whether the quota, and not the disk, is what keeps pages more from being written. */
 bool store_quota_reached(struct store *store, uint64_t pages);
-/* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. */
+/* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. FB_AGAIN: it can be read, now.
+ * FB_MEMORY: nobody can tell. */
 enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct fb_cause *cause) FB_MUST_USE;
 /* After a call that ended with error: true when that was because of a batch that could not be evicted, and it has been
  * given up: try again, STORE_GIVE_UP_MOST times at most. */

@@ -292,9 +292,25 @@ static enum fb_error count_readings(struct store *store, uint64_t number, uint64
     return FB_OK;
 }
 
+/* What could not be read a moment ago: OpenSSL may have had no memory for it. FB_CORRUPT: it still cannot. */
+static enum fb_error look_again(struct store *store, uint64_t number, struct fb_cause *cause) {
+    struct store_batch *batch = malloc(sizeof *batch);
+    if (batch == NULL || !store_damage_can_tell()) {
+        free(batch);
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    }
+    batch->number = number;
+    const enum fb_error error = store_read_batch(store, batch, cause);
+    free(batch);
+    return error;
+}
+
 /* Its pages cannot be freed, for want of the chain that links them: the row stays, and queue says that it is dead. */
 enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct fb_cause *cause) {
-    enum fb_error error = store_begin(store, cause);
+    enum fb_error error = look_again(store, number, cause);
+    if (error != FB_CORRUPT)
+        return error == FB_OK ? fb_fail(cause, FB_AGAIN, "batch %" PRIu64 " can be read again", number) : error;
+    error = store_begin(store, cause);
     if (error != FB_OK)
         return error;
     struct batch_loss loss = {.readings = 0};
@@ -315,5 +331,8 @@ enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct f
 
 bool store_quota_gave_up(struct store *store, enum fb_error error) {
     const uint64_t number = store->unreadable_batch;
-    return error == FB_CORRUPT && number != 0 && store_quota_give_up(store, number, NULL) == FB_OK;
+    if (error != FB_CORRUPT || number == 0)
+        return false;
+    const enum fb_error given_up = store_quota_give_up(store, number, NULL);
+    return given_up == FB_OK || given_up == FB_AGAIN;
 }

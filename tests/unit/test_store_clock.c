@@ -145,7 +145,7 @@ static void set_aside(struct fixture *fixture, uint8_t ret_id[static BATCH_STORE
     memcpy(ret_id, store_id(fixture->store), BATCH_STORE_ID_BYTES);
     fixture_close(fixture);
     snprintf(mark, sizeof mark, "%s.failed", fixture->path);
-    assert_int_equal(file_write(mark, "damaged: a test", 15, 0600, NULL), FB_OK);
+    assert_int_equal(file_write(mark, "damaged: a test\nand again\n", 26, 0600, NULL), FB_OK);
     fixture_open(fixture);
     assert_string_not_equal(fixture->opening.set_aside, "");
     assert_true(fixture->opening.inherited);
