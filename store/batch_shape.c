@@ -9,7 +9,7 @@
 #define COUNT_LEAST 8 /* of fewer numbers too little is known for what a shape costs */
 #define LOGARITHM_ONE_BITS 23
 #define LOOKED_AT 64
-#define SEEN 256
+#define SEEN_BITS 8
 
 /* Sums of logarithms, over all numbers but the first. */
 struct costs {
@@ -42,12 +42,12 @@ static struct costs costs_of(const uint64_t *numbers, size_t count) {
 
 /* Whether many steps come more than once, as those of a coarse measurement do, however far they go. */
 static bool repeats(const uint64_t *numbers, size_t count) {
-    uint64_t seen[SEEN] = {0};
+    uint64_t seen[1 << SEEN_BITS] = {0};
     const size_t end = count < LOOKED_AT ? count : LOOKED_AT;
     size_t again = 0;
     for (size_t i = 1; i < end; i++) {
         const uint64_t step = numbers[i] - numbers[i - 1];
-        uint64_t *slot = &seen[step * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+        uint64_t *slot = &seen[step * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SEEN_BITS)];
         again += *slot == step;
         *slot = step;
     }

@@ -71,6 +71,12 @@ def wrapped(number):
     return (number + 2**63) % 2**64 - 2**63
 
 
+def catalogue(tags, **changed):
+    fields = {0: 1, 1: "catalogue", 2: "plant-north", 3: STORE, 4: 3, 5: 1_795_293_200_000, 6: tags}
+    fields.update({int(key[1:]): value for key, value in changed.items()})
+    return frame(cbor(fields))
+
+
 def distances(numbers, smoothed=False):
     """The zigzags of what the numbers are away from what is expected."""
     expected, folded = 0, []
@@ -176,6 +182,28 @@ WRONG = {
     "a correction of batches to come": batch(_12=[[1, 3, 0, 0, 0]]),
     "a correction that ends before it begins": batch(_12=[[1, 1, 2, 1, 0]]),
     "a correction to a time out of bounds": batch(_12=[[1, 1, 0, 1, fb.TIME_MAX_MS]]),
+    "more losses than may be": batch(_9=[[1, 1, 0, 0, 0, 0]] * 257),
+    "a number of 64 bits": batch(_4=2**63),
+    "a gateway's name of 64 bytes": batch(_2="g" * 64),
+    "a time after 2200": batch(_7=fb.TIME_MAX_MS + 1),
+    "more readings than may be": batch(
+        bytes([1, 1]) + varint(65_537) + bytes([1, 0, 2, 0]) + zigzag(T0) + bytes(65_536)
+        + (bytes([1, 0]) + varint(65_537)) * 2 + bytes(65_537), 65_537
+    ),
+    "more readings than there is room for": batch(
+        bytes([1, 1]) + varint(65_536) + bytes([1, 0, 2, 56]) + zigzag(T0) + bytes(65_535)
+        + (bytes([1, 0]) + varint(65_536)) * 2 + bytes(65_536), 65_536
+    ),
+    "more groups than there is room for": batch(varint(65_536) + varint(65_536) + bytes([1]), 65_536),
+    "more tags than may be": catalogue([[i, "a", "b", "", 0] for i in range(1, 8194)]),
+    "an instrument of 64 bytes": catalogue([[1, "i" * 64, "b", "", 0]]),
+    "a tag's name of 64 bytes": catalogue([[1, "a", "n" * 64, "", 0]]),
+    "a unit of 24 bytes": catalogue([[1, "a", "b", "u" * 24, 0]]),
+    "a tag without a name": catalogue([[1, "a", "", "", 0]]),
+    "a tag of an unknown kind": catalogue([[1, "a", "b", "", 5]]),
+    "tag 0 in a catalogue": catalogue([[0, "a", "b", "", 0]]),
+    "a tag twice": catalogue([[1, "a", "b", "", 0]] * 2),
+    "tags that are not there": frame(zstandard.decompress(catalogue([]))[:-1] + b"\x99\x20\x00"),
     "a map with a key more": frame(b"\xae" + cbor({0: 0})[1:]),
     "fewer readings than told": batch(COLUMNS, 9),
     "more readings than told": batch(COLUMNS, 7),
@@ -220,6 +248,21 @@ WRONG = {
     "texts for too many values": texts(2, ["a"], [(0, 3)]),
     "an empty run of texts": texts(2, ["a"], [(0, 2), (0, 0)]),
 }
+
+# The most of everything that is limited.
+AT_LIMITS = {
+    "losses": batch(_9=[[1, 2**63 - 1, 0, fb.TIME_MAX_MS, 0, 0]] * 256),
+    "corrections": batch(_12=[[1, 2, 0, fb.TIME_MAX_MS, 0]] * 16),
+    "names and numbers": batch(_2="g" * 63, _4=2**63 - 1, _7=fb.TIME_MAX_MS),
+    "readings": batch(
+        bytes([1, 1]) + varint(65_536) + bytes([1, 0, 2, 56]) + zigzag(T0) + bytes(65_535)
+        + (bytes([1, 0]) + varint(65_536)) * 2 + bytes(7 * 65_536 + 65_536), 65_536
+    ),
+    "the largest number": numbers(2, 56, [2**64 - 1] * 3),
+    "a text": texts(1, ["x" * 63], [(0, 1)]),
+    "tags": catalogue([[i + 2**32 - 8192, "i", "n", "u" * 23, i % 5] for i in range(8192)]),
+    "names of tags": catalogue([[1, "i" * 63, "n" * 63, "", 0]], _4=2**63 - 1),
+}  # fmt: skip
 
 
 BITS = {"real64": ">d", "real32": ">f", "integer": ">q", "boolean": ">?"}

@@ -11,7 +11,7 @@ import subprocess
 import forebay_batch as fb
 import pytest
 import zstandard
-from handmade import COLUMNS, READINGS, WRONG, as_json, batch, distances, frame, numbers, raw_frame, texts
+from handmade import AT_LIMITS, COLUMNS, READINGS, WRONG, as_json, batch, distances, frame, numbers, raw_frame, texts
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = TOP / "tests" / "data" / "batch"
@@ -139,6 +139,10 @@ def test_all_take_the_vectors_alike(tmp_path, in_c):
 
 def test_all_refuse_what_breaks_a_rule(tmp_path, in_c):
     assert compare(list(WRONG.values()), tmp_path, in_c) == 0
+
+
+def test_all_take_what_is_just_within_the_limits(tmp_path, in_c):
+    assert compare(list(AT_LIMITS.values()), tmp_path, in_c) == len(AT_LIMITS)
 
 
 def test_all_agree_on_damaged_frames(tmp_path, in_c):

@@ -6,7 +6,7 @@ import pathlib
 import forebay_batch as fb
 import pytest
 from handmade import (
-    COLUMNS, READINGS, STORE, T0, WRONG, as_json, batch, cbor, distances, frame, numbers, raw_frame, texts,
+    AT_LIMITS, COLUMNS, READINGS, STORE, T0, WRONG, as_json, batch, cbor, distances, frame, numbers, raw_frame, texts,
 )  # fmt: skip
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "data" / "batch"
@@ -44,7 +44,12 @@ def test_a_catalogue():
 @pytest.mark.parametrize("what", WRONG)
 def test_what_breaks_a_rule_is_refused(what):
     with pytest.raises(fb.Invalid):
-        fb.decode_batch(WRONG[what])
+        fb.decode(WRONG[what])
+
+
+@pytest.mark.parametrize("what", AT_LIMITS)
+def test_what_is_just_within_the_limits_is_taken(what):
+    fb.decode(AT_LIMITS[what])
 
 
 def test_a_batch_of_corrections_alone():
