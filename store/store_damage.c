@@ -178,7 +178,9 @@ enum fb_error store_damage_search(struct store *store, const uint8_t key[static 
     close_sample(&sample);
     if (!can_tell || sample.cannot_tell)
         return fb_fail(cause, FB_MEMORY, "out of memory for OpenSSL");
-    return sample.bad == 0 ? FB_OK : fb_fail(cause, FB_CORRUPT, "damaged: %zu pages of the file", sample.bad);
+    return sample.bad == 0
+               ? FB_OK
+               : fb_fail(cause, FB_CORRUPT, "damaged: %zu page%s of the file", sample.bad, sample.bad == 1 ? "" : "s");
 }
 
 bool store_damage_can_tell(void) {

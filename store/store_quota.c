@@ -30,8 +30,9 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
 /* How full file and disk are; all in pages. */
 struct room {
     uint64_t file;
-    uint64_t unused; /* of the file */
-    uint64_t disk;   /* by which the file may still grow */
+    uint64_t unused;  /* of the file */
+    uint64_t records; /* of those in use */
+    uint64_t disk;    /* by which the file may still grow */
 };
 
 /* By how much the log will still grow. */
@@ -56,7 +57,7 @@ static uint64_t disk_pages(const struct store *store) {
 }
 
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
-    struct room room = {.disk = disk_pages(store)};
+    struct room room = {.disk = disk_pages(store), .records = store_records_pages(store)};
     int code = count(store, STORE_COUNT_PAGES, &room.file);
     if (code == SQLITE_ROW)
         code = count(store, STORE_COUNT_FREE_PAGES, &room.unused);
@@ -64,8 +65,14 @@ static enum fb_error measure(struct store *store, struct room *ret_room, struct 
     return store_result(store->db, code, cause, "counting pages");
 }
 
+/* Records have a quota of their own. */
+static uint64_t pages_of_batches(const struct room *room) {
+    const uint64_t used = room->file - room->unused;
+    return used - (room->records < used ? room->records : used);
+}
+
 static bool within_quota(const struct store *store, const struct room *room, uint64_t pages) {
-    return room->file - room->unused + pages <= store->batch_pages_most;
+    return pages_of_batches(room) + pages <= store->batch_pages_most;
 }
 
 static bool within_disk(const struct room *room, uint64_t pages) {
@@ -213,9 +220,9 @@ static enum fb_error thin_some(struct store *store, struct effort *effort, struc
 /* Thinning goes before dropping: while it is still going on, a batch may use the spare pages, and what a file that has
  * become too large for its quota has free. */
 static bool can_wait(const struct store *store, const struct room *room, uint64_t pages) {
-    const uint64_t used = room->file - room->unused;
-    return within_disk(room, pages) && (used + pages <= store->batch_pages_most + store->spare_pages ||
-                                        room->unused >= pages + store->reserve_pages);
+    return within_disk(room, pages) &&
+           (pages_of_batches(room) + pages <= store->batch_pages_most + store->spare_pages ||
+            room->unused >= pages + store->reserve_pages);
 }
 
 /* FB_NOT_FOUND: nothing more can give way, or needs to. */

@@ -37,6 +37,8 @@ static enum fb_error commit(struct store *store, bool with_state, struct fb_caus
         code = store_corrections_save(store);
         store->state.corrections_changed = false;
     }
+    if (code == SQLITE_DONE)
+        code = store_records_save(store);
     if (code == SQLITE_DONE && with_state)
         code = save_state(store);
     if (code == SQLITE_DONE)
@@ -64,7 +66,8 @@ enum fb_error store_finish(struct store *store, enum fb_error error, const char 
         return error;
     if (error == FB_CORRUPT && !store_damage_can_tell())
         return fb_fail(cause, FB_MEMORY, "store: %s: out of memory for OpenSSL", what);
-    if (error == FB_CORRUPT)
+    if (error == FB_CORRUPT && !store->marked)
         store_aside_mark(store->path, cause != NULL ? cause->text : what);
+    store->marked = store->marked || error == FB_CORRUPT;
     return fb_context(cause, error, "store: %s", what);
 }

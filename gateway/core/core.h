@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct control;
+struct records;
 struct upkeep;
 struct web;
 
@@ -34,6 +35,7 @@ struct core {
     struct numbering numbering; /* of the configuration in force */
     bool numbering_waits;       /* as logged */
     sd_event_source *numbering_timer;
+    struct records *records;
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;

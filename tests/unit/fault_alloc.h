@@ -1,8 +1,8 @@
 /* fault_alloc.h - takes the place of malloc(), calloc() and realloc() in a test program and makes the N-th call fail,
  * whoever makes it: the store, SQLite, zstd. One thread.
  *
- * libcrypto has calls of its own that can fail, since SQLCipher 4.6.1 takes its lack of memory for damage of the page at
- * hand. */
+ * libcrypto has calls of its own that can fail, since SQLCipher 4.6.1 takes its lack of memory for damage of the page
+ * at hand. */
 #ifndef FB_TESTS_FAULT_ALLOC_H
 #define FB_TESTS_FAULT_ALLOC_H
 

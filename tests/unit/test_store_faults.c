@@ -104,7 +104,7 @@ static void work_through(struct work *work) {
         return;
 }
 
-/* A fresh copy of the store to break, without a log. */
+/* A fresh copy of the store to break, without a log, and without a note of what happened to others. */
 static void copy(const char *from, const char *to) {
     char wal[160];
     char *bytes = NULL;
@@ -113,6 +113,8 @@ static void copy(const char *from, const char *to) {
     assert_int_equal(file_write(to, bytes, length, 0600, NULL), FB_OK);
     free(bytes);
     snprintf(wal, sizeof wal, "%s-wal", to);
+    unlink(wal);
+    snprintf(wal, sizeof wal, "%s.failed", to);
     unlink(wal);
 }
 
