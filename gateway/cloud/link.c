@@ -14,6 +14,8 @@
 /* See LINK_SILENCE_MS. */
 #define OLDEST_SILENCES 10
 
+_Static_assert(LINK_PINS_MAX == AMQP_PINS_MAX && LINK_CRLS_MAX == AMQP_CRLS_MAX, "all that is configured is used");
+
 struct link {
     sd_event *event;
     const struct link_handlers *handlers;
@@ -220,6 +222,19 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
 static const struct amqp_handlers amqp_handlers = {
     .step = on_step, .writable = on_writable, .outcome = on_outcome, .closed = on_closed};
 
+static enum fb_error load_trust(const struct link_settings *settings, struct amqp_trust **ret_trust,
+                                struct fb_cause *cause) {
+    struct amqp_trust_settings files = {.ca = settings->ca,
+                                        .certificate = settings->certificate,
+                                        .key = settings->key,
+                                        .key_pin_file = settings->key_pin_file};
+    for (uint32_t i = 0; i < settings->pin_count; i++)
+        files.pins[i] = settings->pins[i];
+    for (uint32_t i = 0; i < settings->crl_count; i++)
+        files.crls[i] = settings->crls[i];
+    return amqp_trust_load(&files, ret_trust, cause);
+}
+
 /* The certificates are read for each attempt, so that renewed ones count at once. */
 static void attempt(struct link *link) {
     const struct link_settings *settings = &link->settings;
@@ -228,7 +243,7 @@ static void attempt(struct link *link) {
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
-    if (amqp_trust_load(settings->ca, settings->certificate, settings->key, false, &trust, &cause) != FB_OK) {
+    if (load_trust(settings, &trust, &cause) != FB_OK) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }

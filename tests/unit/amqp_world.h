@@ -47,6 +47,9 @@ struct world {
 void world_open(struct world *world);
 void world_close(struct world *world);
 
+/* Files of the world as amqp_trust_load() takes them; their names hold until ten more calls of world_path(). */
+struct amqp_trust_settings world_trust_settings(const struct world *world, const char *ca, const char *name,
+                                                bool server);
 /* Load an end's certificate; ca: the authority it trusts. */
 void world_trust(struct world *world, struct end *end, const char *ca, const char *name);
 /* Connect the client. Default host: 127.0.0.1. */

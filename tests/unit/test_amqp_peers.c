@@ -1,4 +1,4 @@
-// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c
 /* Peers that are not ours: each is a child process with a blocking socket and, where it speaks TLS, OpenSSL alone. */
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
@@ -180,7 +180,8 @@ static void a_client_that_talks_http_is_recognised(void **state) {
 static void expect_unusable(const char *ca, const char *certificate, const char *key, const char *text) {
     struct amqp_trust *trust = NULL;
     struct fb_cause cause;
-    assert_int_equal(amqp_trust_load(ca, certificate, key, false, &trust, &cause), FB_INVALID);
+    const struct amqp_trust_settings settings = {.ca = ca, .certificate = certificate, .key = key};
+    assert_int_equal(amqp_trust_load(&settings, &trust, &cause), FB_INVALID);
     if (strstr(cause.text, text) == NULL)
         fail_msg("expected \"%s\", got \"%s\"", text, cause.text);
     assert_null(trust);
