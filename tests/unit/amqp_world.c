@@ -119,6 +119,7 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
     end->closed = true;
     end->closed_step = step;
     snprintf(end->reason, sizeof end->reason, "%s", reason);
+    end->peer_chain = *amqp_peer_chain(amqp);
     end->amqp = NULL;
     amqp_free(amqp);
 }

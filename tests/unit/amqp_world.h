@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/amqp/validity.h"
 
 /* One end and what it has seen. */
 struct end {
@@ -18,6 +19,7 @@ struct end {
     bool closed;
     enum amqp_step closed_step;
     char reason[600];
+    struct validity_list peer_chain; /* when it closed */
     unsigned writables;
     unsigned outcomes;
     uint64_t last_delivery;
