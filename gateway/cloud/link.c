@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cloud/certificates.h"
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
@@ -27,6 +28,8 @@ struct link {
     struct amqp *amqp; /* NULL between two attempts */
     struct window window;
     struct backoff backoff;
+    struct certificates *certificates;
+    bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
     uint32_t silence_ms;
     int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
     sd_event_source *retry;
@@ -78,6 +81,11 @@ static void down(struct link *link) {
         link->handlers->down(link->user);
 }
 
+static void presented(struct link *link, const struct amqp *amqp) {
+    certificates_presented(link->certificates, amqp_peer_chain(amqp));
+    link->handlers->certificates(link->user);
+}
+
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
     down(link);
@@ -85,7 +93,7 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = backoff_next_ms(&link->backoff, backoff_random());
+    const uint32_t wait_ms = link->renewing ? 0 : backoff_next_ms(&link->backoff, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
@@ -97,8 +105,9 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
 }
 
 static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
-    (void)amqp;
-    failed(user, step, reason);
+    struct link *link = user;
+    presented(link, amqp);
+    failed(link, step, link->renewing ? "closed here, to use renewed certificate files" : reason);
 }
 
 /* Parcels of the first session of core's have been forgotten by now, so up() comes before anything is asked for. */
@@ -125,6 +134,8 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     link->status.step = step;
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
+    if (step == AMQP_SASL)
+        presented(link, amqp);
     if (step == AMQP_CREDIT)
         arm(link->silence, link->silence_ms);
     if (step == AMQP_UP)
@@ -240,6 +251,7 @@ static void attempt(struct link *link) {
     const struct link_settings *settings = &link->settings;
     struct amqp_trust *trust = NULL;
     struct fb_cause cause;
+    link->renewing = false;
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
@@ -272,6 +284,27 @@ static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
+/* What was refused may be good now. A connection that works stays until the new files are usable as a whole; whether
+ * the peer is still trusted under them, the next one shows. */
+static void on_files_changed(void *user) {
+    struct link *link = user;
+    struct amqp_trust *trust = NULL;
+    struct fb_cause cause;
+    link->handlers->certificates(link->user);
+    if (link->stopping || link->renewing || link->status.state == STATUS_CONNECTING)
+        return;
+    if (link->status.state == STATUS_WAITING) {
+        disarm(link->retry);
+        attempt(link);
+    } else if (load_trust(&link->settings, &trust, &cause) != FB_OK) {
+        log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
+    } else {
+        amqp_trust_free(trust);
+        link->renewing = true;
+        amqp_close(link->amqp);
+    }
+}
+
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
@@ -302,9 +335,13 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->user = user;
     link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
-    if (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK) {
+    enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK &&
+        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK))
+        error = fb_fail(cause, FB_MEMORY, "out of memory");
+    if (error != FB_OK) {
         link_free(link);
-        return fb_fail(cause, FB_MEMORY, "out of memory");
+        return error;
     }
     *ret_link = link;
     return FB_OK;
@@ -315,6 +352,7 @@ void link_free(struct link *link) {
         return;
     amqp_free(link->amqp);
     window_done(&link->window);
+    certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
     sd_event_unref(link->event);
@@ -327,6 +365,9 @@ static void apply(struct link *link, const struct link_settings *settings) {
     link->has_settings = settings != NULL;
     link->status.reason[0] = '\0';
     link->logged[0] = '\0';
+    link->renewing = false;
+    certificates_watch(link->certificates, settings);
+    link->handlers->certificates(link->user);
     if (settings == NULL) {
         set_state(link, STATUS_OFF);
         return;
@@ -422,4 +463,8 @@ void link_stop(struct link *link) {
 
 const struct status *link_status(const struct link *link) {
     return &link->status;
+}
+
+json_t *link_certificates(const struct link *link) {
+    return certificates_to_json(link->certificates);
 }

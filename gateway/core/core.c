@@ -13,6 +13,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
+#include "gateway/core/expiry.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
@@ -41,8 +42,23 @@ static void on_link_changed(bool up, void *user) {
     intake_set_link(core->intake, up);
 }
 
+static bool on_certificates(const json_t *message, void *user) {
+    const struct core *core = user;
+    return expiry_link(core->expiry, message);
+}
+
+static void on_expiry(const json_t *certificate, int level_days, void *user) {
+    (void)user;
+    const char *subject = json_string_value(json_object_get(certificate, "subject"));
+    log_event(level_days <= 7 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "certificate-expires",
+              "use=%s days_left=%" JSON_INTEGER_FORMAT " subject=%s",
+              json_string_value(json_object_get(certificate, "use")),
+              json_integer_value(json_object_get(certificate, "days_left")), subject == NULL ? "" : subject);
+}
+
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
+static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .certificates = on_certificates};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {
@@ -158,6 +174,7 @@ static void apply(struct core *core) {
         abort(); /* out of memory: start anew */
     field_peer_set_plant(core->field, &core->config.plant);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
+    expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
 }
 
 static void on_salvaged(void *user) {
@@ -194,6 +211,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
     if (error == FB_OK)
+        error = expiry_new(core->event, core->config.data, on_expiry, core, &core->expiry, cause);
+    if (error == FB_OK)
         error = cloud_peer_new(core->event, core->config.run, core->store, &cloud_handlers, core, &core->cloud, cause);
     if (error == FB_OK)
         error = start_upkeep(core, cause);
@@ -214,6 +233,7 @@ void core_stop(struct core *core) {
     upkeep_free(core->upkeep);
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
+    expiry_free(core->expiry);
     store_close(core->store);
     values_done(&core->values);
     config_done(&core->config);
