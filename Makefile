@@ -35,7 +35,7 @@ AMQP := $(wildcard gateway/amqp/*.c)
 VALIDITY := gateway/amqp/validity.c gateway/amqp/certificate.c
 STORE := $(wildcard store/*.c)
 # What is pure, and therefore also linked into the command and the tests.
-BATCH := $(wildcard store/batch*.c store/catalogue*.c)
+BATCH := $(wildcard store/batch*.c store/catalogue*.c) store/record_chain.c
 PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)

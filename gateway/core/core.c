@@ -14,6 +14,7 @@
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
@@ -48,12 +49,19 @@ static bool on_certificates(const json_t *message, void *user) {
 }
 
 static void on_expiry(const json_t *certificate, int level_days, void *user) {
-    (void)user;
+    struct core *core = user;
     const char *subject = json_string_value(json_object_get(certificate, "subject"));
     log_event(level_days <= 7 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "certificate-expires",
               "use=%s days_left=%" JSON_INTEGER_FORMAT " subject=%s",
               json_string_value(json_object_get(certificate, "use")),
               json_integer_value(json_object_get(certificate, "days_left")), subject == NULL ? "" : subject);
+    const enum records_severity severity = level_days > 30  ? RECORDS_INFO
+                                           : level_days > 1 ? RECORDS_WARNING
+                                                            : RECORDS_ALARM;
+    json_t *details = json_deep_copy(certificate);
+    json_object_del(details, "error");
+    json_object_set_new(details, "level_days", json_integer(level_days));
+    records_event(core, severity, "certificate-expires", details);
 }
 
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
@@ -207,6 +215,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = intake_new(core->event, core->store, &intake_handlers, core, &core->intake, cause);
     if (error == FB_OK)
+        error = records_new(core->event, core->store, core->intake, &core->records, cause);
+    if (error == FB_OK)
         error = number_and_catalogue(core, &core->config.plant, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
@@ -231,6 +241,8 @@ void core_stop(struct core *core) {
     field_peer_free(core->field);
     core->field = NULL;
     upkeep_free(core->upkeep);
+    records_free(core->records);
+    core->records = NULL;
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
     expiry_free(core->expiry);

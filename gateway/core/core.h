@@ -15,6 +15,7 @@
 
 struct control;
 struct expiry;
+struct records;
 struct upkeep;
 struct web;
 
@@ -31,6 +32,7 @@ struct core {
     bool rekey_unfinished; /* found at the start */
     struct upkeep *upkeep;
     struct intake *intake;
+    struct records *records;
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;

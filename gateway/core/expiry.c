@@ -69,14 +69,20 @@ static void keep_told(struct expiry *expiry) {
     free(text);
 }
 
+/* The level that was told last; more than all of them when none was, or the file was damaged. */
+static int told_at(const struct expiry *expiry, const char *hash) {
+    const json_t *told = json_object_get(expiry->told, hash);
+    const json_int_t level = json_integer_value(told);
+    return json_is_integer(told) && level >= 0 && level < INT_MAX ? (int)level : INT_MAX;
+}
+
 static void tell(struct expiry *expiry, const json_t *certificate, int64_t now_ms) {
     const char *hash = json_string_value(json_object_get(certificate, "sha256"));
     if (hash == NULL || !json_is_integer(json_object_get(certificate, "until_ms")))
         return;
     const int level =
         expiry_level(number(certificate, "from_ms"), number(certificate, "until_ms"), is_list(certificate), now_ms);
-    const json_t *told = json_object_get(expiry->told, hash);
-    const int before = told == NULL ? INT_MAX : (int)json_integer_value(told);
+    const int before = told_at(expiry, hash);
     if (level < 0)
         json_object_del(expiry->told, hash);
     else
