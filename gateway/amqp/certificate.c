@@ -174,6 +174,16 @@ static void no_list(const struct certificate_problem *problem, const char *subje
             subject, issuer);
 }
 
+/* One of the same name. */
+static void foreign_list(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    char issuer[CERTIFICATE_TEXT_MAX];
+    certificate_name(X509_get_issuer_name(problem->certificate), issuer, sizeof issuer);
+    fb_fail(
+        cause, FB_DENIED,
+        "revocation of %s cannot be checked: the list of revoked certificates of %s is not signed by that authority",
+        subject, issuer);
+}
+
 static void list_not_in_force(const struct certificate_problem *problem, bool late, struct fb_cause *cause) {
     char issuer[CERTIFICATE_TEXT_MAX], date[DATE_MAX], now[DATE_MAX];
     certificate_name(X509_CRL_get_issuer(problem->crl), issuer, sizeof issuer);
@@ -189,6 +199,9 @@ static bool of_revocation(const struct certificate_problem *problem, const char 
         revoked(problem, subject, cause);
     else if (problem->error == X509_V_ERR_UNABLE_TO_GET_CRL || problem->error == X509_V_ERR_DIFFERENT_CRL_SCOPE)
         no_list(problem, subject, cause);
+    else if (problem->error == X509_V_ERR_CRL_SIGNATURE_FAILURE ||
+             problem->error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER)
+        foreign_list(problem, subject, cause);
     else if (problem->crl != NULL && problem->error == X509_V_ERR_CRL_HAS_EXPIRED)
         list_not_in_force(problem, true, cause);
     else if (problem->crl != NULL && problem->error == X509_V_ERR_CRL_NOT_YET_VALID)
