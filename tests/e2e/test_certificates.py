@@ -1,6 +1,7 @@
 """A link that cannot be made says at which step it failed and exactly why."""
 
 import contextlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -9,6 +10,7 @@ import time
 
 import pytest
 from authority import issue, issue_for_dates, pin, revoke
+from broker import Broker
 from common import free_port, make_certificates, wait_until
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
@@ -187,3 +189,71 @@ def test_step_and_reason(outcome, case):
     got_step, reason = outcome[case]
     assert got_step == step, outcome[case]
     assert any(word in reason.lower() for word in words), outcome[case]
+
+
+# The same from a real broker, which is started with the certificate or the lines of configuration.
+REAL_CASES = {
+    "wrong name": ("certificate is for dns other.example, not for localhost", ["wrong-name"]),
+    "name in the CN alone": ("has no subject alternative name", ["name-in-cn"]),
+    "expired": ("expired on 2021-01-01", ["expired"]),
+    "not yet valid": ("is not valid before 2098", ["early"]),
+    "unknown authority": ("is not among the authorities in", ["unknown"]),
+    "meant for a client": ("is not meant for a server", ["client-only"]),
+    "TLS 1.1": ("or nothing newer than tls 1.1", ["server", "ssl_options.versions.1 = tlsv1.1"]),
+    "CBC cipher suites only": (
+        "has no cipher suite that is ours, too",
+        ["server", "ssl_options.versions.1 = tlsv1.2", "ssl_options.ciphers.1 = ECDHE-ECDSA-AES128-SHA256"],
+    ),
+}  # fmt: skip
+
+
+def make_real_certificates(folder):
+    """An authority whose server can have any of the wrong certificates."""
+    pki = make_certificates(folder / "real-pki")
+    issue(pki, "wrong-name", "server", "localhost", "DNS:other.example")
+    issue(pki, "name-in-cn", "server", "localhost")
+    issue(pki, "client-only", "client", "localhost", "DNS:localhost")
+    issue_for_dates(pki, "expired", "20200101000000Z", "20210101000000Z")
+    issue_for_dates(pki, "early", "20980101000000Z", "20990101000000Z")
+    other = make_certificates(folder / "foreign-pki")
+    for ending in ("pem", "key"):
+        shutil.copy(other / f"server.{ending}", pki / f"unknown.{ending}")
+    return pki
+
+
+def run_real(site):
+    folder = site.folder("certificates_real")
+    pki = make_real_certificates(folder)
+    plant = SequencePlant(10)
+    found = {}
+    with contextlib.ExitStack() as stack:
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        gateway = stack.enter_context(Gateway(folder, plant.configuration(sim.where)))
+        gateway.start()
+        for number, (case, (_, shown)) in enumerate(REAL_CASES.items()):
+            with real_broker(folder / f"broker-{number}", pki, *shown) as broker:
+                cloud = cloud_part(broker.port, "input", pki, connect_timeout="3s", open_timeout="8s")
+                began_ms = time.time() * 1000
+                gateway.configure({**plant.configuration(sim.where), "cloud": cloud})
+                gateway.reload()
+                found[case] = reason_of(gateway, began_ms)
+                broker.kill()
+        gateway.stop()
+    return found
+
+
+def real_broker(folder, pki, certificate, *lines):
+    shown = shutil.copytree(pki, folder / "pki")
+    for ending in ("pem", "key"):
+        shutil.copy(pki / f"{certificate}.{ending}", shown / f"server.{ending}")
+    broker = Broker(folder, shown, ["input"])
+    with open(folder / "rabbitmq.conf", "a", encoding="utf-8") as configuration:
+        configuration.writelines(line + "\n" for line in lines)
+    return broker
+
+
+@pytest.mark.scenario(run_real, wave=3)
+@pytest.mark.parametrize("case", REAL_CASES)
+def test_a_real_broker_is_refused_for_the_same_reasons(outcome, case):
+    step, reason = outcome[case]
+    assert step == "tls" and REAL_CASES[case][0] in reason.lower(), outcome[case]
