@@ -33,18 +33,22 @@ struct certificates {
 
 static struct stamp stamp_of(const char *path) {
     struct stat status;
-    struct stamp stamp;
-    memset(&stamp, 0, sizeof stamp); /* compared as bytes */
-    if (stat(path, &status) < 0) {
-        stamp.error = errno;
-        return stamp;
-    }
-    stamp.device = status.st_dev;
-    stamp.inode = status.st_ino;
-    stamp.size = status.st_size;
-    stamp.modified.tv_sec = status.st_mtim.tv_sec;
-    stamp.modified.tv_nsec = status.st_mtim.tv_nsec;
-    return stamp;
+    if (stat(path, &status) < 0)
+        return (struct stamp){.error = errno};
+    return (struct stamp){
+        .device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .modified = status.st_mtim};
+}
+
+static bool same_stamp(const struct stamp *a, const struct stamp *b) {
+    return a->error == b->error && a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
+}
+
+static bool same_stamps(const struct stamp a[static FILES_MAX], const struct stamp b[static FILES_MAX]) {
+    for (size_t i = 0; i < FILES_MAX; i++)
+        if (!same_stamp(&a[i], &b[i]))
+            return false;
+    return true;
 }
 
 static void read_stamps(const struct certificates *certificates, struct stamp ret_stamps[static FILES_MAX]) {
@@ -81,7 +85,7 @@ static int on_look(sd_event_source *source, uint64_t now_us, void *user) {
     sd_event_source_set_time_relative(source, (uint64_t)CERTIFICATES_LOOK_MS * 1000);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     read_stamps(certificates, stamps);
-    if (memcmp(stamps, certificates->stamps, sizeof stamps) == 0)
+    if (same_stamps(stamps, certificates->stamps))
         return 0;
     memcpy(certificates->stamps, stamps, sizeof stamps);
     read_files(certificates);

@@ -111,9 +111,12 @@ static void forget_gone(struct expiry *expiry) {
     const char *hash;
     json_t *level;
     void *next;
-    if (json_object_size(expiry->told) > TOLD_MAX)
-        json_object_foreach_safe(expiry->told, next, hash, level) if (!still_there(expiry, hash))
+    if (json_object_size(expiry->told) <= TOLD_MAX)
+        return;
+    json_object_foreach_safe(expiry->told, next, hash, level) {
+        if (!still_there(expiry, hash))
             json_object_del(expiry->told, hash);
+    }
 }
 
 /* While nobody knows the time, nobody knows the days. */

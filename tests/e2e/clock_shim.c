@@ -1,6 +1,6 @@
 /* clock_shim.c - preloaded into a gateway's programs, it moves their UTC clock, and nothing else's, by what a file says
- * at any moment: three 64-bit numbers, milliseconds to add, whether the kernel calls the clock synchronised, and whether
- * time() moves, too, by which OpenSSL judges certificates. FOREBAY_TEST_CLOCK names the file. */
+ * at any moment: three 64-bit numbers, milliseconds to add, whether the kernel calls the clock synchronised, and
+ * whether time() moves, too, by which OpenSSL judges certificates. FOREBAY_TEST_CLOCK names the file. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
