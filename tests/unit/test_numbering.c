@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_numbering.c - on a disk that is full core starts with the tags it knows; the others get their numbers as soon as
  * there is room. On a real file system of a few megabytes. */
 #include <errno.h>
