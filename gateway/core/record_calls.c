@@ -52,14 +52,16 @@ static bool list_one(const struct store_record *record, void *user) {
 enum fb_error record_calls_list(struct core *core, const struct record_calls_range *range, struct text *result,
                                 struct fb_cause *cause) {
     struct store_records_figures figures;
+    char head[2 * RECORD_HASH_BYTES + 1];
     struct listing listing = {.result = result, .exact = range->exact, .separator = ""};
     intake_commit_now(core->intake);
     text_add_string(result, "{\"records\":[");
     const enum fb_error error =
         store_records_read(core->store, range->kind, range->after, range->limit, list_one, &listing, cause);
     store_records_figures(core->store, range->kind, &figures);
-    text_add_format(result, "],\"first\":%llu,\"last\":%llu}", (unsigned long long)figures.first,
-                    (unsigned long long)figures.last);
+    hex_encode(figures.head, sizeof figures.head, head);
+    text_add_format(result, "],\"first\":%llu,\"last\":%llu,\"head\":\"%s\"}", (unsigned long long)figures.first,
+                    (unsigned long long)figures.last, head);
     return error;
 }
 
