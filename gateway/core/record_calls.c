@@ -7,6 +7,7 @@
 #include "gateway/common/hex.h"
 #include "gateway/config/config.h"
 
+#define DIGITS_MAX 16 /* numbers have 56 bits */
 /* After that much the rest is left to the next call. */
 #define ANSWER_BYTES ((size_t)2 * 1024 * 1024)
 
@@ -63,6 +64,18 @@ enum fb_error record_calls_list(struct core *core, const struct record_calls_ran
     text_add_format(result, "],\"first\":%llu,\"last\":%llu,\"head\":\"%s\"}", (unsigned long long)figures.first,
                     (unsigned long long)figures.last, head);
     return error;
+}
+
+enum fb_error record_calls_parse(const char *query, struct record_calls_range *range, struct fb_cause *cause) {
+    static const char name[] = "after=";
+    const char *digits = query + strlen(name);
+    if (query[0] == '\0')
+        return FB_OK;
+    if (strncmp(query, name, strlen(name)) != 0 || digits[0] == '\0' || strlen(digits) > DIGITS_MAX ||
+        strspn(digits, "0123456789") != strlen(digits))
+        return fb_fail(cause, FB_INVALID, "after=NUMBER of a record is expected");
+    range->after = strtoull(digits, NULL, 10);
+    return FB_OK;
 }
 
 static bool whole_number(const json_t *request, const char *name, json_int_t standard, json_int_t most,
