@@ -2,6 +2,7 @@
 restarts, kills, a change of the key, and a damaged store."""
 
 import getpass
+import itertools
 import json
 import subprocess
 import time
@@ -14,6 +15,7 @@ from plants import SequencePlant
 from simulator import Simulator
 
 TAGS = 10
+COUNT = itertools.count()  # names have 63 bytes: a folder each, and short
 FAST = {"commit_interval": "200ms", "forward_interval": "1s", "forward_interval_offline": "1s"}
 
 
@@ -40,7 +42,7 @@ def plant():
 
 @pytest.fixture
 def running(site, plant, request):
-    folder = site.folder("records_" + request.node.name[5:35])
+    folder = site.folder(f"records_{request.node.originalname[5:30]}_{next(COUNT)}")
     with Simulator(folder / "sim", plant.description) as sim:
         configuration = {**plant.configuration(sim.where), "store": FAST}
         with Gateway(folder, configuration) as gateway:
@@ -157,6 +159,36 @@ def test_the_chain_of_the_audit_holds_and_is_checked(running):
     wrong = pinned[:-1] + ("0" if pinned[-1] != "0" else "1")
     assert "record 3 is not the one" in verify(gateway, "--head", wrong, code=1)
     assert "record 9 is missing" in verify(gateway, "--head", f"audit/9/{pinned.split('/')[2]}", code=1)
+
+
+def change(gateway, sql):
+    """As somebody who has the key may: the store's own checks do not see it."""
+    key = (gateway.folder / "data" / "store.key").read_text().strip()
+    gateway.stop()
+    statements = f"PRAGMA key = \"x'{key}'\"; PRAGMA locking_mode = EXCLUSIVE; {sql}"
+    done = subprocess.run(["sqlcipher", gateway.folder / "data" / "store.db", statements],
+                          capture_output=True, text=True, timeout=30)  # fmt: skip
+    assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
+    gateway.start()
+
+
+@pytest.mark.parametrize(
+    "sql, finding",
+    [
+        ("UPDATE records SET body = replace(body, '\"2\"', '\"7\"') WHERE id = 1 << 56 | 3", "record 3 was altered"),
+        ("DELETE FROM records WHERE id = 1 << 56 | 3", "record 3 is missing"),
+        ("UPDATE records SET previous = zeroblob(32) WHERE id = 1 << 56 | 3", "record 2 or the one behind it was altered"),
+        ("DELETE FROM records WHERE id = 1 << 56 | 5", "record 5 is missing"),
+        ("UPDATE records SET time_ms = 1 WHERE id = 1 << 56 | 5", "record 5 was altered"),
+    ],
+)
+def test_what_was_done_to_the_audit_is_named(running, sql, finding):
+    gateway = running
+    for number in range(5):
+        gateway.command("reload", "-c", str(gateway.file), "--reason", str(number))
+    verify(gateway)
+    change(gateway, sql)
+    assert finding in verify(gateway, code=1)
 
 
 def test_records_follow_a_new_key_and_out_of_a_damaged_store(running):

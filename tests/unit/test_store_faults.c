@@ -87,10 +87,10 @@ static bool forward(struct work *work) {
 static bool step(struct work *work, size_t i) {
     struct fixture *fixture = work->fixture;
     append(work);
-    trail_add(fixture);
+    const bool audited = trail_add(fixture);
     const struct store_cursor cursor = {.epoch = 1, .sequence = fixture->sequence};
     const enum fb_error error = store_commit(fixture->store, cursor, &fixture->cause);
-    if (error == FB_OK && store_records_waiting(fixture->store) == 0)
+    if (audited && error == FB_OK && store_records_waiting(fixture->store) == 0)
         work->kept = fixture->sequence;
     if (!after(work, error))
         return false;
