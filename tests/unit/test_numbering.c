@@ -130,13 +130,13 @@ static void a_reload_applies_what_it_can(void **state) {
     start(fixture);
     assert_polls(fixture, 1, "good", 0);
     configure(fixture, TAG_A ", " TAG_B);
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&fixture->core, "test", "", &changed, &fixture->cause), FB_OK);
     assert_polls(fixture, 1, "full", 1);
     const char *last = json_string_value(json_array_get(changed, json_array_size(changed) - 1));
     assert_non_null(strstr(last, "1 tag waits"));
     json_decref(changed);
     configure(fixture, TAG_A); /* not wanted any more */
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&fixture->core, "test", "", &changed, &fixture->cause), FB_OK);
     assert_polls(fixture, 1, "good", 0);
     json_decref(changed);
     core_stop(&fixture->core);
