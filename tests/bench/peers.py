@@ -6,6 +6,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -47,12 +48,16 @@ DataDir "{folder}/csv"
 
 
 @contextlib.contextmanager
-def running(folder, command):
-    """The process id."""
+def running(folder, command, written):
+    """The process id. written: a pattern of the files that grow with every sweep, below folder: a peer that does nothing costs
+    little."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT)
     try:
         yield process.pid
-        assert process.poll() is None, f"{command[0]} has ended: {(folder / 'log').read_text()[-2000:]}"
+        log = (folder / "log").read_text()[-2000:]
+        assert process.poll() is None, f"{command[0]} has ended: {log}"
+        newest = max((path.stat().st_mtime for path in folder.glob(written)), default=0)
+        assert time.time() - newest < 30, f"{command[0]} writes nothing: {log}"
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -65,7 +70,7 @@ def running(folder, command):
 def collectd(folder, ports, registers):
     """ports: {name: of a Modbus TCP server}. A context; gives the process id."""
     folder.mkdir()
-    return running(folder, ["/usr/sbin/collectd", "-f", "-C", str(collectd_configuration(folder, ports, registers))])
+    return running(folder, ["/usr/sbin/collectd", "-f", "-C", str(collectd_configuration(folder, ports, registers))], "csv/**/*-*")
 
 
 def node_red_flow(folder, ports, registers):
@@ -79,10 +84,10 @@ def node_red_flow(folder, ports, registers):
         nodes.append({
             "id": f"r{i}", "type": "modbus-read", "z": "tab", "name": name, "topic": name, "unitid": "1",
             "dataType": "HoldingRegister", "adr": "0", "quantity": str(registers), "rate": "1", "rateUnit": "s",
-            "server": f"c{i}", "emptyMsgOnFail": False, "useIOFile": False, "wires": [["file"], []],
+            "server": f"c{i}", "emptyMsgOnFail": False, "useIOFile": False, "wires": [["written"], []],
         })  # fmt: skip
     nodes.append({
-        "id": "file", "type": "file", "z": "tab", "name": "", "filename": str(folder / "read"), "filenameType": "str",
+        "id": "written", "type": "file", "z": "tab", "name": "", "filename": str(folder / "read"), "filenameType": "str",
         "appendNewline": True, "createDir": False, "overwriteFile": "false", "encoding": "none", "wires": [[]],
     })  # fmt: skip
     return nodes
@@ -95,11 +100,11 @@ def node_red(folder, ports, registers):
     folder.mkdir()
     (folder / "flows.json").write_text(json.dumps(node_red_flow(folder, ports, registers)))
     settings = {
-        "httpRoot": False, "httpAdminRoot": False, "httpNodeRoot": False, "uiHost": "127.0.0.1", "uiPort": 0,
+        "httpAdminRoot": False, "httpNodeRoot": False, "uiHost": "127.0.0.1", "uiPort": 0,
         "flowFile": "flows.json", "credentialSecret": False, "telemetry": {"enabled": False, "updateNotification": False},
         "nodesDir": [str(installed / "node_modules" / "node-red-contrib-modbus")], "externalModules": {"autoInstall": False},
         "logging": {"console": {"level": "warn", "metrics": False, "audit": False}},
     }  # fmt: skip
     (folder / "settings.js").write_text("module.exports = " + json.dumps(settings))
     program = installed / "node_modules" / "node-red" / "red.js"
-    return running(folder, ["node", str(program), "--userDir", str(folder), "--settings", str(folder / "settings.js")])
+    return running(folder, ["node", str(program), "--userDir", str(folder), "--settings", str(folder / "settings.js")], "read")
