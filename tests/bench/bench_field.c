@@ -1,6 +1,7 @@
 // links: drivers/connection.c drivers/driver.c drivers/modbus_tcp_driver.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/clock.c gateway/common/backoff.c drivers/checksum.c drivers/guard.c drivers/tcp_connect.c drivers/plan.c drivers/plan_split.c drivers/recorder.c gateway/common/plant_lines.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c
 /* Requests a second of the bus worker's read call over one Modbus TCP connection, 125 registers each, against a bare
- * loop of libmodbus' modbus_read_registers() on the same server, in alternating rounds; the medians count. */
+ * loop of libmodbus' modbus_read_registers() on the same server, in short rounds by turns, so that what else the
+ * machine does meets both; the median of the rounds' ratios counts. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <modbus/modbus.h>
@@ -19,8 +20,8 @@
 #include "gateway/common/quality.h"
 
 #define REGISTERS 125
-#define ROUNDS 15
-#define ROUND_US 200000
+#define ROUNDS 151
+#define ROUND_US 20000
 
 static void fail(const char *what) {
     fprintf(stderr, "bench_field: %s: %s\n", what, modbus_strerror(errno));
@@ -112,15 +113,16 @@ int main(void) {
         fail("connect");
     struct connection connection;
     connection_init(&connection, &bus);
-    double bare[ROUNDS], ours[ROUNDS];
+    double bare[ROUNDS], ours[ROUNDS], ratios[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
         bare[i] = round_of_bare(modbus);
         ours[i] = round_of_ours(&connection, &request);
+        ratios[i] = ours[i] / bare[i];
     }
-    const double against = median(bare), value = median(ours);
+    const double against = median(bare), value = median(ours), ratio = median(ratios);
     printf("{\"field.requests_per_s\": {\"value\": %.0f, \"unit\": \"requests/s\", \"against\": %.0f, "
            "\"ratio\": %.3f}}\n",
-           value, against, value / against);
+           value, against, ratio);
     connection_done(&connection);
     modbus_close(modbus);
     modbus_free(modbus);
