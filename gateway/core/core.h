@@ -10,10 +10,12 @@
 #include "gateway/core/cloud_peer.h"
 #include "gateway/core/field_peer.h"
 #include "gateway/core/intake.h"
+#include "gateway/core/numbering.h"
 #include "gateway/core/values.h"
 #include "store/store.h"
 
 struct control;
+struct expiry;
 struct records;
 struct upkeep;
 struct web;
@@ -31,10 +33,14 @@ struct core {
     bool rekey_unfinished; /* found at the start */
     struct upkeep *upkeep;
     struct intake *intake;
+    struct numbering numbering; /* of the configuration in force */
+    bool numbering_waits;       /* as logged */
+    sd_event_source *numbering_timer;
     struct records *records;
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;
+    struct expiry *expiry;
     struct control *control;
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */
