@@ -43,8 +43,8 @@ struct driver {
     void (*exchange)(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply);
     void (*close)(struct driver_port *port); /* NULL is fine */
     /* The data of a reply to readings; pure, see decode_reply(). */
-    void (*decode)(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
-                   struct reading *ret_readings);
+    size_t (*decode)(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
+                     struct reading *ret_readings);
 };
 
 extern const struct driver modbus_tcp_driver;

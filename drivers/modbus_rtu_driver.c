@@ -18,6 +18,7 @@
 #include "drivers/guard.h"
 #include "drivers/modbus_frame.h"
 #include "drivers/recorder.h"
+#include "drivers/rs485.h"
 #include "drivers/tcp_connect.h"
 #include "gateway/common/clock.h"
 
@@ -62,7 +63,7 @@ static enum fb_error open_serial(struct driver_port *port, struct fb_cause *caus
     if (port->modbus == NULL || modbus_connect(port->modbus) < 0)
         return fb_fail_errno(cause, errno == ENOENT ? FB_NOT_FOUND : FB_IO, errno, "%s", bus->device);
     port->descriptor = modbus_get_socket(port->modbus);
-    return FB_OK;
+    return rs485_set(port->descriptor, bus, cause);
 }
 
 static enum fb_error open_over_tcp(struct driver_port *port, struct fb_cause *cause) {
