@@ -16,6 +16,7 @@
 #include "drivers/probe.h"
 #include "drivers/schedule.h"
 #include "drivers/subject.h"
+#include "drivers/write.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/error.h"
 #include "gateway/common/log.h"
@@ -38,6 +39,7 @@ struct logged {
 };
 
 struct worker {
+    const struct plant *plant;
     const struct plant_bus *bus;
     struct plan plan;
     struct schedule schedule;
@@ -198,10 +200,15 @@ static void log_instruments(struct worker *worker, int64_t now_ms) {
 static char *answer_ask(struct worker *worker, const char *text, size_t length) {
     struct ask ask;
     struct fb_cause cause;
+    json_t *result = NULL;
     enum fb_error error = ask_read(text, length, &ask, &cause);
-    if (error == FB_OK && ask.call != ASK_PROBE)
+    if (error == FB_OK && ask.call == ASK_PROBE)
+        result = probe_read(&worker->connection, &ask);
+    else if (error == FB_OK && ask.call == ASK_WRITE)
+        error = write_granted(&worker->connection, worker->plant, &ask, &result, &cause);
+    else if (error == FB_OK)
         error = fb_fail(&cause, FB_INVALID, "call: not for a worker");
-    return error == FB_OK ? ask_answer(probe_read(&worker->connection, &ask)) : ask_failure(error, cause.text);
+    return error == FB_OK ? ask_answer(result) : ask_failure(error, cause.text);
 }
 
 /* Answer one question of the parent, if there is one. */
@@ -273,6 +280,7 @@ static size_t most_units(const struct plan *plan) {
 
 static enum fb_error prepare(struct worker *worker, const struct plant *plant, size_t bus, int parent) {
     const uint64_t now_us = (uint64_t)clock_monotonic_us();
+    worker->plant = plant;
     worker->bus = &plant->buses[bus];
     worker->parent = parent;
     outbox_init(&worker->outbox, parent);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/common/json.h"
+#include "gateway/common/plant_write.h"
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -19,8 +20,10 @@ const char *const plant_word_order_words[] = {"abcd", "cdab", "badc", "dcba", NU
 static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4, 1, 2, 1};
 
 void plant_done(struct plant *plant) {
-    for (size_t i = 0; i < plant->instrument_count; i++)
+    for (size_t i = 0; i < plant->instrument_count; i++) {
         free(plant->instruments[i].tags);
+        free(plant->instruments[i].writes);
+    }
     free(plant->instruments);
     free(plant->buses);
     *plant = (struct plant){0};
@@ -189,6 +192,7 @@ static const struct json_field instrument_fields[] = {
     {"heartbeat", JSON_FIELD_OTHER},
     {"service", JSON_FIELD_OTHER},
     {"lines", JSON_FIELD_OTHER},
+    {"writes", JSON_FIELD_OTHER},
     {"tags", JSON_FIELD_OTHER},
 };
 
@@ -268,6 +272,7 @@ json_t *plant_instrument_to_json(const struct plant *plant, const struct plant_i
         json_object_set_new(json, "heartbeat", watch_to_json(&instrument->heartbeat)) == 0 &&
         json_object_set_new(json, "service", watch_to_json(&instrument->service)) == 0 &&
         json_object_set_new(json, "lines", plant_lines_to_json(&instrument->lines)) == 0 &&
+        json_object_set_new(json, "writes", plant_writes_to_json(instrument->writes, instrument->write_count)) == 0 &&
         json_object_set(json, "tags", tags) == 0) {
         json_decref(tags);
         return json;
@@ -470,7 +475,8 @@ static enum fb_error read_instrument(const struct plant *plant, const json_t *js
         return fb_fail(cause, FB_INVALID, "unit: %u, allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
                        PLANT_RTU_UNIT_MAX);
     ret_instrument->bus = (uint16_t)bus;
-    return FB_OK;
+    return plant_writes_from_json(json_object_get(json, "writes"), &ret_instrument->writes,
+                                  &ret_instrument->write_count, cause);
 }
 
 /* Make place for one more instrument, if index is a new one, and for count more tags of it. */
@@ -537,7 +543,10 @@ static bool same_watch(const struct plant_watch *left, const struct plant_watch 
 
 static bool same_instrument(const struct plant_instrument *left, const struct plant_instrument *right) {
     return left->bus == right->bus && left->unit == right->unit && left->registers_most == right->registers_most &&
-           same_watch(&left->heartbeat, &right->heartbeat) && same_watch(&left->service, &right->service);
+           same_watch(&left->heartbeat, &right->heartbeat) && same_watch(&left->service, &right->service) &&
+           left->write_count == right->write_count &&
+           (left->write_count == 0 ||
+            memcmp(left->writes, right->writes, left->write_count * sizeof *left->writes) == 0);
 }
 
 enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json, struct fb_cause *cause) {
@@ -547,13 +556,18 @@ enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json,
         return fb_context(cause, error, "instrument");
     const size_t index = find_instrument(plant, fresh.name);
     const struct plant_instrument *known = index < plant->instrument_count ? &plant->instruments[index] : &fresh;
-    if (!same_instrument(known, &fresh))
-        return fb_fail(cause, FB_INVALID, "instrument %s: is not what it was in the message before", fresh.name);
+    struct plant_write *const writes = fresh.writes;
     struct plant_tag *tags = NULL;
     size_t count = 0;
-    error = read_tags(json_object_get(json, "tags"), &tags, &count, cause);
+    if (!same_instrument(known, &fresh))
+        error = fb_fail(cause, FB_INVALID, "is not what it was in the message before");
+    else
+        error = read_tags(json_object_get(json, "tags"), &tags, &count, cause);
+    fresh.writes = known->writes;
     if (error == FB_OK)
         error = append_tags(plant, index, fresh, tags, count, cause);
+    if (error != FB_OK || fresh.writes != writes)
+        free(writes);
     free(tags);
     return error == FB_OK ? FB_OK : fb_context(cause, error, "instrument %s", fresh.name);
 }

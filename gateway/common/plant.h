@@ -34,6 +34,7 @@
 #define PLANT_EXPONENT_MOST 12
 #define PLANT_NO_VALUE_MAX 4 /* sentinels of one tag */
 #define PLANT_TEXT_REGISTERS_MOST 64
+#define PLANT_WRITES_MAX 16      /* registers of one instrument that may be written */
 #define PLANT_HEARTBEAT_MISSES 3 /* intervals without a change, then the heartbeat has stopped */
 
 /* PLANT_MODBUS_RTU_TCP: RTU frames over a TCP connection to a raw serial server, which only passes bytes on. */
@@ -133,6 +134,17 @@ struct plant_tag {
     uint8_t field;                    /* the number's field behind that, 1..PLANT_LINES_FIELD_MOST; else 0 */
 };
 
+/* A register or coil that a person may have written, one value at a time, each with a grant of core's (guard.h). See
+ * plant_write.h. */
+struct plant_write {
+    char name[PLANT_NAME_MAX];
+    enum plant_table table; /* PLANT_COIL or PLANT_HOLDING */
+    uint16_t address;       /* as on the wire */
+    enum plant_type type;   /* of a coil PLANT_BIT; of a register int16, uint16, int32, uint32 or float32 */
+    enum plant_word_order word_order;
+    double min, max; /* values allowed; of a coil 0 and 1 */
+};
+
 struct plant_instrument {
     char name[PLANT_NAME_MAX];
     uint16_t bus;                 /* index into plant.buses */
@@ -142,7 +154,9 @@ struct plant_instrument {
     struct plant_watch heartbeat; /* must change, or all readings are bad, stale heartbeat */
     struct plant_watch service;   /* while any of its bits is set, good readings are uncertain, maintenance */
     struct plant_lines lines;     /* how it is asked when it has no registers */
-    struct plant_tag *tags;       /* tag_count of them, malloc */
+    struct plant_write *writes;   /* write_count of them, malloc; none unless the configuration opens some */
+    size_t write_count;
+    struct plant_tag *tags; /* tag_count of them, malloc */
     size_t tag_count;
 };
 
@@ -207,6 +221,7 @@ const char *plant_word_order_word(enum plant_word_order order); /* "abcd", "cdab
 json_t *plant_bus_to_json(const struct plant_bus *bus);
 /* JSON of one instrument and its tags from first on, count of them: {"name", "bus": NAME, "unit", "registers_most",
  * "heartbeat": null or {"table", "address", "mask", "interval_ms"}, "service": the same, "lines": see plant_lines.h,
+ * "writes": see plant_write.h,
  * "tags": [{"number", "name",
  * "unit", "table", "address", "type", "word_order", "bit_first", "bit_count", "length", "no_value": [bits as a signed
  * integer

@@ -8,6 +8,7 @@
 #include "gateway/config/check_lines.h"
 #include "gateway/config/check_list.h"
 #include "gateway/config/check_quality.h"
+#include "gateway/config/check_writes.h"
 #include "gateway/config/profile.h"
 #include "gateway/config/report.h"
 #include "gateway/config/value.h"
@@ -43,6 +44,7 @@ static const struct check_key instrument_keys[] = {
     {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
     {"heartbeat", CHECK_MAP},
     {"service", CHECK_MAP},
+    {"writes", CHECK_LIST},
     {"tags", CHECK_LIST, .wanted = "the list of what it measures, or a profile"},
 };
 static const struct check_table instrument_table = {instrument_keys, COUNT(instrument_keys)};
@@ -364,6 +366,9 @@ static void check_instrument(struct check *check, const struct tree_node *map, c
         check_reference(check, map, place, plant, &instrument);
     if (sound && protocol == NULL)
         check_watches(check, map, place, instrument.addresses, instrument.interval_ms, &instrument.plant);
+    if (sound && protocol == NULL)
+        check_writes(check, map, place, instrument.addresses,
+                     tree_get(map, "word_order") != NULL ? &instrument.word_order : NULL, &instrument.plant);
     const struct context context = {.check = check, .instrument = &instrument, .instrument_map = map};
     struct plant_instrument *added = &plant->instruments[plant->instrument_count];
     *added = instrument.plant;
@@ -394,6 +399,9 @@ static struct tree_node *merge_profile(struct check *check, const struct tree_no
     profile_folders(check->folder, &folders);
     if (profile_load(&folders, name->text, &profile, &why) != FB_OK)
         fail_profile(check, name, place, &profile, &why);
+    else if (tree_get(profile.root, "writes") != NULL)
+        check_fail(check, name, place, "profile: %s opens registers for writing; only the configuration may",
+                   profile.name);
     else if ((merged = profile_merge(&profile, map, name)) == NULL)
         check_fail(check, name, place, "out of memory");
     profile_done(&profile);

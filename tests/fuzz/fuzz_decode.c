@@ -1,4 +1,4 @@
-// links: drivers/modbus_frame.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c drivers/checksum.c gateway/common/plant_lines.c
+// links: drivers/modbus_frame.c drivers/modbus_write.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c drivers/checksum.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* Bytes that pretend to be the reply to a request: whatever is taken for one gives valid readings of the tag's kind.
  * The first bytes choose the request and the tag, the rest is the frame. */
 #include <assert.h>

@@ -1,4 +1,4 @@
-// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
 /* Any bytes as a line of an instrument: the first chooses checksum and field, the second the separator. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-// links: drivers/guard.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c drivers/checksum.c drivers/modbus_frame.c drivers/modbus_rtu_driver.c drivers/rs485.c drivers/modbus_tcp_driver.c drivers/tcp_connect.c drivers/recorder.c drivers/plan.c drivers/plan_split.c drivers/decode.c drivers/text_value.c gateway/common/clock.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: drivers/guard.c drivers/line_driver.c drivers/line_frame.c drivers/line_port.c drivers/checksum.c drivers/modbus_frame.c drivers/modbus_write.c drivers/modbus_rtu_driver.c drivers/rs485.c drivers/modbus_tcp_driver.c drivers/tcp_connect.c drivers/recorder.c drivers/plan.c drivers/plan_split.c drivers/decode.c drivers/text_value.c gateway/common/clock.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* No request that writes ever leaves: a million random plans and their requests through what makes frames and through
  * the guard, a million random and spoilt frames and lines through the guard, and the drivers with a listener on the
  * wire. What a listener may hear is said here once more, sharing nothing with the guard. */
@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "drivers/guard.h"
 #include "drivers/line_frame.h"
 #include "drivers/modbus_frame.h"
+#include "drivers/modbus_write.h"
+#include "gateway/common/clock.h"
 
 #define ROUNDS 1000000
 #define TAGS_MAX 4
@@ -71,7 +74,8 @@ static void a_million_random_plans_only_read(void **state) {
     (void)state;
     struct plant_tag tags[TAGS_MAX];
     struct plant_bus bus = {.baud = 9600};
-    struct plant_instrument instrument = {.tags = tags};
+    struct plant_write writes[] = {{.name = "w", .table = PLANT_HOLDING, .type = PLANT_UINT16, .max = 9}};
+    struct plant_instrument instrument = {.tags = tags, .writes = writes, .write_count = 1};
     const struct plant plant = {&bus, 1, &instrument, 1};
     size_t requests = 0;
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -148,6 +152,148 @@ static void what_the_guard_refuses_is_not_sent(void **state) {
     assert_int_equal(recv(sockets[1], heard, sizeof heard, MSG_DONTWAIT), RTU_BYTES);
     close(sockets[0]);
     close(sockets[1]);
+}
+
+/* --- Writes, which need a grant */
+
+static struct modbus_write make_register_write(uint8_t unit, uint16_t address, double value) {
+    const struct plant_write write = {
+        .name = "w", .table = PLANT_HOLDING, .address = address, .type = PLANT_UINT16, .max = UINT16_MAX};
+    struct modbus_write frame;
+    assert_int_equal(modbus_write_make(unit, &write, value, &frame, NULL), FB_OK);
+    return frame;
+}
+
+static uint64_t last_id = 1;
+
+static struct guard_grant grant_for(const struct modbus_write *write) {
+    struct guard_grant grant = {.id = ++last_id, .expires_ms = clock_monotonic_ms() + 5000, .length = write->length};
+    memcpy(grant.bytes, write->bytes, write->length);
+    return grant;
+}
+
+/* To where nothing is kept: whether it was let out is what counts. */
+static bool leaves(enum guard_framing framing, const struct modbus_write *write) {
+    static int nowhere = -1;
+    uint8_t out[TCP_BYTES + 16];
+    size_t length = write->length;
+    if (nowhere < 0)
+        nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (framing == GUARD_TCP) {
+        modbus_frame_tcp_header(1, (uint16_t)length, out);
+        memcpy(out + MODBUS_FRAME_TCP_HEADER_BYTES, write->bytes, length);
+        length += MODBUS_FRAME_TCP_HEADER_BYTES;
+    } else {
+        memcpy(out, write->bytes, length);
+        put_crc(out, length);
+        length += MODBUS_FRAME_CRC_BYTES;
+    }
+    const ssize_t sent = guard_send(nowhere, framing, out, length);
+    assert_true(sent == (ssize_t)length || (sent == -1 && errno == EPERM));
+    return sent > 0;
+}
+
+static void a_grant_lets_its_own_write_out_once(void **state) {
+    (void)state;
+    for (enum guard_framing framing = GUARD_TCP; framing <= GUARD_RTU; framing++) {
+        const struct modbus_write write = make_register_write(7, 100, 42);
+        assert_false(leaves(framing, &write));
+        const struct guard_grant grant = grant_for(&write);
+        assert_int_equal(guard_take_grant(&grant, NULL), FB_OK);
+        assert_true(leaves(framing, &write));
+        assert_false(leaves(framing, &write));
+        assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+        assert_false(leaves(framing, &write));
+    }
+}
+
+static void a_grant_is_for_one_unit_register_and_value(void **state) {
+    (void)state;
+    const struct modbus_write write = make_register_write(7, 100, 42);
+    const struct modbus_write others[] = {make_register_write(8, 100, 42), make_register_write(7, 101, 42),
+                                          make_register_write(7, 100, 43)};
+    const struct guard_grant grant = grant_for(&write);
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_OK);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(leaves(GUARD_RTU, &others[i]));
+    assert_true(leaves(GUARD_RTU, &write));
+}
+
+static void a_grant_expires_and_can_be_dropped(void **state) {
+    (void)state;
+    const struct modbus_write write = make_register_write(7, 100, 42);
+    struct guard_grant grant = grant_for(&write);
+    grant.expires_ms = clock_monotonic_ms();
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+    grant.expires_ms = clock_monotonic_ms() + GUARD_GRANT_MOST_MS + 1000;
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+    grant.expires_ms = clock_monotonic_ms() + 20;
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_OK);
+    while (clock_monotonic_ms() < grant.expires_ms)
+        ;
+    assert_false(leaves(GUARD_TCP, &write));
+    grant = grant_for(&write);
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_OK);
+    guard_drop_grant();
+    assert_false(leaves(GUARD_TCP, &write));
+}
+
+static void what_is_no_single_write_gets_no_grant(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } wrong[] = {
+        {"\x00\x06\x00\x01\x00\x01", 6},                      /* all units at once */
+        {"\x01\x05\x00\x01\x00\x01", 6},                      /* neither on nor off */
+        {"\x01\x0f\x00\x01\x00\x01\x01\x01", 8},              /* many coils */
+        {"\x01\x10\x00\x01\x00\x01\x02\x00\x01", 9},          /* one register by the function for many */
+        {"\x01\x10\x00\x01\x00\x03\x04\x00\x01\x00\x01", 11}, /* a count that does not fit */
+        {"\x01\x16\x00\x01\x00\x01", 6},                      /* masks */
+        {"\x01\x2b\x00\x01\x00\x01", 6},
+        {"\x01\x06\x00\x01\x00", 5},
+        {"", 0},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct guard_grant grant = {
+            .id = ++last_id, .expires_ms = clock_monotonic_ms() + 1000, .length = wrong[i].length};
+        memcpy(grant.bytes, wrong[i].bytes, wrong[i].length);
+        assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+    }
+    const struct modbus_write write = make_register_write(7, 100, 42);
+    struct guard_grant grant = grant_for(&write);
+    grant.id = 0;
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+    grant.length = sizeof grant.bytes + 1;
+    assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
+}
+
+/* With a grant for something else waiting, with one for it, and with none. */
+static void a_million_random_writes_leave_only_by_their_grant(void **state) {
+    (void)state;
+    unsigned left = 0, granted_for = 0;
+    struct modbus_write waiting = {0};
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct modbus_write write = {.length = draw(2) == 0 ? 6 : draw(2) == 0 ? 11 : draw(12)};
+        for (size_t i = 0; i < write.length; i++)
+            write.bytes[i] = (uint8_t)(i == 1 ? (const uint8_t[]){5, 6, 15, 16, 22, 23, 43, 90}[draw(8)] : draw(3));
+        if (round % 40000 == 0) {
+            waiting = make_register_write((uint8_t)(1 + draw(2)), (uint16_t)draw(3), draw(3));
+            const struct guard_grant grant = grant_for(&waiting);
+            /* Ids are kept as long as they could still be used: more than that are not taken. */
+            if (guard_take_grant(&grant, NULL) != FB_OK)
+                waiting.length = 0;
+            granted_for += waiting.length > 0;
+        }
+        if (!leaves(draw(2) == 0 ? GUARD_TCP : GUARD_RTU, &write))
+            continue;
+        assert_int_equal(write.length, waiting.length);
+        assert_memory_equal(write.bytes, waiting.bytes, write.length);
+        waiting.length = 0;
+        left++;
+    }
+    assert_true(left > 0 && left <= granted_for);
+    guard_drop_grant();
 }
 
 /* --- Lines of text */
@@ -263,9 +409,9 @@ static void a_sensor_is_only_asked_to_measure(void **state) {
     (void)state;
     static const char *const good[] = {"bM!",  "bM9!",  "bMC!", "bMC1!", "bC!",  "bC3!",
                                        "bCC!", "bCC9!", "bR0!", "bRC9!", "bD0!", "bD9!"};
-    static const char *const wrong[] = {"bA1!",  "?!",  "b!",   "bX!",     "bXS1!", "bV!", "bM0x!", "bMM!",
-                                        "aM!",   "?M!", "bM",   "M!",      "bM!!",  "bR!", "bRC!",  "bD!",
-                                        "bDC0!", "bI!", "bHA!", "bM!0A1!", "b1!",   "BM!"};
+    static const char *const wrong[] = {"bA1!", "?!",    "b!",  "bX!",  "bXS1!",   "bV!",  "bM0x!", "bD#!",
+                                        "bMM!", "aM!",   "?M!", "bM",   "M!",      "bM!!", "bR!",   "bRC!",
+                                        "bD!",  "bDC0!", "bI!", "bHA!", "bM!0A1!", "b1!",  "BM!"};
     const struct plant_instrument sensor = make_line_instrument(PLANT_SDI12, 'b', "M");
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         if (!line_allowed(&sensor, good[i]))
@@ -361,6 +507,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_million_random_plans_only_read),
         cmocka_unit_test(a_million_random_frames_pass_only_if_they_read),
+        cmocka_unit_test(a_grant_lets_its_own_write_out_once),
+        cmocka_unit_test(a_grant_is_for_one_unit_register_and_value),
+        cmocka_unit_test(a_grant_expires_and_can_be_dropped),
+        cmocka_unit_test(what_is_no_single_write_gets_no_grant),
+        cmocka_unit_test(a_million_random_writes_leave_only_by_their_grant),
         cmocka_unit_test(a_million_random_questions_only_read),
         cmocka_unit_test(only_the_question_of_the_configuration_leaves),
         cmocka_unit_test(a_sensor_is_only_asked_to_measure),

@@ -1,4 +1,4 @@
-// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
 /* Lines of text: which are whole, which are meant, and the numbers in them. */
 #include <setjmp.h>
 #include <stdarg.h>

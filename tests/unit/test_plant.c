@@ -1,4 +1,4 @@
-// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c
+// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* What programs tell each other about the plant and the link survives the way there, and nothing else gets in. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,6 +140,16 @@ static void an_instrument_arrives_in_pieces(void **state) {
     tags[2].bit_count = 28;
     tags[1].type = PLANT_TEXT;
     tags[1].length = 3;
+    struct plant_write writes[] = {{.name = "setpoint",
+                                    .table = PLANT_HOLDING,
+                                    .address = 9,
+                                    .type = PLANT_FLOAT32,
+                                    .word_order = PLANT_DCBA,
+                                    .min = -0.5,
+                                    .max = 14},
+                                   {.name = "start", .table = PLANT_COIL, .address = 65535, .max = 1}};
+    instrument.writes = writes;
+    instrument.write_count = 2;
     struct plant_bus buses[] = {tcp_bus, rtu_bus};
     const struct plant sent = {buses, 2, &instrument, 1};
     struct plant plant = {0};
@@ -151,6 +161,8 @@ static void an_instrument_arrives_in_pieces(void **state) {
         json_decref(json);
     }
     assert_int_equal(plant.instrument_count, 1);
+    assert_int_equal(plant.instruments[0].write_count, 2);
+    assert_memory_equal(plant.instruments[0].writes, writes, sizeof writes);
     assert_string_equal(plant.instruments[0].name, "turbidity");
     assert_int_equal(plant.instruments[0].bus, 1);
     assert_int_equal(plant.instruments[0].unit, 247);

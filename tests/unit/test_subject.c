@@ -1,4 +1,4 @@
-// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* What a worker concludes about an instrument from its replies and their absence. */
 #include <setjmp.h>
 #include <stdarg.h>
