@@ -101,6 +101,10 @@ struct store_cursor store_committed_cursor(const struct store *store);
 /* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
 void store_note_loss(struct store *store, const struct batch_loss *loss);
 
+/* Take what was noted as lost for this reason since it was asked the last time, taken together, to be told to people.
+ * False: nothing. */
+bool store_take_noted_loss(struct store *store, enum batch_loss_reason reason, struct batch_loss *ret_loss);
+
 /* Note that readings bear wrong times, see struct batch_correction; last_batch is filled in: it goes out with the next
  * batch, which is the last that may hold such readings. Durable with the next commit. */
 void store_note_correction(struct store *store, const struct batch_correction *correction);

@@ -92,12 +92,13 @@ struct store_state {
     uint64_t evicted_to;   /* the highest number that was history and gave way */
     struct batch_loss losses[BATCH_LOSSES_MAX];
     size_t loss_count;
-    bool losses_changed; /* against the table */
+    bool losses_changed;                             /* against the table */
+    struct batch_loss noted[BATCH_LOSS_THINNED + 1]; /* by reason: to be told to people; to_ms 0: nothing */
     struct store_correction corrections[STORE_CORRECTIONS_MAX];
     size_t correction_count;
     struct store_clock clock;
     bool has_clock;
-    bool corrections_changed; /* they or the clock, against the tables */
+    bool corrections_changed;                                    /* they or the clock, against the tables */
     struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 

@@ -16,6 +16,9 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* These may be NULL. What forebay-cloud says of the link; it comes and goes, see peers.h. */
+    void (*link_told)(const json_t *link, void *user);
+    void (*program)(const struct peer *peer, const char *reason, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */

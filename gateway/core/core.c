@@ -15,6 +15,7 @@
 #include "gateway/core/control.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
+#include "gateway/core/watch.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
 
@@ -28,6 +29,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->watch != NULL)
+        watch_losses(core->watch);
 }
 
 static void on_sealed(void *user) {
@@ -42,8 +45,47 @@ static void on_link_changed(bool up, void *user) {
     intake_set_link(core->intake, up);
 }
 
-static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
+static void on_store_state(enum fb_error error, const char *reason, void *user) {
+    const struct core *core = user;
+    if (core->watch != NULL)
+        watch_store(core->watch, error, reason);
+}
+
+static void on_clock(int64_t by_ms, bool set, void *user) {
+    const struct core *core = user;
+    if (core->watch != NULL)
+        watch_clock(core->watch, by_ms, set);
+}
+
+static void on_link_told(const json_t *link, void *user) {
+    const struct core *core = user;
+    watch_link(core->watch, link);
+}
+
+static void on_program(const struct peer *peer, const char *reason, void *user) {
+    const struct core *core = user;
+    watch_program(core->watch, peer->program, peer->channel != NULL, reason);
+}
+
+static void on_cloud_program(const struct peer *peer, const char *reason, void *user) {
+    const struct core *core = user;
+    json_t *link = json_pack("{s:s, s:s}", "state", "off", "reason", "forebay-cloud is away");
+    if (peer->channel == NULL)
+        watch_link(core->watch, link);
+    json_decref(link);
+    on_program(peer, reason, user);
+}
+
+static void on_bus(const json_t *bus, void *user) {
+    const struct core *core = user;
+    watch_bus(core->watch, bus);
+}
+
+static const struct intake_handlers intake_handlers = {
+    .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
+static const struct cloud_peer_handlers cloud_handlers = {
+    .link_changed = on_link_changed, .link_told = on_link_told, .program = on_cloud_program};
+static const struct field_peer_watch field_watch = {.program = on_program, .bus = on_bus};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {
@@ -58,11 +100,18 @@ static void join_errors(const struct config_report *report, struct fb_cause *cau
     (void)fb_fail(cause, FB_INVALID, "%s", lines);
 }
 
-static enum fb_error load_config(const char *file, struct config *ret_config, struct fb_cause *cause) {
+/* A configuration as it stands in its file. */
+struct document {
+    char *text; /* malloc */
+    size_t length;
+};
+
+static enum fb_error load_config(const char *file, struct config *ret_config, struct document *ret_document,
+                                 struct fb_cause *cause) {
     struct config_report *report = calloc(1, sizeof *report);
     if (report == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
-    const enum fb_error error = config_load(file, ret_config, report);
+    const enum fb_error error = config_load_text(file, ret_config, &ret_document->text, &ret_document->length, report);
     if (error != FB_OK)
         join_errors(report, cause);
     free(report);
@@ -166,6 +215,11 @@ static void on_salvaged(void *user) {
     cloud_peer_salvaged(core->cloud);
 }
 
+static void on_upkeep(const char *job, const char *what, const char *reason, void *user) {
+    const struct core *core = user;
+    watch_upkeep(core->watch, job, what, reason);
+}
+
 static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
     const struct upkeep_settings settings = {
         .event = core->event,
@@ -173,17 +227,19 @@ static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
         .key_path = core->key_path,
         .go_on_with_rekey = core->rekey_unfinished,
         .salvaged = on_salvaged,
+        .told = on_upkeep,
         .user = core,
     };
     return upkeep_new(&settings, &core->upkeep, cause);
 }
 
 enum fb_error core_start(struct core *core, const char *config_file, struct fb_cause *cause) {
+    struct document document = {0};
     *core = (struct core){.config_file = config_file, .started_ms = clock_utc_ms(), .rate_ms = clock_monotonic_ms()};
     const int loop = sd_event_default(&core->event);
     if (loop < 0)
         return fb_fail_errno(cause, FB_IO, -loop, "event loop");
-    enum fb_error error = load_config(config_file, &core->config, cause);
+    enum fb_error error = load_config(config_file, &core->config, &document, cause);
     if (error == FB_OK)
         error = file_make_folder(core->config.run, cause);
     if (error == FB_OK)
@@ -192,6 +248,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
         error = intake_new(core->event, core->store, &intake_handlers, core, &core->intake, cause);
     if (error == FB_OK)
         error = records_new(core->event, core->store, core->intake, &core->records, cause);
+    if (error == FB_OK)
+        error = watch_new(core, &core->watch, cause);
     if (error == FB_OK)
         error = number_and_catalogue(core, &core->config.plant, cause);
     if (error == FB_OK)
@@ -204,14 +262,20 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
         error = control_new(core, &core->control, cause);
     if (error == FB_OK)
         error = web_new(core, &core->web, cause);
-    if (error == FB_OK)
+    if (error == FB_OK) {
+        field_peer_watch(core->field, &field_watch, core);
+        watch_started(core->watch);
+        records_configuration(core, "start", "", document.text, document.length);
         apply(core);
+    }
+    free(document.text);
     return error;
 }
 
 void core_stop(struct core *core) {
     web_free(core->web);
     control_free(core->control);
+    watch_stops(core->watch);
     field_peer_free(core->field);
     core->field = NULL;
     upkeep_free(core->upkeep);
@@ -219,6 +283,8 @@ void core_stop(struct core *core) {
     core->records = NULL;
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
+    watch_free(core->watch);
+    core->watch = NULL;
     store_close(core->store);
     values_done(&core->values);
     config_done(&core->config);
@@ -282,17 +348,35 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     return changed;
 }
 
-enum fb_error core_reload(struct core *core, json_t **ret_changed, struct fb_cause *cause) {
+static void refuse_config(struct core *core, const char *author, const struct fb_cause *cause) {
+    core->config_error = *cause;
+    log_event(LOG_LEVEL_ERROR, "configuration-refused", "%s", cause->text);
+    records_event(core, RECORDS_WARNING, "configuration-refused",
+                  json_pack("{s:s, s:s}", "author", author, "reason", cause->text));
+}
+
+static void keep_revision(struct core *core, const char *author, const char *reason, const struct document *document,
+                          json_t *changed) {
+    records_configuration(core, author, reason, document->text, document->length);
+    records_event(core, RECORDS_INFO, "configuration-applied",
+                  json_pack("{s:s, s:s, s:O}", "author", author, "reason", reason, "changed", changed));
+    log_event(LOG_LEVEL_NOTICE, "configuration-applied", "file=%s changes=%zu", core->config_file,
+              json_array_size(changed));
+}
+
+enum fb_error core_reload(struct core *core, const char *author, const char *reason, json_t **ret_changed,
+                          struct fb_cause *cause) {
     struct config fresh;
-    enum fb_error error = load_config(core->config_file, &fresh, cause);
+    struct document document = {0};
+    enum fb_error error = load_config(core->config_file, &fresh, &document, cause);
     if (error == FB_OK) {
         error = number_and_catalogue(core, &fresh.plant, cause);
         if (error != FB_OK)
             config_done(&fresh);
     }
     if (error != FB_OK) {
-        core->config_error = *cause;
-        log_event(LOG_LEVEL_ERROR, "configuration-refused", "%s", cause->text);
+        free(document.text);
+        refuse_config(core, author, cause);
         return error;
     }
     core->config_error.text[0] = '\0';
@@ -303,8 +387,9 @@ enum fb_error core_reload(struct core *core, json_t **ret_changed, struct fb_cau
     memcpy(core->config.run, old.run, sizeof old.run);
     memcpy(core->config.data, old.data, sizeof old.data);
     apply(core);
+    watch_forget(core->watch);
     config_done(&old);
-    log_event(LOG_LEVEL_NOTICE, "configuration-applied", "file=%s changes=%zu", core->config_file,
-              json_array_size(*ret_changed));
+    keep_revision(core, author, reason, &document, *ret_changed);
+    free(document.text);
     return FB_OK;
 }

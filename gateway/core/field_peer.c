@@ -20,6 +20,8 @@ struct field_peer {
     json_t *buses;             /* bus name -> what forebay-field said of it */
     field_peer_told told;      /* NULL: nobody asks */
     void *told_user;
+    const struct field_peer_watch *watch; /* NULL: nobody watches */
+    void *watch_user;
     bool hello;
 };
 
@@ -115,8 +117,11 @@ static bool on_bus_status(struct field_peer *field, struct message_reader *reade
     json_t *status = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(status, "name"));
     const bool good = name != NULL;
-    if (good && is_configured(field->plant, name))
+    if (good && is_configured(field->plant, name)) {
         json_object_set(field->buses, name, status);
+        if (field->watch != NULL)
+            field->watch->bus(status, field->watch_user);
+    }
     json_decref(status);
     return good;
 }
@@ -195,6 +200,12 @@ void field_peer_set_plant(struct field_peer *field, const struct plant *plant) {
 void field_peer_on_told(struct field_peer *field, field_peer_told told, void *user) {
     field->told = told;
     field->told_user = user;
+}
+
+void field_peer_watch(struct field_peer *field, const struct field_peer_watch *watch, void *user) {
+    field->watch = watch;
+    field->watch_user = user;
+    peer_on_changed(&field->peer, watch->program, user);
 }
 
 enum fb_error field_peer_ask(struct field_peer *field, uint64_t id, const char *text, size_t length,

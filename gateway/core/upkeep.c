@@ -63,6 +63,11 @@ static void set_state(struct upkeep *upkeep, enum job job, enum state state, con
     snprintf(status->reason, sizeof status->reason, "%s", reason);
 }
 
+static void tell(struct upkeep *upkeep, const char *job, const char *what, const char *reason) {
+    if (upkeep->settings.told != NULL)
+        upkeep->settings.told(job, what, reason, upkeep->settings.user);
+}
+
 /* The key that fits decides. */
 static enum fb_error begin_salvage(struct upkeep *upkeep, struct fb_cause *cause) {
     const enum store_salvage_kind kind = upkeep->with_history ? STORE_SALVAGE_HISTORY : STORE_SALVAGE_UNSENT;
@@ -210,6 +215,7 @@ static void conclude(struct upkeep *upkeep, enum job job, enum fb_error error, c
         log_event(LOG_LEVEL_NOTICE, "upkeep-done", "job=%s", jobs[job].name);
     else
         log_event(LOG_LEVEL_ERROR, "upkeep-failed", "job=%s %s", jobs[job].name, cause->text);
+    tell(upkeep, jobs[job].name, error == FB_OK ? "done" : "failed", error == FB_OK ? "" : cause->text);
     if (error != FB_CORRUPT && jobs[job].again(upkeep, was_salvage_of_file ? FB_OK : error))
         set_state(upkeep, job, STATE_WAITING, error == FB_OK ? "" : cause->text);
 }
@@ -222,6 +228,7 @@ static void begin(struct upkeep *upkeep, enum job job) {
         return;
     }
     set_state(upkeep, job, STATE_RUNNING, "");
+    tell(upkeep, jobs[job].name, "begun", "");
     log_event(LOG_LEVEL_NOTICE, "upkeep-begun", "job=%s%s%s", jobs[job].name, job == JOB_SALVAGE ? " file=" : "",
               job == JOB_SALVAGE ? upkeep->file : "");
 }

@@ -18,6 +18,8 @@ struct upkeep_settings {
     const char *key_path;         /* see key.h; borrowed for good */
     bool go_on_with_rekey;        /* there is a next key from a rekey that was cut off */
     void (*salvaged)(void *user); /* there are batches that were salvaged */
+    /* A job has "begun", is "done" or has "failed", and why. May be NULL. */
+    void (*told)(const char *job, const char *what, const char *reason, void *user);
     void *user;
 };
 
