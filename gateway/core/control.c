@@ -10,6 +10,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/record_calls.h"
 #include "gateway/core/records.h"
 #include "gateway/core/report.h"
@@ -112,6 +113,7 @@ static const struct {
     {"configurations", record_call_list},
     {"configuration", record_call_configuration},
     {"proofs", record_call_list},
+    {"prove", proofs_call, AUDITED},
 };
 
 /* These go on to forebay-field, which answers them. */

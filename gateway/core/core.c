@@ -13,6 +13,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/watch.h"
@@ -206,6 +207,7 @@ static void apply(struct core *core) {
     intake_configure(core->intake, &core->config);
     if (values_follow(&core->values, &core->config.plant) != FB_OK)
         abort(); /* out of memory: start anew */
+    proofs_follow(core->proofs);
     field_peer_set_plant(core->field, &core->config.plant);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
 }
@@ -251,6 +253,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = watch_new(core, &core->watch, cause);
     if (error == FB_OK)
+        error = proofs_new(core, &core->proofs, cause);
+    if (error == FB_OK)
         error = number_and_catalogue(core, &core->config.plant, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
@@ -286,6 +290,8 @@ void core_stop(struct core *core) {
     watch_free(core->watch);
     core->watch = NULL;
     store_close(core->store);
+    proofs_free(core->proofs);
+    core->proofs = NULL;
     values_done(&core->values);
     config_done(&core->config);
     core->event = sd_event_unref(core->event);

@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 struct control;
+struct proofs;
 struct records;
 struct upkeep;
 struct watch;
@@ -36,6 +37,7 @@ struct core {
     struct records *records;
     struct watch *watch;
     struct values values;
+    struct proofs *proofs;
     struct field_peer *field;
     struct cloud_peer *cloud;
     struct control *control;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/common/clock.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 
@@ -171,7 +172,9 @@ void report_values(struct core *core, uint64_t since, struct text *text) {
         if (value->version <= since)
             continue;
         text_add_string(text, separator);
-        text_add_json(text, value_to_json(value));
+        json_t *json = value_to_json(value);
+        proofs_describe(core->proofs, value->tag->number, json);
+        text_add_json(text, json);
         separator = ",";
     }
     text_add_string(text, "]}");
