@@ -21,19 +21,20 @@ static uint32_t bits_of(enum plant_type type, double value) {
     return type == PLANT_FLOAT32 ? bits : (uint32_t)(int64_t)value;
 }
 
-static unsigned swap(unsigned word) {
-    return (word & 0xff) << 8 | (word >> 8 & 0xff);
+/* The bytes of a word as the order has them. */
+static unsigned ordered(unsigned word, enum plant_word_order order) {
+    const bool swapped = order == PLANT_BADC || order == PLANT_DCBA;
+    return swapped ? (word & 0xff) << 8 | (word >> 8 & 0xff) : word;
 }
 
 static void put_value(struct modbus_write *frame, const struct plant_write *write, uint32_t bits) {
-    const bool reversed = write->word_order == PLANT_CDAB || write->word_order == PLANT_DCBA;
-    const bool swapped = write->word_order == PLANT_BADC || write->word_order == PLANT_DCBA;
-    const unsigned words[] = {bits >> 16, bits & 0xffff};
-    const unsigned count = plant_type_registers(write->type);
-    for (unsigned i = 0; i < count; i++) {
-        const unsigned word = count == 1 ? words[1] : words[reversed ? 1 - i : i];
-        put_word(frame, swapped ? swap(word) : word);
-    }
+    const enum plant_word_order order = write->word_order;
+    const bool reversed = order == PLANT_CDAB || order == PLANT_DCBA;
+    const bool pair = plant_type_registers(write->type) > 1;
+    const unsigned high = bits >> 16, low = bits & 0xffff;
+    if (pair)
+        put_word(frame, ordered(reversed ? low : high, order));
+    put_word(frame, ordered(pair && reversed ? high : low, order));
 }
 
 enum fb_error modbus_write_make(uint8_t unit, const struct plant_write *write, double value,

@@ -99,10 +99,11 @@ static bool draw_grant(char ret_digits[static 2 * GRANT_BYTES + 1]) {
 
 static enum fb_error ask_field(struct writes *writes, const struct wanted *wanted, const char *grant, uint64_t id,
                                struct fb_cause *cause) {
+    const json_int_t expires_ms = clock_monotonic_ms() + WRITES_GRANT_MS;
     const char *bus = writes->core->config.plant.buses[wanted->instrument->bus].name;
     json_t *question = json_pack("{s:s, s:s, s:s, s:s, s:f, s:s, s:I}", "call", "write", "bus", bus, "instrument",
                                  wanted->instrument->name, "name", wanted->write->name, "value", wanted->value, "grant",
-                                 grant, "expires_ms", (json_int_t)(clock_monotonic_ms() + WRITES_GRANT_MS));
+                                 grant, "expires_ms", expires_ms);
     char *text = question != NULL ? json_dumps(question, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(question);
     if (text == NULL)

@@ -76,7 +76,7 @@ export class Row {
     const mark = this.#cells[0].lastChild;
     const words = proven ? say('proven', { date: format.time(proven.time_ms), who: proven.who }) : say('not_proven');
     this.#cells[0].title = `${name}: ${words}`;
-    setText(mark, proven ? ' ✓' : '');
+    setText(mark, proven ? ' ◆' : '');
     mark.setAttribute('aria-label', words);
     mark.hidden = !proven;
   }
