@@ -174,9 +174,9 @@ void store_records_set_quotas(struct store *store, uint64_t pages);
 uint64_t store_records_pages(const struct store *store);
 /* The place that a record takes: its share of a page, or its pages. */
 uint64_t store_records_row_bytes(size_t length);
-/* Inside a transaction: write those that wait. They go on waiting until store_records_settle() is told how the
- * transaction ended, and whether they were in it. */
-bool store_records_due(const struct store *store);
+/* Whether any wait, and the disk has room for them. Inside a transaction: write those that wait. They go on waiting
+ * until store_records_settle() is told how the transaction ended, and whether they were in it. */
+bool store_records_due(struct store *store);
 enum fb_error store_records_write(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 void store_records_settle(struct store *store, enum fb_error error, bool written);
 void store_records_drop_waiting(struct store *store);
@@ -290,6 +290,8 @@ enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct 
 enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* Whether the quota, and not the disk, is what keeps pages more from being written. */
 bool store_quota_reached(struct store *store, uint64_t pages);
+/* Whether the disk, or the file's own unused pages, have room for pages more of records. */
+bool store_quota_disk_takes(struct store *store, uint64_t pages);
 /* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. */
 enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct fb_cause *cause) FB_MUST_USE;
 /* After a call that ended with error: true when that was because of a batch that could not be evicted, and it has been

@@ -24,6 +24,10 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
     return code;
 }
 
+/* What records leave of the disk, and of the file's unused pages where the disk has none. */
+#define RECORDS_LEAVE_BYTES (UINT64_C(256) * 1024)
+#define RECORDS_LEAVE_PAGES 64
+
 /* How full file and disk are; all in pages. */
 struct room {
     uint64_t file;
@@ -51,6 +55,18 @@ static uint64_t disk_pages(const struct store *store) {
     const uint64_t share = size / DISK_RESERVE_SHARE;
     const uint64_t reserve = (share < DISK_RESERVE_BYTES ? share : DISK_RESERVE_BYTES) + log_room_bytes(store);
     return left > reserve ? (left - reserve) / STORE_PAGE_BYTES : 0;
+}
+
+/* Records may use of the reserve what readings leave, but never so much that the log could not be written back. */
+bool store_quota_disk_takes(struct store *store, uint64_t pages) {
+    struct statvfs disk;
+    uint64_t unused = 0;
+    if (statvfs(store->path, &disk) < 0)
+        return true;
+    const uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (left >= log_room_bytes(store) + pages * STORE_PAGE_BYTES + RECORDS_LEAVE_BYTES)
+        return true;
+    return count(store, STORE_COUNT_FREE_PAGES, &unused) == SQLITE_ROW && pages + RECORDS_LEAVE_PAGES <= unused;
 }
 
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {

@@ -129,13 +129,16 @@ static json_t *arguments(const json_t *request) {
     return NULL;
 }
 
+/* What was done is on disk before the answer says so. */
 static void audit(struct core *core, const char *name, enum audited audited, const json_t *request,
                   const char *outcome) {
     const char *bus = json_string_value(json_object_get(request, "bus"));
-    if (audited == AUDITED)
+    if (audited == AUDITED) {
         records_audit(core, core->caller, name, outcome, arguments(request));
-    else if (audited == AUDITED_AS_LOOK)
+        intake_commit_now(core->intake);
+    } else if (audited == AUDITED_AS_LOOK) {
         records_audit_look(core, core->caller, name, bus != NULL ? bus : "", outcome, arguments(request));
+    }
 }
 
 static enum fb_error dispatch(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {

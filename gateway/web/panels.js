@@ -161,7 +161,7 @@ function drawJob(live, name, job, item) {
   if (!item.firstChild) item.append(make('p'), make('div', { class: 'bar', role: 'progressbar', 'aria-valuemin': '0', 'aria-valuemax': '100' }));
   const [line, bar] = item.children;
   const share = Math.min(100, Math.max(0, job.done_percent)) / 100;
-  const text = say('job', { name: say(`job_${name}`), state: word(job.state), percent: format.percent(share) });
+  const text = say(job.state === 'failed' ? 'job_ended' : 'job', { name: say(`job_${name}`), state: word(job.state), percent: format.percent(share) });
   const level = job.state === 'failed' ? 'bad' : 'unknown';
   fill(line, [{ badge: live ? level : 'unknown', word: text, reason: job.reason, mark: level === 'bad' }]);
   bar.hidden = job.state === 'failed';

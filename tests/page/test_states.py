@@ -135,7 +135,7 @@ def test_work_on_the_store_shows_how_far_it_is(page, plant, browser):
     browser.open(page.address)
     jobs = browser.texts("#upkeep li")
     assert jobs[0] == "Salvage: running, 41.5%" and jobs[2] == "Integrity check: waiting, 0.0%"
-    assert jobs[1].startswith("✕ Change of the key: failed, 0.0%: the copy needs 8200 MB")
+    assert jobs[1].startswith("✕ Change of the key: failed: the copy needs 8200 MB")
     bar = browser.element("#upkeep [role=progressbar]")
     assert bar.get_attribute("aria-valuenow") in ("41", "42") and bar.get_attribute("aria-label") == "Salvage"
     plant.store = {}

@@ -10,6 +10,7 @@
 #include "fault_vfs.h"
 #include "gateway/common/file.h"
 #include "store_account.h"
+#include "store_trail.h"
 
 #define QUOTA_BYTES (1024 * 1024)
 #define STEPS 12
@@ -23,6 +24,7 @@
 struct work {
     struct fixture *fixture;
     struct account *account;
+    uint64_t kept; /* what the last audit record said that was committed */
 };
 
 /* Memory is there while the file is opened: SQLCipher 4.6.1 crashes in sqlcipher_openssl_setup() without. */
@@ -85,8 +87,12 @@ static bool forward(struct work *work) {
 static bool step(struct work *work, size_t i) {
     struct fixture *fixture = work->fixture;
     append(work);
+    const bool audited = trail_add(fixture);
     const struct store_cursor cursor = {.epoch = 1, .sequence = fixture->sequence};
-    if (!after(work, store_commit(fixture->store, cursor, &fixture->cause)))
+    const enum fb_error error = store_commit(fixture->store, cursor, &fixture->cause);
+    if (audited && error == FB_OK && store_records_waiting(fixture->store) == 0)
+        work->kept = fixture->sequence;
+    if (!after(work, error))
         return false;
     if (i % SEAL_EACH != SEAL_EACH - 1)
         return true;
@@ -160,6 +166,8 @@ static bool try_nth(struct fixture *fixture, const char *start, const struct fau
     const bool failed = disarm(fault);
     if (!reopen(&work))
         fail_msg("%s: %s", label, fixture->cause.text);
+    if (trail_check(fixture, label) < work.kept)
+        fail_msg("%s: an audit record that was committed is gone", label);
     account_take_all(&account, fixture);
     account_check(&account, fixture->sequence);
     fixture_close(fixture);
