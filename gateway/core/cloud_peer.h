@@ -19,6 +19,8 @@ struct cloud_peer_handlers {
     /* These may be NULL. What forebay-cloud says of the link; it comes and goes, see peers.h. */
     void (*link_told)(const json_t *link, void *user);
     void (*program)(const struct peer *peer, const char *reason, void *user);
+    /* What PROTOCOL_LINK_CERTIFICATES says; borrowed. False: it breaks the rules. */
+    bool (*certificates)(const json_t *message, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */

@@ -15,6 +15,7 @@
 
 struct control;
 struct proofs;
+struct expiry;
 struct records;
 struct upkeep;
 struct watch;
@@ -40,6 +41,7 @@ struct core {
     struct proofs *proofs;
     struct field_peer *field;
     struct cloud_peer *cloud;
+    struct expiry *expiry;
     struct control *control;
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */

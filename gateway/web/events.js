@@ -15,6 +15,8 @@ const ofDetails = {
   from_ms: (ms) => say('from_time', { time: format.time(ms) }),
   to_ms: (ms) => say('to_time', { time: format.time(ms) }),
   by_ms: (ms) => say('by_seconds', { seconds: format.fixed(ms / 1000, 1) }),
+  days_left: (days) => say('days_left', { days: format.count(days) }),
+  level_days: () => '',
   inherited: () => '',
   changed: (list) => list.join(', '),
 };

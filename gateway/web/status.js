@@ -14,6 +14,7 @@ export function complete(status) {
     ...status,
     link: { ...LINK, ...status.link },
     store: { ...STORE, ...status.store },
+    certificates: status.certificates ?? [],
     buses: status.buses.map((bus) => ({ ...BUS, ...bus })),
     instruments: status.instruments.map((instrument) => ({ ...INSTRUMENT, ...instrument })),
   };

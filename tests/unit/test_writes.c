@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* Core's part of a write and of a proof: what is refused, what is in the audit, and that nothing goes out without it.
  */
 #include "core_fixture.h"
