@@ -18,6 +18,7 @@
     "buses: [{name: hall-1, kind: modbus-tcp, host: 127.0.0.1, port: 1502}]\n"                                         \
     "instruments:\n"                                                                                                   \
     "  - {name: probe, bus: hall-1, unit: 1, addresses: base-0, word_order: abcd, interval: 1s,\n"                     \
+    "     writes: [{name: w, address: 9, type: int16, min: 0, max: 1}],\n"                                             \
     "     tags: ["
 #define TAG_A "{name: a, table: holding, address: 0, type: float32, unit: NTU}"
 #define TAG_A_OTHERWISE "{name: a, table: holding, address: 0, type: float32, unit: mg/l}"
