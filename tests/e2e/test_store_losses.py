@@ -55,7 +55,7 @@ def kept_batches(folder):
 
 
 def wait_for_loss(gateway, least):
-    gateway.wait_for_status(lambda now: now["store"]["lost_readings"] >= least, 90, "readings are lost")
+    gateway.wait_for_status(lambda now: now["store"]["lost_readings"] >= least, 120, "readings are lost")
 
 
 def lose(site, name, plant, store, trouble, data=None):
@@ -123,12 +123,12 @@ def until_10000_are_lost(gateway):
 def run_quota(site):
     """A batch each second with one or two readings of a tag: there is nothing to thin."""
     store = {"quota": "16MB", "forward_interval_offline": "1s"}
-    return lose(site, "losses_quota", NoisyPlant(2000, "500ms"), store, until_10000_are_lost, smallest_disk)
+    return lose(site, "losses_quota", NoisyPlant(4000, "500ms"), store, until_10000_are_lost, smallest_disk)
 
 
 def run_thinned(site):
     store = {"quota": "16MB", "forward_interval_offline": "5s"}
-    return lose(site, "losses_thinned", NoisyPlant(400, "100ms"), store, until_10000_are_lost, smallest_disk)
+    return lose(site, "losses_thinned", NoisyPlant(1000, "100ms"), store, until_10000_are_lost, smallest_disk)
 
 
 def spoil_batches(gateway):
