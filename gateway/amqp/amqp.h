@@ -25,9 +25,18 @@ const char *amqp_step_word(enum amqp_step step);
 #define AMQP_PINS_MAX 8
 #define AMQP_CRLS_MAX 4
 
+/* A key that makes tokens for one resource, put to the peer's node $cbs before the link and again in time. */
+struct amqp_token_settings {
+    const char *key_file; /* read for each token */
+    bool key_is_base64;
+    const char *policy; /* whose key it is; NULL or "": the device's own */
+    const char *resource;
+    uint32_t life_ms;
+};
+
 struct amqp_trust_settings {
     const char *ca;                  /* PEM file: the only authorities that are trusted */
-    const char *certificate;         /* PEM file: this end's certificate and chain */
+    const char *certificate;         /* PEM file: this end's certificate and chain; client: NULL or "" for none */
     const char *key;                 /* its private key: PEM file or "pkcs11:..." (pkcs11_uri.h) */
     const char *key_pin_file;        /* file with the PIN of the token that holds the key; NULL or "": none */
     const char *pins[AMQP_PINS_MAX]; /* pin.h, up to the first NULL: one must be of a key in the peer's chain, its own
@@ -53,8 +62,11 @@ struct amqp_message {
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
     const char *subject;      /* "batch" or "catalogue" */
     const char *group_id;     /* the gateway's name */
-    const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
-    bool historical;          /* application property "historical" */
+    const char *content_type; /* "application/vnd.forebay.batch", "...catalogue", "application/senml+json" */
+    const char *content_encoding; /* "zstd", "gzip"; NULL or "": none */
+    const char *to;               /* the address, of a link without one (AMQP_SEND); NULL or "": the link's */
+    const char *partition_key;    /* annotation x-opt-partition-key; NULL or "": none. Sent only */
+    bool historical;              /* application property "historical" */
     const uint8_t *body;      /* one data section */
     size_t body_length;
 };
@@ -79,7 +91,12 @@ struct amqp_settings {
     const char *host;      /* client: name or address literal to resolve, connect to, and find in the certificate */
     uint16_t port;         /* client */
     enum amqp_direction direction;
-    const char *address; /* client: target (send) or source (receive); server: NULL, what the peer names is taken */
+    const char *address; /* client: target (send) or source (receive), "" for a target that each message names; server:
+                            NULL, what the peer names is taken */
+    const struct amqp_token_settings *token; /* client: in place of a certificate; NULL: none. Copied */
+    bool anonymous;          /* client: without SASL EXTERNAL the certificate that TLS has seen is enough */
+    const char *client_version; /* client: property of the link, as Azure wants it; NULL: none. Static storage */
+    uint32_t message_bytes_most; /* AMQP_SEND: a larger message is refused here; 0: the peer's own limit alone */
     uint32_t connect_timeout_ms; /* for each of DNS, TCP, TLS */
     uint32_t open_timeout_ms;    /* SASL to attach */
     uint32_t idle_timeout_ms;
@@ -115,6 +132,9 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
+
+/* AMQP_SEND: the largest message that may be sent, in bytes as encoded; 0: there is no limit, or no link. */
+uint64_t amqp_message_bytes_most(const struct amqp *amqp);
 
 /* For the status: "TLSv1.3 TLS_AES_256_GCM_SHA384" once TLS is up, else "". Borrowed. */
 const char *amqp_tls_version(const struct amqp *amqp);

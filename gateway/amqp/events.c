@@ -1,6 +1,7 @@
 /* What proton reports, and what follows from it. */
 #include <proton/condition.h>
 #include <proton/connection.h>
+#include <proton/delivery.h>
 #include <proton/event.h>
 #include <proton/link.h>
 #include <proton/session.h>
@@ -33,30 +34,55 @@ static void prepare_session(struct amqp *amqp, pn_session_t *session) {
     pn_session_open(session);
 }
 
-/* Client: everything is asked for at once; the peer answers in order. */
-static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->server)
-        return;
-    pn_connection_t *connection = pn_event_connection(event);
-    pn_connection_open(connection);
-    pn_session_t *session = pn_session(connection);
+/* Azure tells clients apart by these. */
+static void put_link_properties(pn_data_t *properties, const char *client_version) {
+    static const char version[] = "com.microsoft:client-version", api[] = "com.microsoft:api-version";
+    static const char api_version[] = "2021-04-12";
+    pn_data_put_map(properties);
+    pn_data_enter(properties);
+    pn_data_put_symbol(properties, pn_bytes(strlen(version), version));
+    pn_data_put_string(properties, pn_bytes(strlen(client_version), client_version));
+    pn_data_put_symbol(properties, pn_bytes(strlen(api), api));
+    pn_data_put_string(properties, pn_bytes(strlen(api_version), api_version));
+    pn_data_exit(properties);
+}
+
+void events_open_link(struct amqp *amqp) {
+    pn_session_t *session = pn_session(amqp->driver.connection);
     prepare_session(amqp, session);
     if (amqp->settings.direction == AMQP_SEND) {
         amqp->link = pn_sender(session, amqp->settings.container);
         pn_link_set_snd_settle_mode(amqp->link, PN_SND_UNSETTLED);
-        pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
+        if (amqp->settings.address[0] != '\0')
+            pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
     } else {
         amqp->link = pn_receiver(session, amqp->settings.container);
         pn_terminus_set_address(pn_link_source(amqp->link), amqp->settings.address);
         pn_link_set_max_message_size(amqp->link, amqp->settings.receive_bytes_most);
     }
+    if (amqp->settings.client_version != NULL)
+        put_link_properties(pn_link_properties(amqp->link), amqp->settings.client_version);
     pn_link_open(amqp->link);
+    if (amqp->cbs != NULL)
+        connection_step(amqp, AMQP_ATTACH);
+}
+
+/* Client: everything is asked for at once; the peer answers in order. Only a token must have been taken first. */
+static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
+    if (amqp->server)
+        return;
+    pn_connection_open(pn_event_connection(event));
+    if (amqp->cbs == NULL)
+        events_open_link(amqp);
 }
 
 static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
-    connection_step(amqp, AMQP_ATTACH);
+    if (amqp->cbs == NULL)
+        connection_step(amqp, AMQP_ATTACH);
+    else
+        cbs_open(amqp);
 }
 
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
@@ -91,6 +117,10 @@ static void serve_link(struct amqp *amqp, pn_link_t *link) {
 
 static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (cbs_owns(amqp, pn_link_session(link))) {
+        cbs_link_ready(amqp);
+        return;
+    }
     if (amqp->server) {
         if ((pn_link_state(link) & PN_LOCAL_UNINIT) != 0)
             serve_link(amqp, link);
@@ -106,7 +136,9 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT && pn_link_credit(pn_event_link(event)) > 0)
+    if (cbs_owns(amqp, pn_link_session(pn_event_link(event))))
+        cbs_link_ready(amqp);
+    else if (amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT && pn_link_credit(pn_event_link(event)) > 0)
         connection_step(amqp, AMQP_UP);
 }
 
@@ -114,6 +146,10 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
     if (!amqp->server) {
         char text[CONDITION_TEXT_MAX];
+        if (cbs_owns(amqp, pn_link_session(link))) {
+            cbs_refused(amqp, condition_text(pn_link_remote_condition(link), text));
+            return;
+        }
         connection_reason(amqp, "the peer detached the link to %s%s", amqp->settings.address,
                           condition_text(pn_link_remote_condition(link), text));
         pump_goodbye(amqp, NULL, NULL);
@@ -136,6 +172,10 @@ static void on_session_close(struct amqp *amqp, pn_event_t *event) {
         return;
     }
     char text[CONDITION_TEXT_MAX];
+    if (cbs_owns(amqp, session)) {
+        cbs_refused(amqp, condition_text(pn_session_remote_condition(session), text));
+        return;
+    }
     connection_reason(amqp, "the peer ended the session for %s%s", amqp->settings.address,
                       condition_text(pn_session_remote_condition(session), text));
     pump_goodbye(amqp, NULL, NULL);
@@ -166,7 +206,11 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_delivery(struct amqp *amqp, pn_event_t *event) {
-    delivery_changed(amqp, pn_event_delivery(event));
+    pn_delivery_t *delivery = pn_event_delivery(event);
+    if (cbs_owns(amqp, pn_link_session(pn_delivery_link(delivery))))
+        cbs_delivery(amqp, delivery);
+    else
+        delivery_changed(amqp, delivery);
 }
 
 static void (*const handlers[])(struct amqp *, pn_event_t *) = {

@@ -6,6 +6,7 @@
 
 #include "gateway/cloud/certificates.h"
 #include "gateway/cloud/parcel.h"
+#include "gateway/cloud/renderer.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
@@ -14,6 +15,8 @@
 #define TIMER_ACCURACY_US 1000
 /* See LINK_SILENCE_MS. */
 #define OLDEST_SILENCES 10
+/* What a token is for: scheme, host, address. */
+#define LINK_RESOURCE_MAX (2 * LINK_TEXT_MAX + 8)
 
 _Static_assert(LINK_PINS_MAX == AMQP_PINS_MAX && LINK_CRLS_MAX == AMQP_CRLS_MAX, "all that is configured is used");
 
@@ -29,6 +32,7 @@ struct link {
     struct window window;
     struct backoff backoff;
     struct certificates *certificates;
+    struct renderer *renderer;
     bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
     uint32_t silence_ms;
     int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
@@ -77,6 +81,7 @@ static void down(struct link *link) {
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     if (was_up && link->core_present)
         link->handlers->down(link->user);
 }
@@ -168,9 +173,35 @@ static void watch_silence(struct link *link) {
     arm(link->silence, due_ms - clock_monotonic_ms());
 }
 
+/* Hand the next message of a parcel over that goes as JSON, in several when it is long. */
+static void forward_rendered(struct link *link, struct window_parcel *parcel) {
+    const size_t most = parcel_body_most(amqp_message_bytes_most(link->amqp));
+    struct renderer_body body = {0};
+    struct fb_cause cause;
+    enum fb_error error = FB_OK;
+    if (renderer_at(link->renderer) != parcel->delivery)
+        error = renderer_begin(link->renderer, parcel->delivery, parcel->bytes, parcel->length,
+                               link->settings.compression, most, &cause);
+    if (error == FB_OK)
+        error = renderer_next(link->renderer, &body, &cause);
+    if (error == FB_OK)
+        error = parcel_send_rendered(link->amqp, &link->settings, parcel, &body, &cause);
+    if (error != FB_OK || body.last)
+        renderer_stop(link->renderer);
+    parcel->messages++;
+    if (error == FB_OK && body.last)
+        window_sent(parcel);
+    else if (error != FB_OK)
+        tell(link, parcel, error == FB_AGAIN || error == FB_MEMORY ? PARCEL_RELEASED : PARCEL_REJECTED, cause.text);
+}
+
 /* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
 static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
     struct fb_cause cause;
+    if (renderer_takes(&link->settings, parcel->kind)) {
+        forward_rendered(link, parcel);
+        return;
+    }
     const enum fb_error error = parcel_send(link->amqp, &link->settings, parcel, bytes, &cause);
     if (error == FB_OK)
         window_sent(parcel);
@@ -186,11 +217,23 @@ static void keep(struct link *link, struct window_parcel *parcel, const uint8_t 
         memcpy(parcel->bytes, bytes, parcel->length);
 }
 
-static void on_writable(struct amqp *amqp, void *user) {
-    struct link *link = user;
+/* One that was begun is finished first, whatever has come since. */
+static struct window_parcel *next_waiting(const struct link *link) {
+    const uint64_t begun = renderer_at(link->renderer);
+    struct window_parcel *parcel = begun == 0 ? NULL : window_of_delivery(&link->window, begun);
+    return parcel != NULL && parcel->state == WINDOW_WAITING ? parcel : window_first_waiting(&link->window);
+}
+
+static void forward_waiting(struct link *link) {
     struct window_parcel *parcel;
-    while (amqp_send_room(amqp) > 0 && (parcel = window_first_waiting(&link->window)) != NULL)
+    while (amqp_send_room(link->amqp) > 0 && (parcel = next_waiting(link)) != NULL)
         forward(link, parcel, parcel->bytes);
+}
+
+static void on_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    forward_waiting(link);
     ask(link);
     changed(link);
 }
@@ -207,6 +250,14 @@ static void count(struct link *link, enum amqp_outcome outcome) {
     }
 }
 
+/* True when this outcome leaves a parcel of several messages open: the others have not all been accepted yet. */
+static bool stays_open(struct link *link, struct window_parcel *parcel, enum amqp_outcome outcome) {
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || !renderer_takes(&link->settings, parcel->kind))
+        return false;
+    parcel->accepted++;
+    return parcel->state == WINDOW_WAITING || parcel->accepted < parcel->messages;
+}
+
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
                        void *user) {
     static const enum parcel_outcome outcomes[] = {[AMQP_ACCEPTED] = PARCEL_ACCEPTED,
@@ -215,13 +266,14 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
-    struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
-    if (parcel == NULL || parcel->kind == PARCEL_BATCH)
+    struct window_parcel *parcel = window_of_delivery(&link->window, parcel_of_delivery(delivery));
+    const bool open = stays_open(link, parcel, outcome);
+    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH))
         count(link, outcome);
     /* Without a parcel it was handed out by a core that has gone since. */
-    if (parcel == NULL || outcome != AMQP_ACCEPTED)
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || parcel->messages > 0)
         amqp_settle(amqp, delivery);
-    if (parcel != NULL) {
+    if (parcel != NULL && !open) {
         char text[FB_CAUSE_MAX];
         tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->settings.address, text));
     }
@@ -246,6 +298,23 @@ static enum fb_error load_trust(const struct link_settings *settings, struct amq
     return amqp_trust_load(&files, ret_trust, cause);
 }
 
+/* "" when each message names its own. */
+static bool find_address(const struct link_settings *settings, char ret_address[static LINK_TEXT_MAX]) {
+    return cloud_address_varies(settings->address) ||
+           cloud_address(settings->address, settings->gateway, NULL, ret_address, LINK_TEXT_MAX);
+}
+
+static bool find_token(const struct link_settings *settings, const char *address,
+                       char ret_resource[static LINK_RESOURCE_MAX], struct amqp_token_settings *ret_token) {
+    const struct cloud_profile *profile = cloud_profile(settings->profile);
+    *ret_token = (struct amqp_token_settings){.key_file = settings->token_key,
+                                              .key_is_base64 = profile->key_is_base64,
+                                              .policy = settings->token_policy,
+                                              .resource = ret_resource,
+                                              .life_ms = settings->token_life_ms};
+    return !profile->tokens || cloud_audience(profile, settings->host, address, ret_resource, LINK_RESOURCE_MAX);
+}
+
 /* The certificates are read for each attempt, so that renewed ones count at once. */
 static void attempt(struct link *link) {
     const struct link_settings *settings = &link->settings;
@@ -259,13 +328,25 @@ static void attempt(struct link *link) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
+    const struct cloud_profile *profile = cloud_profile(settings->profile);
+    char address[LINK_TEXT_MAX] = "", resource[LINK_RESOURCE_MAX] = "";
+    struct amqp_token_settings token;
+    if (!find_address(settings, address) || !find_token(settings, address, resource, &token)) {
+        amqp_trust_free(trust);
+        failed(link, AMQP_ATTACH, "the address is too long once the gateway's name stands in it");
+        return;
+    }
     const struct amqp_settings wanted = {
         .trust = trust,
         .container = settings->gateway,
         .host = settings->host,
         .port = settings->port,
         .direction = AMQP_SEND,
-        .address = settings->address,
+        .address = address,
+        .token = settings->token_key[0] != '\0' ? &token : NULL,
+        .anonymous = profile->tokens,
+        .client_version = profile->link_properties ? "forebay/" FOREBAY_VERSION : NULL,
+        .message_bytes_most = profile->message_bytes,
         .connect_timeout_ms = settings->connect_timeout_ms,
         .open_timeout_ms = settings->open_timeout_ms,
         .idle_timeout_ms = settings->idle_timeout_ms,
@@ -336,6 +417,8 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK)
+        error = renderer_new(&link->renderer, cause);
     if (error == FB_OK &&
         (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK))
         error = fb_fail(cause, FB_MEMORY, "out of memory");
@@ -352,6 +435,7 @@ void link_free(struct link *link) {
         return;
     amqp_free(link->amqp);
     window_done(&link->window);
+    renderer_free(link->renderer);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
@@ -415,15 +499,27 @@ void link_core_gone(struct link *link) {
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     disarm(link->silence);
     changed(link);
+}
+
+/* With JSON every record bears its names: the catalogue itself stays here. */
+static void learn(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
+    struct fb_cause cause;
+    if (renderer_learn(link->renderer, bytes, parcel->length, &cause) == FB_OK)
+        tell(link, parcel, PARCEL_ACCEPTED, "");
+    else
+        tell(link, parcel, PARCEL_REJECTED, cause.text);
 }
 
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) {
     if (link->status.state != STATUS_UP || link->stopping)
         return FB_OK;
     struct window_parcel *taken;
-    const bool must_wait = amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const bool rendered = renderer_takes(&link->settings, parcel->kind);
+    const bool must_wait =
+        rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
     const enum fb_error error =
         window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
     if (error == FB_FULL)
@@ -431,11 +527,15 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
     if (error == FB_OK) {
         taken->historical = parcel->historical;
         memcpy(taken->store, parcel->store, sizeof taken->store);
-        if (must_wait)
+        if (rendered && parcel->kind == PARCEL_CATALOGUE)
+            learn(link, taken, parcel->bytes);
+        else if (must_wait)
             keep(link, taken, parcel->bytes);
         else
             forward(link, taken, parcel->bytes);
     }
+    if (rendered)
+        forward_waiting(link);
     watch_silence(link);
     ask(link);
     changed(link);

@@ -31,7 +31,8 @@ struct window_parcel {
     uint64_t delivery; /* grows with each parcel; never used twice */
     int64_t since_ms;  /* monotonic: when it came */
     size_t length;
-    uint8_t *bytes; /* while waiting: ours, malloc; else NULL */
+    uint8_t *bytes;              /* while waiting: ours, malloc; else NULL */
+    uint32_t messages, accepted; /* of a parcel that goes as several messages: handed to the peer, and accepted */
 };
 
 struct window {

@@ -1,4 +1,4 @@
-// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/cloud/certificates.c
+// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/cloud/certificates.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c gateway/amqp/cbs.c gateway/amqp/sas_token.c gateway/amqp/put_token.c store/batch*.c store/catalogue.c gateway/common/hex.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c gateway/common/plant.c gateway/common/plant_lines.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +79,7 @@ static int open_desk(void **state) {
                                             .host = "127.0.0.1",
                                             .port = desk->world.port,
                                             .address = "/queues/readings",
+                                            .token_life_ms = LINK_TOKEN_LIFE_MAX_MS,
                                             .window_messages = 16,
                                             .window_bytes = 1024 * 1024,
                                             .connect_timeout_ms = 5000,
