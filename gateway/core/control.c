@@ -86,7 +86,8 @@ static enum fb_error call_store_salvage(struct core *core, const json_t *request
     text_add_string(result, "{}");
     if (file == NULL)
         return fb_fail(cause, FB_INVALID, "file: the path of the file that was set aside is missing");
-    return upkeep_salvage(core->upkeep, file, json_is_true(json_object_get(request, "history")), cause);
+    return upkeep_salvage(core->upkeep, file, json_string_value(json_object_get(request, "key")),
+                          json_is_true(json_object_get(request, "history")), cause);
 }
 
 static const struct {

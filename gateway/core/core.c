@@ -213,26 +213,56 @@ static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
     return error;
 }
 
-/* The tail is sealed under the catalogue its readings were made under, then the new one takes effect. Where it stays
- * the same nothing is written: a gateway with a full disk still starts, and shows that. */
-static enum fb_error number_and_catalogue(struct core *core, struct plant *plant, struct fb_cause *cause) {
-    enum fb_error error = store_number_tags(core->store, plant, cause);
-    if (error == FB_OK)
-        error = store_set_catalogue(core->store, plant, clock_utc_ms(), cause);
-    if (error != FB_AGAIN)
-        return error;
-    error = intake_seal_now(core->intake, cause);
-    return error == FB_OK ? store_set_catalogue(core->store, plant, clock_utc_ms(), cause) : error;
+/* What is polled: the plant, without the tags that wait. */
+static const struct plant *plant_in_force(const struct core *core) {
+    return core->numbering.waiting_tags > 0 ? &core->numbering.known : &core->config.plant;
 }
 
 static void apply(struct core *core) {
     core->config_loaded_ms = clock_utc_ms();
     intake_configure(core->intake, &core->config);
-    if (values_follow(&core->values, &core->config.plant) != FB_OK)
+    if (values_follow(&core->values, plant_in_force(core)) != FB_OK)
         abort(); /* out of memory: start anew */
-    field_peer_set_plant(core->field, &core->config.plant);
+    field_peer_set_plant(core->field, plant_in_force(core));
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
     expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
+}
+
+static void watch_numbering(struct core *core);
+
+/* The disk may take something again. Any other failure tells itself in the store's state; it is tried again, too. */
+static int on_numbering(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)source;
+    (void)time_us;
+    struct core *core = user;
+    struct fb_cause cause;
+    struct numbering other = {.waiting_tags = 0};
+    const enum fb_error error = numbering_give(core->store, core->intake, &core->config.plant, &other, &cause);
+    if (error == FB_OK && other.waiting_tags < core->numbering.waiting_tags) {
+        const struct numbering old = core->numbering;
+        core->numbering = other;
+        apply(core);
+        other = old;
+    }
+    numbering_done(&other);
+    watch_numbering(core);
+    return 0;
+}
+
+/* While tags wait for the disk it is tried again and again. */
+static void watch_numbering(struct core *core) {
+    const bool waits = core->numbering.waiting_tags > 0;
+    if (waits && !core->numbering_waits)
+        log_event(LOG_LEVEL_ERROR, "tags-wait", "tags=%zu the disk is full: they are polled once it has room",
+                  core->numbering.waiting_tags);
+    else if (!waits && core->numbering_waits)
+        log_event(LOG_LEVEL_NOTICE, "tags-numbered", "the disk has room: all tags are polled");
+    core->numbering_waits = waits;
+    sd_event_source_disable_unref(core->numbering_timer);
+    core->numbering_timer = NULL;
+    if (waits && sd_event_add_time_relative(core->event, &core->numbering_timer, CLOCK_MONOTONIC, NUMBERING_RETRY_US, 0,
+                                            on_numbering, core) < 0)
+        abort(); /* out of memory: start anew */
 }
 
 static void on_salvaged(void *user) {
@@ -276,7 +306,7 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = watch_new(core, &core->watch, cause);
     if (error == FB_OK)
-        error = number_and_catalogue(core, &core->config.plant, cause);
+        error = numbering_give(core->store, core->intake, &core->config.plant, &core->numbering, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
     if (error == FB_OK)
@@ -294,6 +324,7 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
         watch_started(core->watch);
         records_configuration(core, "start", "", document.text, document.length);
         apply(core);
+        watch_numbering(core);
     }
     free(document.text);
     return error;
@@ -315,6 +346,8 @@ void core_stop(struct core *core) {
     expiry_free(core->expiry);
     store_close(core->store);
     values_done(&core->values);
+    sd_event_source_disable_unref(core->numbering_timer);
+    numbering_done(&core->numbering);
     config_done(&core->config);
     core->event = sd_event_unref(core->event);
 }
@@ -396,9 +429,10 @@ enum fb_error core_reload(struct core *core, const char *author, const char *rea
                           struct fb_cause *cause) {
     struct config fresh;
     struct document document = {0};
+    struct numbering numbering = {.waiting_tags = 0};
     enum fb_error error = load_config(core->config_file, &fresh, &document, cause);
     if (error == FB_OK) {
-        error = number_and_catalogue(core, &fresh.plant, cause);
+        error = numbering_give(core->store, core->intake, &fresh.plant, &numbering, cause);
         if (error != FB_OK)
             config_done(&fresh);
     }
@@ -410,13 +444,21 @@ enum fb_error core_reload(struct core *core, const char *author, const char *rea
     core->config_error.text[0] = '\0';
     *ret_changed = list_changes(&core->config, &fresh);
     struct config old = core->config;
+    struct numbering old_numbering = core->numbering;
     core->config = fresh;
+    core->numbering = numbering;
     /* Paths of what is already open stay in force. */
     memcpy(core->config.run, old.run, sizeof old.run);
     memcpy(core->config.data, old.data, sizeof old.data);
     apply(core);
     watch_forget(core->watch);
     config_done(&old);
+    numbering_done(&old_numbering);
+    watch_numbering(core);
+    if (core->numbering.waiting_tags > 0)
+        json_array_append_new(*ret_changed, json_sprintf("%zu tag%s until the disk, which is full, has room",
+                                                         core->numbering.waiting_tags,
+                                                         core->numbering.waiting_tags == 1 ? " waits" : "s wait"));
     keep_revision(core, author, reason, &document, *ret_changed);
     free(document.text);
     return FB_OK;

@@ -10,6 +10,7 @@
 #include "gateway/core/cloud_peer.h"
 #include "gateway/core/field_peer.h"
 #include "gateway/core/intake.h"
+#include "gateway/core/numbering.h"
 #include "gateway/core/values.h"
 #include "store/store.h"
 
@@ -34,6 +35,9 @@ struct core {
     bool rekey_unfinished; /* found at the start */
     struct upkeep *upkeep;
     struct intake *intake;
+    struct numbering numbering; /* of the configuration in force */
+    bool numbering_waits;       /* as logged */
+    sd_event_source *numbering_timer;
     struct records *records;
     struct watch *watch;
     struct values values;

@@ -253,7 +253,7 @@ static void a_damaged_store_hands_its_records_on(void **state) {
     char mark[256];
     snprintf(mark, sizeof mark, "%s.failed", fixture->path);
     FILE *file = fopen(mark, "w"); /* as an earlier run leaves it when it finds damage */
-    fputs("damaged: for the test", file);
+    fputs("damaged: for the test\nand again\n", file);
     fclose(file);
     fixture_open(fixture);
     assert_true(fixture->opening.inherited);
