@@ -14,6 +14,7 @@
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/watch.h"
@@ -223,6 +224,7 @@ static void apply(struct core *core) {
     intake_configure(core->intake, &core->config);
     if (values_follow(&core->values, plant_in_force(core)) != FB_OK)
         abort(); /* out of memory: start anew */
+    proofs_follow(core->proofs);
     field_peer_set_plant(core->field, plant_in_force(core));
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
     expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
@@ -306,6 +308,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = watch_new(core, &core->watch, cause);
     if (error == FB_OK)
+        error = proofs_new(core, &core->proofs, cause);
+    if (error == FB_OK)
         error = numbering_give(core->store, core->intake, &core->config.plant, &core->numbering, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
@@ -345,6 +349,8 @@ void core_stop(struct core *core) {
     core->watch = NULL;
     expiry_free(core->expiry);
     store_close(core->store);
+    proofs_free(core->proofs);
+    core->proofs = NULL;
     values_done(&core->values);
     sd_event_source_disable_unref(core->numbering_timer);
     numbering_done(&core->numbering);
@@ -428,8 +434,8 @@ static void keep_revision(struct core *core, const char *author, const char *rea
 enum fb_error core_reload(struct core *core, const char *author, const char *reason, json_t **ret_changed,
                           struct fb_cause *cause) {
     struct config fresh;
-    struct document document = {0};
     struct numbering numbering = {.waiting_tags = 0};
+    struct document document = {0};
     enum fb_error error = load_config(core->config_file, &fresh, &document, cause);
     if (error == FB_OK) {
         error = numbering_give(core->store, core->intake, &fresh.plant, &numbering, cause);
