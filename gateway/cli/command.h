@@ -20,6 +20,7 @@ int attempts_main(int argc, char **argv);
 int store_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
+int write_main(int argc, char **argv);
 
 /* Where the configuration stands unless -c says otherwise. */
 #define COMMAND_CONFIG_DEFAULT "/etc/forebay/forebay.yaml"

@@ -24,6 +24,7 @@ static const struct {
     {"scan", "find the units on a bus that nobody polls", scan_main},
     {"profiles", "list the models of instruments that are known, or show one", profiles_main},
     {"trace", "write the raw frames of a bus to a file for Wireshark", trace_main},
+    {"write", "write one value to a register that the configuration opens", write_main},
     {"receive", "take batches from gateways or a broker and write their readings", receive_main},
     {"demo", "run a gateway with simulated instruments and a receiver, to try it", demo_main},
 };

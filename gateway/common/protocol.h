@@ -40,7 +40,8 @@ enum protocol_field {
     PROTOCOL_PLANT_INSTRUMENT,  /* JSON of one instrument and some of its tags; may come again with more tags */
     PROTOCOL_PLANT_END,         /* empty: apply */
     PROTOCOL_COMMITTED,         /* u64 sequence */
-    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace" or "probe", "bus": NAME, ...}, docs/api.md */
+    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace", "probe" or "write", "bus": NAME, ...}, see
+                                   drivers/ask.h */
 };
 
 #define PROTOCOL_READINGS_MAX 4096

@@ -5,6 +5,7 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 
@@ -93,10 +94,12 @@ static json_t *report_store(const struct core *core) {
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {
     static const char parity[] = {[PLANT_PARITY_NONE] = 'N', [PLANT_PARITY_EVEN] = 'E', [PLANT_PARITY_ODD] = 'O'};
-    if (bus->kind != PLANT_MODBUS_RTU)
+    const unsigned data_bits = bus->kind == PLANT_SERIAL ? bus->data_bits : 8;
+    if (bus->device[0] == '\0')
         snprintf(ret_text, size, "%s:%u", bus->host, bus->port);
     else
-        snprintf(ret_text, size, "%s %u 8%c%u", bus->device, bus->baud, parity[bus->parity], bus->stop_bits);
+        snprintf(ret_text, size, "%s %u %u%c%u", bus->device, bus->baud, data_bits, parity[bus->parity],
+                 bus->stop_bits);
 }
 
 static json_t *report_bus(const struct core *core, const struct plant_bus *bus) {
@@ -125,12 +128,20 @@ static json_t *find_named(const json_t *array, const char *name) {
     return NULL;
 }
 
+/* A letter, where that is the sensor's address. */
+static json_t *unit_to_json(const struct plant_instrument *instrument) {
+    const char address[] = {plant_lines_address(instrument->unit), '\0'};
+    if (instrument->lines.protocol == PLANT_SDI12 && instrument->unit > 9)
+        return json_string(address);
+    return json_integer(instrument->unit);
+}
+
 static json_t *report_instrument(const struct core *core, const struct plant_instrument *instrument) {
     const char *bus = core->config.plant.buses[instrument->bus].name;
     json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
     json_t *report =
-        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
-                  (int)instrument->unit, "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
+        json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
+                  unit_to_json(instrument), "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
                   "since_ms", (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
     json_object_update(report, told);
     return report;
@@ -177,7 +188,9 @@ void report_values(struct core *core, uint64_t since, struct text *text) {
         if (value->version <= since)
             continue;
         text_add_string(text, separator);
-        text_add_json(text, value_to_json(value));
+        json_t *json = value_to_json(value);
+        proofs_describe(core->proofs, value->tag->number, json);
+        text_add_json(text, json);
         separator = ",";
     }
     text_add_string(text, "]}");

@@ -75,6 +75,11 @@ void values_take(struct values *values, const struct reading *reading, int64_t m
     value->version = ++values->version;
 }
 
+void values_touch(struct values *values, uint32_t tag) {
+    if (tag <= values->number_most && values->by_number != NULL && values->by_number[tag] != 0)
+        values->all[values->by_number[tag] - 1].version = ++values->version;
+}
+
 static uint8_t judge_age(const struct value *value, int64_t monotonic_ms) {
     const int64_t late_ms = monotonic_ms - value->arrived_ms - STALE_GRACE_MS;
     if (late_ms > LOST_INTERVALS * (int64_t)value->tag->interval_ms)

@@ -46,6 +46,7 @@ class Plant:
         self.gateway = {}
         self.programs = {}
         self.name = "plant-north"
+        self.proven = {}  # (instrument, tag) -> {"time_ms", "who"}
         self.said = {}  # (instrument, tag) -> text that it has for a value
         self.events = []  # records
         self.attempts = []
@@ -129,7 +130,8 @@ class Plant:
             value, quality, reason = None, "bad", self.bad[owner]
         elif owner in self.uncertain:
             quality, reason = "uncertain", self.uncertain[owner]
-        return {"tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
+        proof = {"proven": self.proven[owner, name]} if (owner, name) in self.proven else {}
+        return {**proof, "tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
                 "value": value, "quality": quality, "reason": reason, "time_ms": now_ms() - 30, "interval_ms": 1000}
 
     def values(self, part=0, parts=1):

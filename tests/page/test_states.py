@@ -68,6 +68,22 @@ def test_values_move_on(page, plant, browser):
     assert before["quality"].split() == ["✓", "good"] and re.fullmatch(r"\d s", before["age"])
 
 
+def test_a_proven_tag_says_by_whom_and_when(page, plant, browser):
+    plant.proven = {("flow-2", "flow"): {"time_ms": 1795293200000, "who": "alice <b>"}}
+    browser.open(page.address)
+    browser.row("flow-2", "flow ◆")
+    shown = browser.run("""
+        const rows = [...document.querySelectorAll('.group tbody tr:not(.spacer)')];
+        return rows.map((row) => [row.firstChild.innerText.trim(), row.firstChild.title,
+          row.querySelector('.proof').ariaLabel]);""")
+    proven = [one for one in shown if "◆" in one[0]]
+    assert len(proven) == 1 and re.fullmatch(r"flow: proven on .*2026.* by alice <b>", proven[0][1])
+    assert proven[0][2] == proven[0][1].removeprefix("flow: ")
+    assert ["turbidity", "turbidity: not proven", "not proven"] in shown
+    plant.proven = {}
+    browser.wait(lambda: ("flow-2", "flow") in browser.rows(), "the mark goes")
+
+
 def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     spoil(plant)
     browser.open(page.address)

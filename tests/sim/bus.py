@@ -13,6 +13,7 @@ import values
 
 GATEWAY_TARGET_FAILED = 11
 RTU_REQUEST_BYTES = 8  # functions 1-6
+WRITE_SEVERAL = 16  # has a count of bytes in front of them
 RTU_SILENCE_S = 0.05  # an incomplete request is forgotten after it
 
 
@@ -179,11 +180,14 @@ class RtuLine:
         self.last_byte_s = now
         self.buffer += data
         while len(self.buffer) >= RTU_REQUEST_BYTES:
-            frame = self.buffer[:RTU_REQUEST_BYTES]
+            length = 9 + self.buffer[6] if self.buffer[1] == WRITE_SEVERAL else RTU_REQUEST_BYTES
+            if len(self.buffer) < length:
+                return
+            frame = self.buffer[:length]
             if crc16(frame[:-2]) != frame[-2:]:
                 self.buffer = self.buffer[1:]
                 continue
-            self.buffer = self.buffer[RTU_REQUEST_BYTES:]
+            self.buffer = self.buffer[length:]
             yield frame[0], frame[1:-2]
 
     @staticmethod

@@ -1,4 +1,4 @@
-// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* What a worker concludes about an instrument from its replies and their absence. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +46,27 @@ static void a_heartbeat_that_stands_still_makes_every_reading_stale(void **state
     assert_int_equal(judged(&subject, QUALITY_TIMEOUT), QUALITY_TIMEOUT);
     hear(&subject, 8, 0);
     assert_int_equal(judged(&subject, QUALITY_GOOD), QUALITY_GOOD);
+}
+
+static void a_text_goes_with_its_place_and_the_others_stay_whole(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    struct reading units[READING_UNITS_MAX + 2];
+    units[0] = reading_integer(1, TIME_MS, QUALITY_GOOD, 42);
+    size_t used = 1 + reading_make_text(2, TIME_MS, QUALITY_GOOD, "a text of some length", 21, units + 1);
+    units[used++] = reading_bad(3, READING_TEXT, TIME_MS, QUALITY_TIMEOUT, 0);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), used);
+    hear(&subject, 7, 1);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), used);
+    assert_int_equal(units[1].quality, QUALITY_MAINTENANCE);
+    assert_memory_equal(reading_text(&units[1]), "a text", 6);
+    for (int i = 0; i < PLANT_HEARTBEAT_MISSES; i++)
+        hear(&subject, 7, 1);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), 3);
+    assert_true(readings_valid(units, 3));
+    assert_int_equal(units[1].quality, QUALITY_STALE_HEARTBEAT);
+    assert_int_equal(units[2].tag, 3);
+    assert_int_equal(units[2].quality, QUALITY_TIMEOUT);
 }
 
 static void a_heartbeat_that_cannot_be_read_is_a_stopped_one(void **state) {
@@ -166,6 +187,7 @@ static void the_dead_one_that_has_waited_longest_is_probed_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_heartbeat_that_stands_still_makes_every_reading_stale),
+        cmocka_unit_test(a_text_goes_with_its_place_and_the_others_stay_whole),
         cmocka_unit_test(a_heartbeat_that_cannot_be_read_is_a_stopped_one),
         cmocka_unit_test(a_lost_connection_says_nothing_of_the_heartbeat),
         cmocka_unit_test(readings_in_service_mode_are_uncertain),
