@@ -92,6 +92,10 @@ void certificate_subject(const X509 *certificate, char *ret_text, size_t size) {
         whole_name(X509_get_subject_name(certificate), ret_text, size);
 }
 
+void certificate_issuer(const X509 *certificate, char *ret_text, size_t size) {
+    whole_name(X509_get_issuer_name(certificate), ret_text, size);
+}
+
 void certificate_peer_name(const X509 *certificate, char *ret_text, size_t size) {
     if (common_name(certificate, ret_text, size))
         return;

@@ -15,6 +15,8 @@
 void certificate_names(const X509 *certificate, char *ret_text, size_t size);
 /* Its common name, or its whole subject without one. */
 void certificate_subject(const X509 *certificate, char *ret_text, size_t size);
+/* Who issued it, as a whole name ("/O=.../CN=..."). */
+void certificate_issuer(const X509 *certificate, char *ret_text, size_t size);
 /* Its common name, or its first SAN without one; "" without either. */
 void certificate_peer_name(const X509 *certificate, char *ret_text, size_t size);
 

@@ -20,14 +20,18 @@ struct tls {
     bool up;      /* the handshake is over */
     bool dead;    /* after a failure OpenSSL must not be asked for more */
     bool alerted; /* see tls_alerted() */
+    struct trail_chain chain;
+    uint64_t bytes_in, bytes_out; /* already told by tls_take_bytes() */
 };
 
-/* Called once for each problem of the peer's chain; the first one is the reason. */
+/* Called for each certificate and each problem of the peer's chain; the first problem is the reason. */
 static int on_verified(int good, X509_STORE_CTX *store) {
-    if (good)
-        return 1;
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls *tls = SSL_get_app_data(ssl);
+    if (tls->chain.count == 0)
+        trail_take_chain(&tls->chain, X509_STORE_CTX_get0_untrusted(store));
+    if (good)
+        return 1;
     const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
     const int error = X509_STORE_CTX_get_error(store);
     if (tls->refusal.text[0] != '\0')
@@ -149,4 +153,16 @@ void tls_peer_name(const struct tls *tls, char *ret_text, size_t size) {
     ret_text[0] = '\0';
     if (certificate != NULL)
         certificate_peer_name(certificate, ret_text, size);
+}
+
+const struct trail_chain *tls_chain(const struct tls *tls) {
+    return &tls->chain;
+}
+
+void tls_take_bytes(struct tls *tls, uint64_t *bytes_in, uint64_t *bytes_out) {
+    const uint64_t in = BIO_number_read(SSL_get_rbio(tls->ssl)), out = BIO_number_written(SSL_get_wbio(tls->ssl));
+    *bytes_in += in - tls->bytes_in;
+    *bytes_out += out - tls->bytes_out;
+    tls->bytes_in = in;
+    tls->bytes_out = out;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/amqp/trail.h"
 #include "gateway/common/error.h"
 
 struct amqp_trust {
@@ -49,5 +50,10 @@ bool tls_alerted(const struct tls *tls);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" and the peer certificate's name; after the handshake. */
 void tls_version(const struct tls *tls, char *ret_text, size_t size);
 void tls_peer_name(const struct tls *tls, char *ret_text, size_t size);
+
+/* The chain that the peer showed, also when it was refused; empty before. Borrowed. */
+const struct trail_chain *tls_chain(const struct tls *tls);
+/* Add what went over the socket since the last call. */
+void tls_take_bytes(struct tls *tls, uint64_t *bytes_in, uint64_t *bytes_out);
 
 #endif

@@ -13,6 +13,7 @@ static const struct {
     {"status", "show the state of the running gateway", status_main},
     {"reload", "apply the changed configuration to the running gateway", reload_main},
     {"check-config", "check a configuration file, and predict the load of its buses", check_config_main},
+    {"doctor", "find out why the link cannot be made, and whom to tell", doctor_main},
     {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
     {"verify", "check that no batch was altered, removed or reordered", verify_main},
     {"store", "change the store's key, salvage, check", store_main},

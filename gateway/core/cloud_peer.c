@@ -42,6 +42,9 @@ struct cloud_peer {
     bool marking_failed;
     struct sent_catalogue catalogues[CATALOGUES_MAX]; /* catalogue_count of them, oldest first */
     size_t catalogue_count;
+    char attempt_run[32];   /* the run of forebay-cloud that the next two numbers are of */
+    uint64_t attempt_taken; /* number of the last one told by attempted() ... */
+    uint64_t attempt_kept;  /* ... and of the last one that forebay-cloud was told to forget */
     json_t *status; /* what forebay-cloud said of the link; NULL: nothing yet */
     int64_t since_ms;
     char refusal[STORE_REASON_MAX + 16]; /* why the peer last refused a batch */
@@ -333,10 +336,46 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     return true;
 }
 
+/* Those that an earlier connection told us already are kept, or will be: they are passed over. */
+static bool on_attempt(struct cloud_peer *cloud, struct message_reader *reader) {
+    size_t length;
+    const uint64_t number = message_get_u64(reader);
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (!message_done(reader) || length > PROTOCOL_ATTEMPT_BYTES_MAX)
+        return false;
+    json_t *attempt = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
+    const char *run = json_string_value(json_object_get(attempt, "run"));
+    if (run == NULL || run[0] == '\0' || strlen(run) >= sizeof cloud->attempt_run) {
+        json_decref(attempt);
+        return false;
+    }
+    if (strcmp(run, cloud->attempt_run) != 0)
+        cloud->attempt_taken = cloud->attempt_kept = 0;
+    snprintf(cloud->attempt_run, sizeof cloud->attempt_run, "%s", run);
+    if (number <= cloud->attempt_taken) {
+        json_decref(attempt);
+        return true;
+    }
+    cloud->attempt_taken = number;
+    cloud->handlers->attempted(attempt, cloud->user);
+    return true;
+}
+
+void cloud_peer_attempts_kept(struct cloud_peer *cloud) {
+    if (cloud->peer.channel == NULL || cloud->attempt_kept == cloud->attempt_taken)
+        return;
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof cloud->attempt_taken];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ATTEMPT_KEPT, 0);
+    message_put_u64(&writer, cloud->attempt_taken);
+    channel_send(cloud->peer.channel, &writer);
+    cloud->attempt_kept = cloud->attempt_taken;
+}
+
 static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct message_reader *reader) {
     if (!message_done(reader))
         return false;
     peer_hello(&cloud->peer, channel);
+    cloud->attempt_kept = 0; /* it may not have heard */
     send_link(cloud);
     return true;
 }
@@ -346,7 +385,7 @@ static const struct {
     bool (*handle)(struct cloud_peer *cloud, struct message_reader *reader);
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
-    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},
+    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status}, {PROTOCOL_ATTEMPT, on_attempt},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {

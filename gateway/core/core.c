@@ -27,6 +27,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->cloud != NULL)
+        cloud_peer_attempts_kept(core->cloud);
 }
 
 static void on_sealed(void *user) {
@@ -41,8 +43,13 @@ static void on_link_changed(bool up, void *user) {
     intake_set_link(core->intake, up);
 }
 
+static void on_attempted(json_t *attempt, void *user) {
+    (void)user;
+    json_decref(attempt);
+}
+
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
+static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed, .attempted = on_attempted};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {

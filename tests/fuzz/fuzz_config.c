@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/link_settings.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_endpoints.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/link_settings.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
 /* Any bytes as a configuration: either errors with a text, or a plant and a link that the other programs take. */
 #include <assert.h>
 #include <stdint.h>

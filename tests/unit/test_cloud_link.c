@@ -1,4 +1,4 @@
-// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/attempt.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "gateway/cloud/link.h"
 #include "tests/unit/amqp_world.h"
 
-#define SILENCE_MS 400
+#define ACK_TIMEOUT_MS 400
 
 /* What core would see. */
 struct desk {
@@ -24,6 +24,8 @@ struct desk {
     enum parcel_outcome outcome;
     char reason[FB_CAUSE_MAX];
     bool stopped;
+    unsigned attempts;
+    json_t *attempt; /* the last one */
 };
 
 static void on_up(void *user) {
@@ -57,19 +59,32 @@ static void on_changed(void *user) {
     (void)user;
 }
 
+static void on_attempted(json_t *attempt, void *user) {
+    struct desk *desk = user;
+    assert_non_null(attempt);
+    json_decref(desk->attempt);
+    desk->attempt = attempt;
+    desk->attempts++;
+}
+
 static void on_stopped(void *user) {
     struct desk *desk = user;
     desk->stopped = true;
 }
 
-static const struct link_handlers handlers = {
-    .up = on_up, .down = on_down, .next = on_next, .decided = on_decided, .changed = on_changed, .stopped = on_stopped};
+static const struct link_handlers handlers = {.up = on_up,
+                                              .down = on_down,
+                                              .next = on_next,
+                                              .decided = on_decided,
+                                              .attempted = on_attempted,
+                                              .changed = on_changed,
+                                              .stopped = on_stopped};
 
 static int open_desk(void **state) {
     struct desk *desk = calloc(1, sizeof *desk);
     world_open(&desk->world);
     struct fb_cause cause;
-    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, SILENCE_MS, &desk->link, &cause), FB_OK);
+    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, &desk->link, &cause), FB_OK);
     desk->settings = (struct link_settings){.gateway = "gw-1",
                                             .host = "127.0.0.1",
                                             .port = desk->world.port,
@@ -79,6 +94,8 @@ static int open_desk(void **state) {
                                             .connect_timeout_ms = 5000,
                                             .open_timeout_ms = 5000,
                                             .idle_timeout_ms = 30000,
+                                            .ack_timeout_ms = ACK_TIMEOUT_MS,
+                                            .return_after_ms = 1000,
                                             .retry_first_ms = 100,
                                             .retry_most_ms = 1000};
     snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "ca", "pem"));
@@ -91,6 +108,7 @@ static int open_desk(void **state) {
 static int close_desk(void **state) {
     struct desk *desk = *state;
     link_free(desk->link);
+    json_decref(desk->attempt);
     world_close(&desk->world);
     free(desk);
     return 0;

@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_endpoints.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
 /* What a person reads who got a configuration wrong: one document for each way, the place and the words of its first
  * error. */
 #include <setjmp.h>
@@ -123,10 +123,18 @@ static const struct wrong {
     {"512KB", "17MB", 1, "15:17: cloud.window_bytes: 17MB is out of range; allowed are 256KB to 16MB"},
     {"retry_first: 200ms", "retry_first: 10s\n  retry_frist: 1s", 1,
      "20:3: cloud.retry_frist: is not a key of this section; did you mean retry_first?"},
-    {"retry_most: 1h", "retry_most: 1s\n  retry_first: 2s", 1,
+    {"retry_most: 4min", "retry_most: 1s\n  retry_first: 2s", 1,
      "21:3: cloud.retry_first: was given before, in line 19; remove one"},
-    {"retry_most: 1h", "retry_most: 2h", 1, "20:15: cloud.retry_most: 2h is out of range; allowed are 1s to 1h"},
-    {"  retry_first: 200ms\n  retry_most: 1h\n", "  retry_first: 10s\n  retry_most: 5s\n", 1,
+    {"retry_most: 4min", "retry_most: 2h", 1, "20:15: cloud.retry_most: 2h is out of range; allowed are 1s to 5min"},
+    {"host: broker.example\n  port: 5672", "endpoints: [{host: a.example}, {port: 5671}]", 1,
+     "8:34: cloud.endpoints[1].host: is missing; give the broker's name, as its certificate has it"},
+    {"port: 5672", "endpoints: [{host: a.example}]", 1,
+     "8:9: cloud.host: stands beside endpoints; put it into the first of them"},
+    {"host: broker.example\n", "endpoints: [{host: a.example}]\n", 1,
+     "9:9: cloud.port: stands beside endpoints; put it into the first of them"},
+    {"host: broker.example\n  port: 5672", "endpoints: []", 1,
+     "8:14: cloud.endpoints: has 0 entries; allowed are 1 to 8"},
+    {"  retry_first: 200ms\n  retry_most: 4min\n", "  retry_first: 10s\n  retry_most: 5s\n", 1,
      "20:15: cloud.retry_most: retry_most must not be shorter than retry_first"},
     {"\"::1\"", "0.0.0.0", 1,
      "22:11: page.listen: 0.0.0.0 is not a loopback address, and the page has no accounts yet; give 127.0.0.1 or ::1"},
