@@ -9,6 +9,7 @@
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/record_calls.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
 
@@ -93,6 +94,12 @@ static const struct {
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
+    {"audit", record_call_list},
+    {"events", record_call_list},
+    {"attempts", record_call_list},
+    {"configurations", record_call_list},
+    {"configuration", record_call_configuration},
+    {"proofs", record_call_list},
 };
 
 /* These go on to forebay-field, which answers them. */
