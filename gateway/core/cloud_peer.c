@@ -482,9 +482,9 @@ const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
 
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:n, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
                   (json_int_t)cloud->since_ms, "reason", cloud->has_link ? "forebay-cloud is not running" : "", "step",
-                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "accepted", 0, "rejected", 0,
+                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "oldest_in_flight_ms", "accepted", 0, "rejected", 0,
                   "released", 0, "retry_at_ms");
     if (cloud->status != NULL)
         json_object_update(link, cloud->status);

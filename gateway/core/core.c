@@ -28,7 +28,7 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
-    if (core->cloud != NULL)
+    if (core->cloud != NULL && store_records_waiting(core->store) == 0)
         cloud_peer_attempts_kept(core->cloud);
 }
 
@@ -45,8 +45,7 @@ static void on_link_changed(bool up, void *user) {
 }
 
 static void on_attempted(json_t *attempt, void *user) {
-    (void)user;
-    json_decref(attempt);
+    records_attempt(user, attempt);
 }
 
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};

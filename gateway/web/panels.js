@@ -7,7 +7,7 @@ import { levelOf, problemsOf, worse } from './judge.js';
 import { say, word } from './texts.js';
 
 /* The steps of an attempt in their order; see docs/api.md. */
-const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'attach', 'credit'];
+const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'session', 'attach', 'credit'];
 
 const byId = (id) => document.getElementById(id);
 
