@@ -22,7 +22,7 @@ void attempts_done(struct attempts *attempts) {
 }
 
 void attempts_add(struct attempts *attempts, json_t *json) {
-    if (attempts->next - attempts->first == ATTEMPTS_MAX) {
+    if (json != NULL && attempts->next - attempts->first == ATTEMPTS_MAX) {
         drop_first(attempts);
         attempts->lost++;
     }

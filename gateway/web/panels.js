@@ -88,7 +88,7 @@ function linkTrouble(link) {
   return facts;
 }
 
-function drawLink(live, { link, store }) {
+function drawLink(live, { link }) {
   drawSteps(link);
   if (!link.configured) {
     fillFacts(byId('link'), [['state', say('state'),
@@ -100,7 +100,7 @@ function drawLink(live, { link, store }) {
     ['state', say('state'), [stateBadge(live, 'link', link.state)]],
     ['since', say('since'), [{ time: link.since_ms }]],
     ...linkTrouble(link),
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unacknowledged'), [waited(link.oldest_unacknowledged_ms)]],
     ['last', say('last_accepted'), [accepted]],
     ['endpoint', say('endpoint'), [link.endpoint]],
     ['address', say('address'), [link.address]],
@@ -112,8 +112,8 @@ function drawLink(live, { link, store }) {
   ]);
 }
 
-function oldestUnsent(store) {
-  return store.oldest_unsent_ms === null ? say('nothing_unsent') : { age: store.oldest_unsent_ms, as: 'waited' };
+function waited(timeMs) {
+  return timeMs === null ? say('nothing_unsent') : { age: timeMs, as: 'waited' };
 }
 
 function drawQuota(store) {
@@ -135,7 +135,7 @@ function drawStore(live, { store }) {
     ['state', say('state'), [stateBadge(live, 'store', store.state, store.reason)]],
     ['kept', say('kept'), [format.count(store.readings)]],
     ['unsent', say('unsent'), [format.count(store.unsent_readings)]],
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unsent'), [waited(store.oldest_unsent_ms)]],
     ['lost', say('lost_readings'), store.lost_readings > 0 ? [{ badge: 'uncertain', word: lost }] : [lost]],
     ['commit', say('last_commit'),
       [store.last_commit_ms === null ? say('never') : { age: store.last_commit_ms, as: 'ago' }]],

@@ -1,81 +1,15 @@
 """A link that cannot be made says at which step it failed and exactly why."""
 
 import contextlib
-import socket
 import ssl
-import subprocess
-import threading
 import time
 
 import pytest
-from common import TESTS, free_port, make_certificates
+from common import free_port, make_certificates
 from gateway import Gateway, cloud_part
+from impostor import Impostor, issue, issue_for_dates
 from plants import SequencePlant
 from simulator import Simulator
-
-
-class Impostor:
-    """A TLS server that shows a certificate and goes no further."""
-
-    def __init__(self, certificate, newest=None):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate.with_suffix(".pem"), certificate.with_suffix(".key"))
-        if newest is not None:
-            self.context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            self.context.minimum_version = ssl.TLSVersion.TLSv1
-            self.context.maximum_version = newest
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.settimeout(0.1)
-        self.port = self.server.getsockname()[1]
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def _serve(self):
-        while not self.ending.is_set():
-            with contextlib.suppress(OSError):
-                connection, _ = self.server.accept()
-                with connection:
-                    connection.settimeout(1)
-                    with self.context.wrap_socket(connection, server_side=True) as secure:
-                        secure.recv(1)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(5)
-        self.server.close()
-
-
-def issue(pki, name, *words):
-    subprocess.run([TESTS / "pki.sh", pki, name, *words], check=True)
-    return pki / name
-
-
-def issue_for_dates(pki, name, start, end):
-    """A server certificate that is valid between two dates such as 20200101000000Z."""
-    issue(pki, name, "server", "localhost", "DNS:localhost")
-    folder = pki / f"{name}-issued"
-    folder.mkdir()
-    (folder / "index").touch()
-    (folder / "ca.conf").write_text(
-        f"[ca]\ndefault_ca=one\n[one]\ndatabase={folder}/index\nnew_certs_dir={folder}\nrand_serial=yes\n"
-        "default_md=sha256\npolicy=any\nx509_extensions=server\n[any]\ncommonName=supplied\n"
-        "[server]\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:localhost\n",
-        encoding="ascii",
-    )  # fmt: skip
-    request = folder / "request"
-    subprocess.run(
-        ["openssl", "req", "-new", "-key", pki / f"{name}.key", "-subj", "/CN=localhost", "-out", request], check=True
-    )
-    subprocess.run(
-        ["openssl", "ca", "-batch", "-notext", "-config", folder / "ca.conf", "-cert", pki / "ca.pem", "-keyfile",
-         pki / "ca.key", "-startdate", start, "-enddate", end, "-in", request, "-out", pki / f"{name}.pem"],
-        check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    return pki / name
 
 
 # case: (the step at which it ends, words of the reason, one of which must be there)

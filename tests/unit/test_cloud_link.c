@@ -287,6 +287,88 @@ static void a_missing_certificate_is_named_and_tried_again(void **state) {
     assert_string_equal(link_status(desk->link)->reason, "/nowhere/gateway.pem: No such file or directory");
 }
 
+static const char *told(const struct desk *desk, const char *key) {
+    const char *text = json_string_value(json_object_get(desk->attempt, key));
+    return text == NULL ? "" : text;
+}
+
+static long long told_number(const struct desk *desk, const char *key) {
+    return (long long)json_integer_value(json_object_get(desk->attempt, key));
+}
+
+static void each_attempt_and_each_end_is_recorded(void **state) {
+    struct desk *desk = *state;
+    come_up(desk);
+    assert_int_equal(desk->attempts, 1);
+    assert_string_equal(told(desk, "what"), "attempt");
+    assert_string_equal(told(desk, "outcome"), "up");
+    assert_string_equal(told(desk, "peer"), "127.0.0.1");
+    assert_string_equal(told(desk, "tls"), "TLSv1.3 TLS_AES_256_GCM_SHA384");
+    assert_true(told_number(desk, "bytes_in") > 1000 && told_number(desk, "bytes_out") > 1000);
+    const json_t *chain = json_object_get(desk->attempt, "chain");
+    assert_true(json_array_size(chain) >= 1);
+    assert_int_equal(json_string_length(json_object_get(json_array_get(chain, 0), "sha256")), 64);
+    assert_int_equal(json_object_size(json_object_get(desk->attempt, "steps")), AMQP_UP + 1);
+    forward(desk, 1, 10);
+    world_run_to_count(&desk->world, &desk->decisions, 1);
+    amqp_free(desk->world.server.amqp);
+    desk->world.server.amqp = NULL;
+    world_run_to_count(&desk->world, &desk->downs, 1);
+    assert_int_equal(desk->attempts, 2);
+    assert_string_equal(told(desk, "what"), "connection");
+    assert_string_equal(told(desk, "outcome"), "broken");
+    assert_string_equal(told(desk, "reason"), "127.0.0.1 closed the connection without saying why");
+    assert_int_equal(told_number(desk, "accepted"), 1);
+}
+
+static void a_refused_peer_leaves_its_fingerprint(void **state) {
+    struct desk *desk = *state;
+    snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "other-ca", "pem"));
+    link_configure(desk->link, &desk->settings);
+    world_run_to_count(&desk->world, &desk->attempts, 1);
+    assert_string_equal(told(desk, "outcome"), "failed");
+    assert_string_equal(told(desk, "step"), "tls");
+    assert_non_null(strstr(told(desk, "reason"), "not among the authorities"));
+    const json_t *shown = json_array_get(json_object_get(desk->attempt, "chain"), 0);
+    assert_int_equal(json_string_length(json_object_get(shown, "sha256")), 64);
+    assert_string_equal(json_string_value(json_object_get(shown, "subject")), "server");
+}
+
+static void a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it(void **state) {
+    struct desk *desk = *state;
+    desk->settings.spares[0] = link_settings_endpoint(&desk->settings, 0);
+    desk->settings.spare_count = 1;
+    desk->settings.port = 1; /* nobody listens */
+    desk->settings.return_after_ms = 100;
+    come_up(desk);
+    assert_int_equal(desk->attempts, 2);
+    assert_non_null(strstr(link_status(desk->link)->endpoint, "127.0.0.1:"));
+    assert_string_not_equal(link_status(desk->link)->endpoint, "amqps://127.0.0.1:1");
+    world_run_to_count(&desk->world, &desk->attempts, 4);
+    assert_string_equal(told(desk, "what"), "return");
+    assert_string_equal(told(desk, "outcome"), "failed");
+    assert_string_equal(told(desk, "endpoint"), "amqps://127.0.0.1:1");
+    assert_string_equal(told(desk, "step"), "tcp");
+    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
+    assert_int_equal(desk->downs, 0);
+}
+
+/* The preferred endpoint is the very peer that the spare is, under its other name: it takes the question at once. */
+static void the_link_goes_back_when_the_preferred_one_takes_it(void **state) {
+    struct desk *desk = *state;
+    desk->settings.spares[0] = link_settings_endpoint(&desk->settings, 0);
+    desk->settings.spare_count = 1;
+    desk->settings.return_after_ms = 100;
+    desk->world.server_silent = true; /* the first attempt fails for want of an answer */
+    desk->settings.connect_timeout_ms = 100;
+    link_configure(desk->link, &desk->settings);
+    world_run_to_count(&desk->world, &desk->attempts, 1);
+    desk->world.server_silent = false;
+    world_run_to_count(&desk->world, &desk->ups, 2);
+    assert_string_equal(told(desk, "what"), "attempt");
+    assert_int_equal(desk->downs, 1);
+}
+
 static void stopping_says_goodbye(void **state) {
     struct desk *desk = *state;
     come_up(desk);
@@ -311,6 +393,10 @@ int main(void) {
         TEST(when_core_comes_back_the_connection_is_still_the_same),
         TEST(other_settings_mean_another_connection_and_none_mean_off),
         TEST(a_missing_certificate_is_named_and_tried_again),
+        TEST(each_attempt_and_each_end_is_recorded),
+        TEST(a_refused_peer_leaves_its_fingerprint),
+        TEST(a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it),
+        TEST(the_link_goes_back_when_the_preferred_one_takes_it),
         TEST(stopping_says_goodbye),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
