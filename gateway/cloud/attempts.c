@@ -27,7 +27,7 @@ void attempts_add(struct attempts *attempts, json_t *json) {
         attempts->lost++;
     }
     json_object_set_new(json, "run", json_string(attempts->run));
-    json_object_set_new(json, "number", json_integer((json_int_t)attempts->next));
+    json_object_set_new(json, "attempt", json_integer((json_int_t)attempts->next));
     if (attempts->lost > 0)
         json_object_set_new(json, "lost_before", json_integer((json_int_t)attempts->lost));
     char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);

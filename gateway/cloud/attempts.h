@@ -20,7 +20,7 @@ struct attempts {
 void attempts_init(struct attempts *attempts);
 void attempts_done(struct attempts *attempts);
 
-/* Add one; json is stolen, and gets "run", "number" and, if some were lost, "lost_before". */
+/* Add one; json is stolen, and gets "run", "attempt" (its number) and, if some were lost, "lost_before". */
 void attempts_add(struct attempts *attempts, json_t *json);
 /* The text of the first one after this number, and its number; NULL when there is none. Borrowed. */
 const char *attempts_after(const struct attempts *attempts, uint64_t number, uint64_t *ret_number);

@@ -13,7 +13,7 @@
 
 static uint64_t number_in(const char *text) {
     json_t *json = json_loads(text, 0, NULL);
-    const json_int_t number = json_integer_value(json_object_get(json, "number"));
+    const json_int_t number = json_integer_value(json_object_get(json, "attempt"));
     json_decref(json);
     return (uint64_t)number;
 }
