@@ -107,6 +107,8 @@ size_t amqp_send_room(const struct amqp *amqp);
  * among the unsettled). FB_AGAIN without room. FB_LIMIT: larger than the peer's max-message-size. */
 enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
                         struct fb_cause *cause) FB_MUST_USE;
+/* AMQP_SEND: messages wait here since the peer has closed its session window, though the line would take more. */
+bool amqp_held_back(const struct amqp *amqp);
 /* AMQP_SEND: forget a delivery that has its outcome. */
 void amqp_settle(struct amqp *amqp, uint64_t delivery);
 

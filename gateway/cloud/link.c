@@ -354,8 +354,10 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     struct link *link = user;
     char reason[FB_CAUSE_MAX];
     const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
-    snprintf(reason, sizeof reason, "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s",
-             link->settings.ack_timeout_ms / 1000, link->window.count, (long long)waited_ms / 1000);
+    snprintf(reason, sizeof reason,
+             "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
+             link->settings.ack_timeout_ms / 1000, link->window.count, (long long)waited_ms / 1000,
+             amqp_held_back(link->amqp) ? "; it takes no more, as RabbitMQ when it is short of memory or disk" : "");
     failed(link, link->status.step, reason);
     return 0;
 }

@@ -83,3 +83,18 @@ class Silent:
 
     def __exit__(self, *_):
         self.server.close()
+
+
+class Mute(Impostor):
+    """Finishes TLS, asks for a client's certificate, and then never says a word."""
+
+    def _serve(self):
+        self.server.settimeout(0.1)
+        kept = []
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = self.server.accept()
+                connection.settimeout(2)
+                kept.append(self.context.wrap_socket(connection, server_side=True))
+        for connection in kept:
+            connection.close()
