@@ -1,4 +1,6 @@
 // links: gateway/cloud/attempt.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+#include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -369,6 +371,49 @@ static void the_link_goes_back_when_the_preferred_one_takes_it(void **state) {
     assert_int_equal(desk->downs, 1);
 }
 
+/* In bytes; another allocator than glibc's (a sanitizer's) tells nothing, and looks for leaks by itself. */
+static size_t memory(void) {
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
+
+static unsigned open_descriptors(void) {
+    unsigned count = 0;
+    for (int i = 0; i < 1024; i++)
+        count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+/* ABUSE in the environment: a long campaign. */
+static void reconnects_leave_nothing_behind(void **state) {
+    struct desk *desk = *state;
+    const unsigned cycles = getenv("ABUSE") != NULL ? 2000 : 100;
+    unsigned descriptors = 0;
+    size_t bytes = 0;
+    desk->settings.retry_first_ms = 1;
+    desk->settings.retry_most_ms = 2;
+    link_configure(desk->link, &desk->settings);
+    for (unsigned i = 1; i <= cycles; i++) {
+        world_run_to_count(&desk->world, &desk->ups, i);
+        forward(desk, i, 1000);
+        world_run_to_count(&desk->world, &desk->decisions, i);
+        link_settled(desk->link, PARCEL_BATCH, i);
+        if (i == cycles / 2) {
+            descriptors = open_descriptors();
+            bytes = memory();
+        }
+        if (i == cycles)
+            break;
+        amqp_free(desk->world.server.amqp);
+        desk->world.server.amqp = NULL;
+        world_run_to_count(&desk->world, &desk->downs, i);
+    }
+    assert_int_equal(desk->attempts, 2 * cycles - 1); /* each attempt and each end but the last one's */
+    assert_int_equal(open_descriptors(), descriptors);
+    assert_in_range(memory(), 0, bytes + 16384);
+    if (cycles > 100)
+        printf("%u reconnects: %zu bytes in use after half of them, %zu after all\n", cycles, bytes, memory());
+}
+
 static void stopping_says_goodbye(void **state) {
     struct desk *desk = *state;
     come_up(desk);
@@ -397,6 +442,7 @@ int main(void) {
         TEST(a_refused_peer_leaves_its_fingerprint),
         TEST(a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it),
         TEST(the_link_goes_back_when_the_preferred_one_takes_it),
+        TEST(reconnects_leave_nothing_behind),
         TEST(stopping_says_goodbye),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
