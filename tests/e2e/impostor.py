@@ -76,8 +76,11 @@ def issue_for_dates(pki, name, start, end):
 class Silent:
     """Takes connections (the kernel does) and never says a word."""
 
+    def __init__(self, host="127.0.0.1", port=0):
+        self.where = host, port
+
     def __enter__(self):
-        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server = socket.create_server(self.where)
         self.port = self.server.getsockname()[1]
         return self
 
