@@ -19,17 +19,7 @@ struct amqp_trust;
 struct amqp_trail;
 
 /* How far an attempt came. Words: "dns", "tcp", "tls", "sasl", "open", "session", "attach", "credit", "up". */
-enum amqp_step {
-    AMQP_DNS,
-    AMQP_TCP,
-    AMQP_TLS,
-    AMQP_SASL,
-    AMQP_OPEN,
-    AMQP_SESSION,
-    AMQP_ATTACH,
-    AMQP_CREDIT,
-    AMQP_UP
-};
+enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_SESSION, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
 const char *amqp_step_word(enum amqp_step step);
 
 /* Certificates, loaded once and used for many connections (SSL_CTX). server: the end that listens. The process ignores
@@ -80,8 +70,8 @@ struct amqp_settings {
     uint32_t open_timeout_ms;    /* SASL to attach */
     uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit; 0: no limit */
     uint32_t idle_timeout_ms;    /* silence of the peer, and bytes of ours that it does not acknowledge (TCP) */
-    uint32_t receive_credit;              /* AMQP_RECEIVE: messages the peer may have on their way */
-    size_t receive_bytes_most;            /* AMQP_RECEIVE: a larger message ends the connection */
+    uint32_t receive_credit;     /* AMQP_RECEIVE: messages the peer may have on their way */
+    size_t receive_bytes_most;   /* AMQP_RECEIVE: a larger message ends the connection */
     const struct amqp_handlers *handlers; /* borrowed */
     void *user;
 };

@@ -80,7 +80,8 @@ static int begin(struct amqp *amqp, const struct resolve_address *address) {
     if (descriptor < 0)
         return errno;
     amqp->descriptor = descriptor;
-    /* A cable that is pulled while bytes of ours are on their way: the kernel's own patience is a quarter of an hour. */
+    /* A cable that is pulled while bytes of ours are on their way: the kernel's own patience is a quarter of an hour.
+     */
     const unsigned patience_ms = amqp->settings.idle_timeout_ms;
     setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
     const struct sockaddr *socket_address = (const struct sockaddr *)&address->socket_address;

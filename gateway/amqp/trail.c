@@ -23,7 +23,7 @@ static void fingerprint(const X509 *certificate, char ret_text[static TRAIL_SHA2
         snprintf(ret_text + 2 * (size_t)i, 3, "%02x", hash[i]);
 }
 
-void trail_take_chain(struct trail_chain *ret_chain, const STACK_OF(X509) *chain) {
+void trail_take_chain(struct trail_chain *ret_chain, const STACK_OF(X509) * chain) {
     ret_chain->count = 0;
     for (int i = 0; i < sk_X509_num(chain) && ret_chain->count < TRAIL_CHAIN_MAX; i++) {
         const X509 *certificate = sk_X509_value(chain, i);
@@ -68,9 +68,8 @@ json_t *trail_failed_to_json(const struct amqp_trail *trail) {
     for (size_t i = 0; i < trail->address_count; i++) {
         const struct trail_address *one = &trail->addresses[i];
         if (one->reason[0] != '\0')
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:s, s:o}", "address", one->address, "step",
-                                            amqp_step_word(one->step), "reason", text_to_json(one->reason)));
+            json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "address", one->address, "step",
+                                                  amqp_step_word(one->step), "reason", text_to_json(one->reason)));
     }
     return list;
 }

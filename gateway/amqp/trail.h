@@ -38,18 +38,18 @@ struct trail_address {
 };
 
 struct amqp_trail {
-    int64_t started_ms;                 /* UTC */
-    int64_t began_ms;                   /* monotonic */
-    bool reached[AMQP_UP + 1];          /* steps that were begun */
-    uint32_t step_ms[AMQP_UP + 1];      /* and when, after the start */
+    int64_t started_ms;            /* UTC */
+    int64_t began_ms;              /* monotonic */
+    bool reached[AMQP_UP + 1];     /* steps that were begun */
+    uint32_t step_ms[AMQP_UP + 1]; /* and when, after the start */
     struct trail_address addresses[RESOLVE_ADDRESSES_MAX];
     size_t address_count;
-    struct trail_chain chain;   /* shown by the peer that came furthest */
+    struct trail_chain chain;     /* shown by the peer that came furthest */
     uint64_t bytes_in, bytes_out; /* of TLS and all that is in it */
 };
 
 /* Take the chain down; what does not fit is cut. */
-void trail_take_chain(struct trail_chain *ret_chain, const STACK_OF(X509) *chain);
+void trail_take_chain(struct trail_chain *ret_chain, const STACK_OF(X509) * chain);
 
 /* [{"sha256", "subject", "issuer", "not_before", "not_after"} ...]. New reference. */
 json_t *trail_chain_to_json(const struct trail_chain *chain);

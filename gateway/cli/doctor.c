@@ -22,19 +22,20 @@
 #define DETAIL_MAX 700
 #define DATE_MAX 32
 
-static const char help[] = "Usage: forebay doctor [-c FILE] [--json]\n"
-                           "\n"
-                           "Goes the link's way to each endpoint of the configuration, step by step, and shows how\n"
-                           "long each took; where it stops it says why, what to do, and whom to tell. Sends no\n"
-                           "readings, and leaves the running link alone.\n"
-                           "\n"
-                           "  -c, --config FILE  the configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
-                           "  --json             print one JSON object instead\n"
-                           "  --help             show this\n"
-                           "\n"
-                           "Exit status: 0 every endpoint would take the link, 1 failed, 2 wrong usage, 3 configuration,\n"
-                           "4 certificates or key, or where the first one that fails stops: 10 dns, 11 tcp, 12 tls,\n"
-                           "13 sasl, 14 open, 15 session, 16 attach, 17 credit.\n";
+static const char help[] =
+    "Usage: forebay doctor [-c FILE] [--json]\n"
+    "\n"
+    "Goes the link's way to each endpoint of the configuration, step by step, and shows how\n"
+    "long each took; where it stops it says why, what to do, and whom to tell. Sends no\n"
+    "readings, and leaves the running link alone.\n"
+    "\n"
+    "  -c, --config FILE  the configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
+    "  --json             print one JSON object instead\n"
+    "  --help             show this\n"
+    "\n"
+    "Exit status: 0 every endpoint would take the link, 1 failed, 2 wrong usage, 3 configuration,\n"
+    "4 certificates or key, or where the first one that fails stops: 10 dns, 11 tcp, 12 tls,\n"
+    "13 sasl, 14 open, 15 session, 16 attach, 17 credit.\n";
 
 struct doctor {
     bool json;
@@ -57,8 +58,7 @@ static json_t *text_or_note(const char *text) {
     return json != NULL ? json : json_string("(the text is not UTF-8)");
 }
 
-static void say_step(struct doctor *doctor, const char *step, const char *result, int64_t took_ms,
-                     const char *detail) {
+static void say_step(struct doctor *doctor, const char *step, const char *result, int64_t took_ms, const char *detail) {
     if (!doctor->json) {
         printf("  %-8s %-7s %6lld ms  %s\n", step, result, (long long)took_ms, detail);
         fflush(stdout);
@@ -78,8 +78,10 @@ static void list_addresses(const struct amqp_trail *trail, char *ret_text) {
 /* What there is to say of a step that was passed. */
 static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_step step, char *ret_text) {
     static const char *const texts[] = {
-        [AMQP_SASL] = "signed in with our certificate",        [AMQP_OPEN] = "connection opened",
-        [AMQP_SESSION] = "session begun",                      [AMQP_CREDIT] = "takes messages; none was sent",
+        [AMQP_SASL] = "signed in with our certificate",
+        [AMQP_OPEN] = "connection opened",
+        [AMQP_SESSION] = "session begun",
+        [AMQP_CREDIT] = "takes messages; none was sent",
         [AMQP_UP] = "",
     };
     if (step == AMQP_DNS)
@@ -97,9 +99,10 @@ static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_
 static void print_chain(const struct doctor *doctor, const struct trail_chain *chain) {
     for (size_t i = 0; !doctor->json && i < chain->count; i++) {
         const struct trail_certificate *one = &chain->certificates[i];
-        printf("             certificate %zu of the peer: %s\n               issued by %s\n               valid %s to %s\n"
-               "               SHA-256 %s\n",
-               i + 1, one->subject, one->issuer, one->not_before, one->not_after, one->sha256);
+        printf(
+            "             certificate %zu of the peer: %s\n               issued by %s\n               valid %s to %s\n"
+            "               SHA-256 %s\n",
+            i + 1, one->subject, one->issuer, one->not_before, one->not_after, one->sha256);
     }
 }
 
@@ -207,8 +210,8 @@ static enum fb_error visit_endpoint(struct doctor *doctor, size_t rank, struct f
     doctor->endpoint = link_settings_endpoint(doctor->settings, rank);
     link_endpoint_url(&doctor->endpoint, url);
     doctor->steps = json_array();
-    doctor->result = json_pack("{s:s, s:s, s:o}", "endpoint", url, "address", doctor->endpoint.address, "steps",
-                               doctor->steps);
+    doctor->result =
+        json_pack("{s:s, s:s, s:o}", "endpoint", url, "address", doctor->endpoint.address, "steps", doctor->steps);
     json_array_append_new(doctor->endpoints, doctor->result);
     doctor->under_way = false;
     if (!doctor->json)

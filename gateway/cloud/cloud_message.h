@@ -20,9 +20,9 @@ struct cloud_message {
 
     enum parcel_kind kind; /* PARCEL and SETTLED */
     uint64_t number;       /* and ATTEMPT_KEPT */
-    bool historical;      /* PARCEL */
-    const uint8_t *store; /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
-    const uint8_t *bytes; /* PARCEL: borrowed from the packet */
+    bool historical;       /* PARCEL */
+    const uint8_t *store;  /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
+    const uint8_t *bytes;  /* PARCEL: borrowed from the packet */
     size_t length;
 };
 

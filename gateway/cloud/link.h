@@ -25,7 +25,7 @@ struct link_handlers {
                     void *user);
     void (*attempted)(json_t *attempt, void *user); /* attempt.h; yours, may be NULL for want of memory */
     void (*changed)(void *user);                    /* link_status() has changed */
-    void (*stopped)(void *user); /* after link_stop(): over */
+    void (*stopped)(void *user);                    /* after link_stop(): over */
 };
 
 /* handlers and user: borrowed. ret_link: yours until link_free(). */

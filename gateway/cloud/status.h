@@ -12,10 +12,10 @@ enum status_state { STATUS_OFF = 0, STATUS_CONNECTING, STATUS_UP, STATUS_WAITING
 
 struct status {
     enum status_state state;
-    int64_t since_ms;    /* UTC */
+    int64_t since_ms;            /* UTC */
     char endpoint[LINK_URL_MAX]; /* "amqps://HOST:PORT": in use, or tried last */
-    char address[256];   /* AMQP address */
-    enum amqp_step step; /* how far the present or last attempt came */
+    char address[256];           /* AMQP address */
+    enum amqp_step step;         /* how far the present or last attempt came */
     char reason[FB_CAUSE_MAX];
     char tls[64];
     char peer[64];

@@ -28,8 +28,8 @@ struct window_parcel {
     bool historical;
     uint8_t store[PROTOCOL_STORE_BYTES];
     uint64_t number;
-    uint64_t delivery; /* grows with each parcel; never used twice */
-    int64_t since_ms;  /* monotonic: when it came */
+    uint64_t delivery;    /* grows with each parcel; never used twice */
+    int64_t since_ms;     /* monotonic: when it came */
     int64_t overtaken_ms; /* monotonic: when the peer first answered one that was sent later; 0: not yet */
     size_t length;
     uint8_t *bytes; /* while waiting: ours, malloc; else NULL */

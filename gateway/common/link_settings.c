@@ -64,12 +64,14 @@ json_t *link_settings_to_json(const struct link_settings *settings) {
 static enum fb_error read_spares(const json_t *spares, struct link_settings *settings, struct fb_cause *cause) {
     if (!json_is_array(spares) || json_array_size(spares) > LINK_SPARES_MAX)
         return fb_fail(cause, FB_INVALID, "spares: not a list of at most %d", LINK_SPARES_MAX);
-    for (; settings->spare_count < json_array_size(spares); settings->spare_count++) {
-        const json_t *spare = json_array_get(spares, settings->spare_count);
+    size_t index;
+    const json_t *spare;
+    json_array_foreach(spares, index, spare) {
         const enum fb_error error =
-            json_read_fields(spare, spare_fields, SPARE_FIELD_COUNT, &settings->spares[settings->spare_count], cause);
+            json_read_fields(spare, spare_fields, SPARE_FIELD_COUNT, &settings->spares[index], cause);
         if (error != FB_OK)
-            return fb_context(cause, error, "spares[%u]", settings->spare_count);
+            return fb_context(cause, error, "spares[%zu]", index);
+        settings->spare_count++;
     }
     return FB_OK;
 }

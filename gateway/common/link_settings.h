@@ -34,10 +34,10 @@ struct link_endpoint {
 };
 
 struct link_settings {
-    char gateway[64];                /* the gateway's name: AMQP container id */
-    char host[LINK_TEXT_MAX];        /* DNS name or address literal; must stand in the peer's certificate (SAN) */
-    uint16_t port;                   /* 5671 */
-    char address[LINK_TEXT_MAX];     /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
+    char gateway[64];            /* the gateway's name: AMQP container id */
+    char host[LINK_TEXT_MAX];    /* DNS name or address literal; must stand in the peer's certificate (SAN) */
+    uint16_t port;               /* 5671 */
+    char address[LINK_TEXT_MAX]; /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
     struct link_endpoint spares[LINK_SPARES_MAX]; /* spare_count of them, in the order of preference */
     uint8_t spare_count;
     char ca[LINK_PATH_MAX];          /* PEM file: the only authorities that are trusted */

@@ -56,7 +56,8 @@ enum protocol_field {
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
  *   LINK_STATUS ------------------------------>
- *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk, told again to a new core
+ *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk, told again to a new
+ * core
  *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
  */
 enum protocol_cloud {
@@ -67,8 +68,8 @@ enum protocol_cloud {
     PROTOCOL_OUTCOME,          /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
     PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
 
-    PROTOCOL_ATTEMPT,          /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
-                                  at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
+    PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
+                         at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,

@@ -45,7 +45,7 @@ struct cloud_peer {
     char attempt_run[32];   /* the run of forebay-cloud that the next two numbers are of */
     uint64_t attempt_taken; /* number of the last one told by attempted() ... */
     uint64_t attempt_kept;  /* ... and of the last one that forebay-cloud was told to forget */
-    json_t *status; /* what forebay-cloud said of the link; NULL: nothing yet */
+    json_t *status;         /* what forebay-cloud said of the link; NULL: nothing yet */
     int64_t since_ms;
     char refusal[STORE_REASON_MAX + 16]; /* why the peer last refused a batch */
 };
@@ -385,7 +385,7 @@ static const struct {
     bool (*handle)(struct cloud_peer *cloud, struct message_reader *reader);
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
-    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status}, {PROTOCOL_ATTEMPT, on_attempt},
+    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_ATTEMPT, on_attempt},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -484,8 +484,8 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
         json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:n, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
                   (json_int_t)cloud->since_ms, "reason", cloud->has_link ? "forebay-cloud is not running" : "", "step",
-                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "oldest_in_flight_ms", "accepted", 0, "rejected", 0,
-                  "released", 0, "retry_at_ms");
+                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "oldest_in_flight_ms", "accepted",
+                  0, "rejected", 0, "released", 0, "retry_at_ms");
     if (cloud->status != NULL)
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));

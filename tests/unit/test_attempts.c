@@ -100,10 +100,8 @@ static void a_reason_that_is_not_utf8_is_noted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_one_stays_until_core_has_it),
-        cmocka_unit_test(what_is_dropped_is_told),
-        cmocka_unit_test(an_attempt_says_where_how_far_and_why),
-        cmocka_unit_test(the_longest_one_fits),
+        cmocka_unit_test(each_one_stays_until_core_has_it),      cmocka_unit_test(what_is_dropped_is_told),
+        cmocka_unit_test(an_attempt_says_where_how_far_and_why), cmocka_unit_test(the_longest_one_fits),
         cmocka_unit_test(a_reason_that_is_not_utf8_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
