@@ -97,7 +97,7 @@ struct store_state {
     size_t correction_count;
     struct store_clock clock;
     bool has_clock;
-    bool corrections_changed; /* they or the clock, against the tables */
+    bool corrections_changed;                                    /* they or the clock, against the tables */
     struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 
