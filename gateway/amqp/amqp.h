@@ -45,7 +45,7 @@ struct amqp_message {
 };
 
 struct amqp_handlers {
-    /* A step has been reached (client: DNS ... credit, up): the next one, or TCP and TLS again for the next address of
+    /* A step has been reached (client: DNS ... credit, up): the next one, or TLS again for the next address of
      * the host, since each is tried until one has finished TLS. May be NULL. */
     void (*step)(struct amqp *amqp, enum amqp_step step, void *user);
     /* AMQP_SEND: credit or buffer room has grown; call amqp_send() while amqp_send_room() > 0. */

@@ -80,10 +80,6 @@ static int begin(struct amqp *amqp, const struct resolve_address *address) {
     if (descriptor < 0)
         return errno;
     amqp->descriptor = descriptor;
-    /* A cable that is pulled while bytes of ours are on their way: the kernel's own patience is a quarter of an hour.
-     */
-    const unsigned patience_ms = amqp->settings.idle_timeout_ms;
-    setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
     const struct sockaddr *socket_address = (const struct sockaddr *)&address->socket_address;
     if (connect(descriptor, socket_address, address->length) < 0 && errno != EINPROGRESS)
         return errno;
@@ -185,6 +181,9 @@ void connect_secure(struct amqp *amqp) {
     /* Small messages must not wait for the acknowledgement of the one before. */
     const int on = 1;
     setsockopt(amqp->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    /* A cable that is pulled while bytes of ours are on their way: the kernel is patient for a quarter of an hour. */
+    const unsigned patience_ms = amqp->settings.idle_timeout_ms;
+    setsockopt(amqp->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
     connection_deadline(amqp, amqp->settings.connect_timeout_ms);
     struct fb_cause cause;
     if (tls_open(amqp->settings.trust, amqp->descriptor, amqp->server ? NULL : amqp->settings.host, &amqp->tls,

@@ -106,7 +106,7 @@ static void print_chain(const struct doctor *doctor, const struct trail_chain *c
     }
 }
 
-/* A step has begun, so the one before it was passed; or TCP again, since an address came to nothing. */
+/* A step has begun, so the one before it was passed; or TLS again, since an address came to nothing. */
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct doctor *doctor = user;
     const int64_t now_ms = clock_monotonic_ms();

@@ -110,9 +110,11 @@ pytestmark = pytest.mark.scenario(run, wave=1)
 
 
 def test_every_value_is_there_once(outcome):
-    found, view, campaign, _, took_s = outcome
+    found, view, campaign, records, took_s = outcome
     counts = {name: campaign.done.count(name) for name in campaign.ways}
-    print(f"{counts}, {took_s:.0f} s: {found}; {view.repeats} batches came twice and were dropped")
+    print(f"{counts}, {took_s:.0f} s: {found.matched} readings, {len(found.missing)} not committed yet when all was killed, "
+          f"{len(found.extra)} made up, {len(found.wrong)} wrong; {view.repeats} batches came twice and were dropped; "
+          f"{len(records)} attempts recorded")  # fmt: skip
     found.assert_lost_only_near(campaign.killed, COMMIT_INTERVAL_S + SLACK_S, SLACK_S)
     assert found.matched > (took_s - 2 - 3 * len(campaign.killed)) * TAGS * 0.9, str(found)
 
