@@ -245,3 +245,7 @@ const struct amqp_trail *amqp_trail(struct amqp *amqp) {
     count_bytes(amqp);
     return &amqp->trail;
 }
+
+const struct validity_list *amqp_peer_chain(const struct amqp *amqp) {
+    return &amqp->peer_chain;
+}

@@ -159,7 +159,7 @@ static void handshake(struct amqp *amqp) {
         watch(amqp, result == TLS_WANTS_READ ? EPOLLIN : EPOLLOUT);
         return;
     }
-    amqp->trail.chain = *tls_chain(amqp->tls);
+    amqp->peer_chain = *tls_peer_chain(amqp->tls);
     if (result == TLS_CLOSED)
         fb_fail(&cause, FB_CLOSED, "%s closed the connection during the TLS handshake", amqp->peer_address);
     if (result != TLS_DONE) {

@@ -10,12 +10,15 @@
 #include <stddef.h>
 
 #include "gateway/amqp/amqp.h"
-#include "gateway/amqp/trail.h"
+#include "gateway/amqp/validity.h"
 #include "gateway/common/error.h"
+#include "gateway/common/pin.h"
 
 struct amqp_trust {
     SSL_CTX *context;
     char *authorities; /* path of the CA file, for refusals */
+    uint8_t pins[AMQP_PINS_MAX][PIN_BYTES];
+    size_t pin_count;
     bool server;
     unsigned holders; /* the caller and every session; the last one frees */
 };
@@ -51,9 +54,9 @@ bool tls_alerted(const struct tls *tls);
 void tls_version(const struct tls *tls, char *ret_text, size_t size);
 void tls_peer_name(const struct tls *tls, char *ret_text, size_t size);
 
-/* The chain that the peer showed, also when it was refused; empty before. Borrowed. */
-const struct trail_chain *tls_chain(const struct tls *tls);
 /* Add what went over the socket since the last call. */
 void tls_take_bytes(struct tls *tls, uint64_t *bytes_in, uint64_t *bytes_out);
+/* The chain that the peer presented, empty before; borrowed. Also after a handshake that it made fail. */
+const struct validity_list *tls_peer_chain(const struct tls *tls);
 
 #endif

@@ -1,56 +1,28 @@
 #include "gateway/amqp/trail.h"
 
-#include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "gateway/amqp/certificate.h"
+#include "gateway/common/hex.h"
 
-static void date_text(const ASN1_TIME *date, char ret_text[static TRAIL_DATE_MAX]) {
-    struct tm when;
-    if (ASN1_TIME_to_tm(date, &when) != 1 || strftime(ret_text, TRAIL_DATE_MAX, "%Y-%m-%dT%H:%M:%SZ", &when) == 0)
-        ret_text[0] = '\0';
-}
-
-static void fingerprint(const X509 *certificate, char ret_text[static TRAIL_SHA256_MAX]) {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned length = 0;
-    ret_text[0] = '\0';
-    if (X509_digest(certificate, EVP_sha256(), hash, &length) != 1)
-        return;
-    for (unsigned i = 0; i < length; i++)
-        snprintf(ret_text + 2 * (size_t)i, 3, "%02x", hash[i]);
-}
-
-void trail_take_chain(struct trail_chain *ret_chain, const STACK_OF(X509) * chain) {
-    ret_chain->count = 0;
-    for (int i = 0; i < sk_X509_num(chain) && ret_chain->count < TRAIL_CHAIN_MAX; i++) {
-        const X509 *certificate = sk_X509_value(chain, i);
-        struct trail_certificate *taken = &ret_chain->certificates[ret_chain->count++];
-        certificate_subject(certificate, taken->subject, sizeof taken->subject);
-        certificate_issuer(certificate, taken->issuer, sizeof taken->issuer);
-        fingerprint(certificate, taken->sha256);
-        date_text(X509_get0_notBefore(certificate), taken->not_before);
-        date_text(X509_get0_notAfter(certificate), taken->not_after);
-    }
-}
+#define NAME_BYTES_MAX 99
 
 /* Names may be cut in the middle of a character, or be no UTF-8 at all. */
 static json_t *text_to_json(const char *text) {
     json_t *json = NULL;
-    for (size_t length = strlen(text); json == NULL && length > 0; length--)
+    for (size_t length = strnlen(text, NAME_BYTES_MAX); json == NULL && length > 0; length--)
         json = json_stringn(text, length);
     return json != NULL ? json : json_string("");
 }
 
-json_t *trail_chain_to_json(const struct trail_chain *chain) {
+json_t *trail_chain_to_json(const struct validity_list *chain) {
     json_t *list = json_array();
-    for (size_t i = 0; i < chain->count; i++) {
-        const struct trail_certificate *one = &chain->certificates[i];
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:s, s:s}", "sha256", one->sha256, "subject",
-                                              text_to_json(one->subject), "issuer", text_to_json(one->issuer),
-                                              "not_before", one->not_before, "not_after", one->not_after));
+    for (size_t i = 0; i < chain->count && i < TRAIL_CHAIN_MAX; i++) {
+        const struct validity *one = &chain->entries[i];
+        char hash[2 * sizeof one->hash + 1];
+        hex_encode(one->hash, sizeof one->hash, hash);
+        json_array_append_new(list, json_pack("{s:o, s:o, s:s, s:I, s:I}", "subject", text_to_json(one->subject),
+                                              "issuer", text_to_json(one->issuer), "sha256", hash, "from_ms",
+                                              (json_int_t)one->from_ms, "until_ms", (json_int_t)one->until_ms));
     }
     return list;
 }

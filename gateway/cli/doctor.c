@@ -7,12 +7,14 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "gateway/amqp/link_trust.h"
 #include "gateway/amqp/trail.h"
 #include "gateway/amqp/visit.h"
 #include "gateway/cli/advice.h"
 #include "gateway/cli/command.h"
 #include "gateway/cli/options.h"
 #include "gateway/common/clock.h"
+#include "gateway/common/hex.h"
 
 /* Exit status; that of a step is STATUS_STEP and the step's place: dns 10, tcp 11, tls 12, sasl 13 ... */
 #define STATUS_CONFIGURATION 3
@@ -96,13 +98,23 @@ static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_
         snprintf(ret_text, DETAIL_MAX, "%s", texts[step]);
 }
 
-static void print_chain(const struct doctor *doctor, const struct trail_chain *chain) {
+static void date_text(int64_t time_ms, char ret_text[static DATE_MAX]) {
+    const time_t time = (time_t)(time_ms / 1000);
+    struct tm when;
+    gmtime_r(&time, &when);
+    strftime(ret_text, DATE_MAX, "%Y-%m-%d %H:%M:%S UTC", &when);
+}
+
+static void print_chain(const struct doctor *doctor, const struct validity_list *chain) {
     for (size_t i = 0; !doctor->json && i < chain->count; i++) {
-        const struct trail_certificate *one = &chain->certificates[i];
-        printf(
-            "             certificate %zu of the peer: %s\n               issued by %s\n               valid %s to %s\n"
-            "               SHA-256 %s\n",
-            i + 1, one->subject, one->issuer, one->not_before, one->not_after, one->sha256);
+        const struct validity *one = &chain->entries[i];
+        char from[DATE_MAX], until[DATE_MAX], hash[2 * sizeof one->hash + 1];
+        date_text(one->from_ms, from);
+        date_text(one->until_ms, until);
+        hex_encode(one->hash, sizeof one->hash, hash);
+        printf("             certificate %zu of the peer: %s\n               issued by %s\n"
+               "               valid %s to %s\n               SHA-256 %s\n",
+               i + 1, one->subject, one->issuer, from, until, hash);
     }
 }
 
@@ -115,7 +127,7 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
         detail_of(doctor, amqp, doctor->step, detail);
         say_step(doctor, amqp_step_word(doctor->step), "good", now_ms - doctor->step_ms, detail);
         if (doctor->step == AMQP_TLS)
-            print_chain(doctor, &amqp_trail(amqp)->chain);
+            print_chain(doctor, amqp_peer_chain(amqp));
     }
     doctor->under_way = true;
     doctor->step = step;
@@ -132,8 +144,7 @@ static void say_advice(struct doctor *doctor, const struct advice_case *failure)
 }
 
 static void say_failure(struct doctor *doctor, struct amqp *amqp, enum amqp_step step, const char *reason) {
-    const struct amqp_trail *trail = amqp_trail(amqp);
-    const struct trail_chain *chain = &trail->chain;
+    const struct validity_list *chain = amqp_peer_chain(amqp);
     const struct advice_case failure = {
         .step = step,
         .reason = reason,
@@ -141,7 +152,7 @@ static void say_failure(struct doctor *doctor, struct amqp *amqp, enum amqp_step
         .port = doctor->endpoint.port,
         .address = doctor->endpoint.address,
         .peer = amqp_peer_address(amqp),
-        .issuer = chain->count > 0 ? chain->certificates[chain->count - 1].issuer : "",
+        .issuer = chain->count > 0 ? chain->entries[chain->count - 1].issuer : "",
     };
     say_step(doctor, amqp_step_word(step), "FAILED", clock_monotonic_ms() - doctor->step_ms, reason);
     if (step == AMQP_TLS)
@@ -171,7 +182,7 @@ static void on_done(struct amqp *amqp, bool taken, enum amqp_step step, const ch
     json_object_set_new(doctor->result, "peer", json_string(amqp_peer_address(amqp)));
     json_object_set_new(doctor->result, "peer_name", text_or_note(amqp_peer_name(amqp)));
     json_object_set_new(doctor->result, "tls", json_string(amqp_tls_version(amqp)));
-    json_object_set_new(doctor->result, "chain", trail_chain_to_json(&trail->chain));
+    json_object_set_new(doctor->result, "chain", trail_chain_to_json(amqp_peer_chain(amqp)));
     json_object_set_new(doctor->result, "failed_addresses", trail_failed_to_json(trail));
     sd_event_exit(doctor->event, 0);
 }
@@ -222,10 +233,7 @@ static enum fb_error visit_endpoint(struct doctor *doctor, size_t rank, struct f
 static void say_clock(const struct doctor *doctor, const char *name) {
     char date[DATE_MAX];
     const int64_t now_ms = clock_utc_ms();
-    const time_t now = (time_t)(now_ms / 1000);
-    struct tm when;
-    gmtime_r(&now, &when);
-    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &when);
+    date_text(now_ms, date);
     const char *state = clock_state_word(clock_state());
     if (!doctor->json)
         printf("gateway %s, clock %s (%s), endpoints %u\n", name, date, state, 1u + doctor->settings->spare_count);
@@ -236,8 +244,7 @@ static void say_clock(const struct doctor *doctor, const char *name) {
 
 static enum fb_error load_trust(struct doctor *doctor, struct fb_cause *cause) {
     const struct link_settings *settings = doctor->settings;
-    const enum fb_error error =
-        amqp_trust_load(settings->ca, settings->certificate, settings->key, false, &doctor->trust, cause);
+    const enum fb_error error = link_trust_load(settings, &doctor->trust, cause);
     json_object_set_new(doctor->report, "files", text_or_note(error == FB_OK ? "good" : cause->text));
     if (error == FB_OK && !doctor->json)
         printf("certificate, key and authorities can be used\n");

@@ -93,6 +93,21 @@ static void print_list(const char *kind, const json_t *list) {
         print_line(kind, json_array_get(list, i));
 }
 
+/* What a certificate is for, and how long it holds. */
+static void print_certificate(const json_t *certificate) {
+    const json_t *days = json_object_get(certificate, "days_left");
+    printf("certificate %-20s %s", text(certificate, "use"),
+           text(certificate, text(certificate, "subject")[0] != '\0' ? "subject" : "file"));
+    if (text(certificate, "error")[0] != '\0')
+        printf(": %s\n", text(certificate, "error"));
+    else if (!json_is_integer(days))
+        puts(": nobody knows for how long");
+    else if (json_integer_value(days) < 0)
+        printf(": expired %lld days ago\n", -number(certificate, "days_left") - 1);
+    else
+        printf(": %lld days left\n", number(certificate, "days_left"));
+}
+
 static void print_status(const json_t *status) {
     const json_t *gateway = json_object_get(status, "gateway");
     const json_t *link = json_object_get(status, "link");
@@ -110,7 +125,11 @@ static void print_status(const json_t *status) {
     const long long oldest_ms = number(link, "oldest_unacknowledged_ms");
     if (oldest_ms > 0)
         printf(", not accepted for %lld s", (number(gateway, "now_ms") - oldest_ms) / 1000);
-    printf("\nstore       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
+    putchar('\n');
+    const json_t *certificates = json_object_get(status, "certificates");
+    for (size_t i = 0; i < json_array_size(certificates); i++)
+        print_certificate(json_array_get(certificates, i));
+    printf("store       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
            number(store, "unsent_readings"));
     if (unsent_ms > 0)
         printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);

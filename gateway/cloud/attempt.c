@@ -22,7 +22,7 @@ static void add_trail(json_t *json, struct amqp *amqp) {
     json_object_set_new(json, "bytes_out", json_integer((json_int_t)trail->bytes_out));
     json_object_set_new(json, "steps", trail_steps_to_json(trail));
     json_object_set_new(json, "failed_addresses", trail_failed_to_json(trail));
-    json_object_set_new(json, "chain", trail_chain_to_json(&trail->chain));
+    json_object_set_new(json, "chain", trail_chain_to_json(amqp_peer_chain(amqp)));
 }
 
 static void shorten(json_t *json) {

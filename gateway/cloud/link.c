@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/amqp/link_trust.h"
 #include "gateway/amqp/trail.h"
 #include "gateway/amqp/visit.h"
 #include "gateway/cloud/attempt.h"
+#include "gateway/cloud/certificates.h"
 #include "gateway/cloud/endpoints.h"
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/window.h"
@@ -32,6 +34,8 @@ struct link {
     int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
     int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
     uint64_t accepted_before;      /* status.accepted when the attempt began */
+    struct certificates *certificates;
+    bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
     sd_event_source *retry;
     sd_event_source *silence;
     sd_event_source *return_timer;
@@ -109,15 +113,20 @@ static void down(struct link *link) {
         link->handlers->down(link->user);
 }
 
+static void presented(struct link *link, const struct amqp *amqp) {
+    certificates_presented(link->certificates, amqp_peer_chain(amqp));
+    link->handlers->certificates(link->user);
+}
+
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
-    note_end(link, link->stopping ? "closed" : "broken", step, reason);
+    note_end(link, link->stopping || link->renewing ? "closed" : "broken", step, reason);
     down(link);
     if (link->stopping) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = endpoints_failed(&link->endpoints, backoff_random());
+    const uint32_t wait_ms = link->renewing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
@@ -130,8 +139,9 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
 }
 
 static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
-    (void)amqp;
-    failed(user, step, reason);
+    struct link *link = user;
+    presented(link, amqp);
+    failed(link, step, link->renewing ? "closed here, to use renewed certificate files" : reason);
 }
 
 /* Parcels of the first session of core's have been forgotten by now, so up() comes before anything is asked for. */
@@ -165,6 +175,8 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     link->status.step = step;
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
+    if (step == AMQP_SASL)
+        presented(link, amqp);
     if (step == AMQP_UP)
         came_up(link);
     else
@@ -272,12 +284,13 @@ static enum fb_error prepare(const struct link *link, const struct link_endpoint
         .credit_timeout_ms = settings->ack_timeout_ms,
         .idle_timeout_ms = settings->idle_timeout_ms,
     };
-    return amqp_trust_load(settings->ca, settings->certificate, settings->key, false, &ret_settings->trust, cause);
+    return link_trust_load(settings, &ret_settings->trust, cause);
 }
 
 static void attempt(struct link *link) {
     struct amqp_settings wanted;
     struct fb_cause cause;
+    link->renewing = false;
     link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
     link->began_ms = clock_monotonic_ms();
     link->accepted_before = link->status.accepted;
@@ -349,6 +362,27 @@ static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
+/* What was refused may be good now. A connection that works stays until the new files are usable as a whole; whether
+ * the peer is still trusted under them, the next one shows. */
+static void on_files_changed(void *user) {
+    struct link *link = user;
+    struct amqp_trust *trust = NULL;
+    struct fb_cause cause;
+    link->handlers->certificates(link->user);
+    if (link->stopping || link->renewing || link->status.state == STATUS_CONNECTING)
+        return;
+    if (link->status.state == STATUS_WAITING) {
+        disarm(link->retry);
+        attempt(link);
+    } else if (link_trust_load(&link->settings, &trust, &cause) != FB_OK) {
+        log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
+    } else {
+        amqp_trust_free(trust);
+        link->renewing = true;
+        amqp_close(link->amqp);
+    }
+}
+
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
@@ -378,10 +412,14 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->handlers = handlers;
     link->user = user;
     link->status.since_ms = clock_utc_ms();
-    if (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
-        add_timer(link, &link->return_timer, on_return) != FB_OK) {
+    enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK &&
+        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
+         add_timer(link, &link->return_timer, on_return) != FB_OK))
+        error = fb_fail(cause, FB_MEMORY, "out of memory");
+    if (error != FB_OK) {
         link_free(link);
-        return fb_fail(cause, FB_MEMORY, "out of memory");
+        return error;
     }
     *ret_link = link;
     return FB_OK;
@@ -393,6 +431,7 @@ void link_free(struct link *link) {
     amqp_free(link->amqp);
     visit_end(link->visit);
     window_done(&link->window);
+    certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
     sd_event_source_disable_unref(link->return_timer);
@@ -407,6 +446,9 @@ static void apply(struct link *link, const struct link_settings *settings) {
     link->has_settings = settings != NULL;
     link->status.reason[0] = '\0';
     link->logged[0] = '\0';
+    link->renewing = false;
+    certificates_watch(link->certificates, settings);
+    link->handlers->certificates(link->user);
     if (settings == NULL) {
         set_state(link, STATUS_OFF);
         return;
@@ -499,4 +541,8 @@ void link_stop(struct link *link) {
 
 const struct status *link_status(const struct link *link) {
     return &link->status;
+}
+
+json_t *link_certificates(const struct link *link) {
+    return certificates_to_json(link->certificates);
 }

@@ -25,6 +25,7 @@ struct link_handlers {
                     void *user);
     void (*attempted)(json_t *attempt, void *user); /* attempt.h; yours, may be NULL for want of memory */
     void (*changed)(void *user);                    /* link_status() has changed */
+    void (*certificates)(void *user);               /* link_certificates() has changed */
     void (*stopped)(void *user);                    /* after link_stop(): over */
 };
 
@@ -48,5 +49,7 @@ void link_settled(struct link *link, enum parcel_kind kind, uint64_t number);
 void link_stop(struct link *link);
 
 const struct status *link_status(const struct link *link); /* borrowed */
+/* Until when the link's certificates hold, see certificates_to_json(). New reference. */
+json_t *link_certificates(const struct link *link);
 
 #endif

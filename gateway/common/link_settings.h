@@ -7,9 +7,12 @@
 #include <stdint.h>
 
 #include "gateway/common/error.h"
+#include "gateway/common/pin.h"
 
 #define LINK_TEXT_MAX 256 /* bytes with NUL */
 #define LINK_PATH_MAX 1024
+#define LINK_PINS_MAX 8
+#define LINK_CRLS_MAX 4
 
 /* Ranges: the configuration and the message hold to the same ones. */
 #define LINK_WINDOW_MESSAGES_MIN 1
@@ -40,18 +43,23 @@ struct link_settings {
     char address[LINK_TEXT_MAX]; /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
     struct link_endpoint spares[LINK_SPARES_MAX]; /* spare_count of them, in the order of preference */
     uint8_t spare_count;
-    char ca[LINK_PATH_MAX];          /* PEM file: the only authorities that are trusted */
-    char certificate[LINK_PATH_MAX]; /* PEM file: this device's certificate and chain */
-    char key[LINK_PATH_MAX];         /* PEM file: its private key */
-    uint32_t window_messages;        /* unsettled messages at most, default 256 */
-    uint32_t window_bytes;           /* and bytes, default 4 MiB */
-    uint32_t connect_timeout_ms;     /* for each of DNS, TCP, TLS; default 10 s */
-    uint32_t open_timeout_ms;        /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
-    uint32_t idle_timeout_ms;        /* a silent peer is gone after it; default 60 s */
-    uint32_t ack_timeout_ms;         /* so is one that acknowledges nothing, or gives no credit; default 60 s */
-    uint32_t return_after_ms;        /* from a spare, the preferred endpoint is asked so often; default 30 min */
-    uint32_t retry_first_ms;         /* back-off, default 1 s */
-    uint32_t retry_most_ms;          /* default 5 min; at least retry_first_ms */
+    char ca[LINK_PATH_MAX];                 /* PEM file: the only authorities that are trusted */
+    char certificate[LINK_PATH_MAX];        /* PEM file: this device's certificate and chain */
+    char key[LINK_PATH_MAX];                /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
+    char key_pin_file[LINK_PATH_MAX];       /* file with the PIN of the token that holds the key; "": none */
+    char pins[LINK_PINS_MAX][PIN_TEXT_MAX]; /* pin_count of them: one must be in the peer's chain; none: any chain */
+    uint32_t pin_count;
+    char crls[LINK_CRLS_MAX][LINK_PATH_MAX]; /* crl_count of them, PEM files: lists of revoked certificates */
+    uint32_t crl_count;                      /* 0: revocation is not checked */
+    uint32_t window_messages;                /* unsettled messages at most, default 256 */
+    uint32_t window_bytes;                   /* and bytes, default 4 MiB */
+    uint32_t connect_timeout_ms;             /* for each of DNS, TCP, TLS; default 10 s */
+    uint32_t open_timeout_ms;                /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
+    uint32_t idle_timeout_ms;                /* a silent peer is gone after it; default 60 s */
+    uint32_t ack_timeout_ms;                 /* so is one that acknowledges nothing, or gives no credit; default 60 s */
+    uint32_t return_after_ms;                /* from a spare, the preferred one is asked so often; default 30 min */
+    uint32_t retry_first_ms;                 /* back-off, default 1 s */
+    uint32_t retry_most_ms;                  /* default 5 min; at least retry_first_ms */
 };
 
 /* The endpoint of this rank: 0 is the preferred one, then the spares. */

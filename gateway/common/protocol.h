@@ -55,18 +55,19 @@ enum protocol_field {
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
- *   LINK_STATUS ------------------------------>
- *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk, told again to a new
- * core
+ *   LINK_STATUS, LINK_CERTIFICATES ----------->
+ *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
  *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
  */
 enum protocol_cloud {
-    PROTOCOL_CLOUD_HELLO = 64, /* empty */
-    PROTOCOL_LINK_UP,          /* empty */
-    PROTOCOL_LINK_DOWN,        /* empty: what was handed out and has no outcome will be handed out again */
-    PROTOCOL_NEXT,             /* u32 messages, u32 bytes */
-    PROTOCOL_OUTCOME,          /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
-    PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_CLOUD_HELLO = 64,  /* empty */
+    PROTOCOL_LINK_UP,           /* empty */
+    PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
+    PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
+    PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
+    PROTOCOL_LINK_STATUS,       /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
+                                   most so many as CERTIFICATES_MAX */
 
     PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
                          at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */

@@ -12,6 +12,7 @@
 #include "gateway/config/check_bus.h"
 #include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
+#include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
 #include "gateway/config/tree.h"
 #include "gateway/config/value.h"
@@ -59,7 +60,10 @@ static const struct check_key cloud_keys[] = {
     {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
     {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_PATH, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
+    {"pin", CHECK_LIST},
+    {"crl", CHECK_LIST},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -99,6 +103,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     const size_t errors = check->report->count;
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
+    check_trust(check, map, &config->link);
     config->has_cloud = true;
     check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");

@@ -19,6 +19,8 @@ struct cloud_peer_handlers {
     /* An attempt to communicate was made; attempt is an object, and yours. Once it is on disk, call
      * cloud_peer_attempts_kept(). */
     void (*attempted)(json_t *attempt, void *user);
+    /* What PROTOCOL_LINK_CERTIFICATES says; borrowed. False: it breaks the rules. */
+    bool (*certificates)(const json_t *message, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */

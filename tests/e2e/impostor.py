@@ -3,10 +3,7 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
-
-from common import TESTS
 
 
 class Impostor:
@@ -42,35 +39,6 @@ class Impostor:
         self.ending.set()
         self.thread.join(5)
         self.server.close()
-
-
-def issue(pki, name, *words):
-    subprocess.run([TESTS / "pki.sh", pki, name, *words], check=True)
-    return pki / name
-
-
-def issue_for_dates(pki, name, start, end):
-    """A server certificate that is valid between two dates such as 20200101000000Z."""
-    issue(pki, name, "server", "localhost", "DNS:localhost")
-    folder = pki / f"{name}-issued"
-    folder.mkdir()
-    (folder / "index").touch()
-    (folder / "ca.conf").write_text(
-        f"[ca]\ndefault_ca=one\n[one]\ndatabase={folder}/index\nnew_certs_dir={folder}\nrand_serial=yes\n"
-        "default_md=sha256\npolicy=any\nx509_extensions=server\n[any]\ncommonName=supplied\n"
-        "[server]\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:localhost\n",
-        encoding="ascii",
-    )  # fmt: skip
-    request = folder / "request"
-    subprocess.run(
-        ["openssl", "req", "-new", "-key", pki / f"{name}.key", "-subj", "/CN=localhost", "-out", request], check=True
-    )
-    subprocess.run(
-        ["openssl", "ca", "-batch", "-notext", "-config", folder / "ca.conf", "-cert", pki / "ca.pem", "-keyfile",
-         pki / "ca.key", "-startdate", start, "-enddate", end, "-in", request, "-out", pki / f"{name}.pem"],
-        check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    return pki / name
 
 
 class Silent:

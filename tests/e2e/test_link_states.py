@@ -5,10 +5,11 @@ import contextlib
 import time
 
 import pytest
+from authority import issue
 from broker import Broker
 from common import wait_until
 from gateway import Gateway, cloud_part
-from impostor import Mute, Silent, issue
+from impostor import Mute, Silent
 from plants import SequencePlant
 from proxy import Proxy
 from simulator import Simulator

@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c
 #include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -80,6 +80,7 @@ static const struct link_handlers handlers = {.up = on_up,
                                               .decided = on_decided,
                                               .attempted = on_attempted,
                                               .changed = on_changed,
+                                              .certificates = on_changed,
                                               .stopped = on_stopped};
 
 static int open_desk(void **state) {
