@@ -43,12 +43,14 @@ static const struct row rows[] = {
      "proxy of the plant, it opens TLS connections (TLS inspection): exempt {host} port {port} from it, since the "
      "gateway will never trust it. If the broker has got a new authority, add that to the file in cloud.ca."},
     {AMQP_TLS, TO_IT, "among the pins",
-     "The certificate is one of our authority's, but its key is none of those that cloud.pin allows. If the broker has a "
+     "The certificate is one of our authority's, but its key is none of those that cloud.pin allows. If the broker has "
+     "a "
      "new key, add the pin named in the reason once its owner has confirmed it; else somebody stands in between."},
     {AMQP_TLS, TO_BROKER, "revoked on",
      "The certificate that was shown has been revoked by its authority: the broker needs a new one."},
     {AMQP_TLS, TO_BROKER, "revoke",
-     "Revocation cannot be checked with the lists in cloud.crl: get the authority's present list (CRL) from whoever runs "
+     "Revocation cannot be checked with the lists in cloud.crl: get the authority's present list (CRL) from whoever "
+     "runs "
      "the broker, for each authority of the chain."},
     {AMQP_TLS, TO_OWNER, "is not valid before",
      "Either this gateway's clock is slow (compare the time above; is an NTP server reachable, UDP port 123?), or the "
