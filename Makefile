@@ -137,6 +137,7 @@ fuzz-targets: $(FUZZ)
 setup:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
@@ -146,6 +147,7 @@ e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 check:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory V=asan unit corpus
 	@$(MAKE) --no-print-directory V=release all e2e
@@ -156,6 +158,11 @@ abuse: all $(B)/tests/test_cloud_link $(B)/tests/test_store_crash $(B)/tests/tes
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
 	@ABUSE=$(N) $(B)/tests/test_cloud_link
 	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut or abuse'
+
+# 200 endpoints and two lines for so long, instead of the minute in make check.
+MINUTES ?= 10
+soak: all
+	@MINUTES=$(MINUTES) $(PYTEST) -s tests/e2e/test_soak.py
 
 demo:
 	@tests/setup.sh
@@ -197,6 +204,7 @@ help:
 	  'make check      everything a change must pass; sets the machine up first' \
 	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
+  'make soak MINUTES=10  200 endpoints with faults; memory must stay flat' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
@@ -209,5 +217,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse demo bench lint install help clean
+.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak demo bench lint install help clean
 .SECONDARY:

@@ -134,13 +134,16 @@ static uint64_t probe_time_us(const struct worker *worker) {
     return (uint64_t)(wanted_us > ready_us ? wanted_us : ready_us);
 }
 
-static void probe_dead(struct worker *worker) {
+/* due_us: when the next of the others has its turn; until then waiting costs nobody. */
+static void probe_dead(struct worker *worker, uint64_t due_us) {
     struct subject *subject = subject_next_probe(worker->subjects, worker->figures.instrument_count);
     const uint64_t began_us = (uint64_t)clock_monotonic_us();
     if (!health_budget_allows(&worker->budget, (int64_t)began_us))
         return;
     const size_t first = worker->figures.instruments[subject - worker->subjects].first_request;
-    const struct plan_request light = plan_light_request(&worker->plan.requests[first]);
+    struct plan_request light = plan_light_request(&worker->plan.requests[first]);
+    const uint64_t gap_ms = due_us > began_us ? (due_us - began_us) / 1000 : 0;
+    light.timeout_ms = subject_probe_ms(subject, worker->bus, gap_ms < UINT32_MAX ? (uint32_t)gap_ms : UINT32_MAX);
     struct connection_result result;
     connection_read(&worker->connection, &light, &result);
     const struct subject_times times = {began_us, began_us, (uint64_t)clock_monotonic_us()};
@@ -249,14 +252,19 @@ static void idle_until(struct worker *worker, uint64_t due_us) {
     if (now_us >= due_us) {
         look_now_and_then(worker, now_us);
         if (probe_time_us(worker) <= now_us)
-            probe_dead(worker);
+            probe_dead(worker, due_us);
         return;
     }
     log_bus(worker, (int64_t)(now_us / 1000));
     log_instruments(worker, (int64_t)(now_us / 1000));
-    for (uint64_t probe_us; (probe_us = probe_time_us(worker)) < due_us;) {
+    /* A probe begins with the pause, which is the longest it can have, or where the pause is long enough for all of it.
+     */
+    if (probe_time_us(worker) <= now_us)
+        probe_dead(worker, due_us);
+    const uint64_t whole_us = worker->bus->timeout_ms * UINT64_C(1000);
+    for (uint64_t probe_us; (probe_us = probe_time_us(worker)) < due_us && due_us - probe_us > whole_us;) {
         wait_until(worker, probe_us);
-        probe_dead(worker);
+        probe_dead(worker, due_us);
     }
     wait_until(worker, due_us);
 }

@@ -176,21 +176,38 @@ static enum fb_error fail_load(struct config_report *report, enum fb_error error
     return error;
 }
 
-enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) {
+static enum fb_error fail_read(struct config_report *report, enum fb_error error, const struct fb_cause *cause) {
+    const char *file = report->file;
+    const size_t name = strlen(file);
+    const bool named = strncmp(cause->text, file, name) == 0 && strncmp(cause->text + name, ": ", 2) == 0;
+    return fail_load(report, error, named ? cause->text + name + 2 : cause->text);
+}
+
+enum fb_error config_load_text(const char *file, struct config *ret_config, char **ret_text, size_t *ret_length,
+                               struct config_report *report) {
     *report = (struct config_report){.file = file};
     FB_CLEANUP(file_free) char *text = NULL;
     size_t length = 0;
     struct fb_cause cause;
-    const enum fb_error error = file_read(file, CONFIG_BYTES_MAX, &text, &length, &cause);
-    if (error != FB_OK) {
-        const size_t name = strlen(file);
-        const bool named = strncmp(cause.text, file, name) == 0 && strncmp(cause.text + name, ": ", 2) == 0;
-        return fail_load(report, error, named ? cause.text + name + 2 : cause.text);
-    }
+    enum fb_error error = file_read(file, CONFIG_BYTES_MAX, &text, &length, &cause);
+    if (error != FB_OK)
+        return fail_read(report, error, &cause);
     char copy[PATH_MAX], folder[PATH_MAX];
     if ((size_t)snprintf(copy, sizeof copy, "%s", file) >= sizeof copy || realpath(dirname(copy), folder) == NULL)
         return fail_load(report, FB_IO, "its folder cannot be found");
-    return config_parse(text, length, folder, ret_config, report);
+    error = config_parse(text, length, folder, ret_config, report);
+    if (error != FB_OK)
+        return error;
+    *ret_text = text;
+    *ret_length = length;
+    text = NULL;
+    return FB_OK;
+}
+
+enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) {
+    FB_CLEANUP(file_free) char *text = NULL;
+    size_t length;
+    return config_load_text(file, ret_config, &text, &length, report);
 }
 
 void config_done(struct config *config) {

@@ -339,6 +339,8 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
         return false;
     json_decref(cloud->status);
     cloud->status = status;
+    if (cloud->handlers->link_told != NULL)
+        cloud->handlers->link_told(status, cloud->user);
     return true;
 }
 
@@ -457,6 +459,7 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
         cloud_peer_free(cloud);
         return error;
     }
+    peer_on_changed(&cloud->peer, cloud->handlers->program, user);
     *ret_cloud = cloud;
     return FB_OK;
 }

@@ -19,6 +19,9 @@ struct cloud_peer_handlers {
     /* An attempt to communicate was made; attempt is an object, and yours. Once it is on disk, call
      * cloud_peer_attempts_kept(). */
     void (*attempted)(json_t *attempt, void *user);
+    /* These may be NULL. What forebay-cloud says of the link; it comes and goes, see peers.h. */
+    void (*link_told)(const json_t *link, void *user);
+    void (*program)(const struct peer *peer, const char *reason, void *user);
     /* What PROTOCOL_LINK_CERTIFICATES says; borrowed. False: it breaks the rules. */
     bool (*certificates)(const json_t *message, void *user);
 };

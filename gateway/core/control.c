@@ -8,17 +8,24 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
 #include "gateway/core/record_calls.h"
+#include "gateway/core/records.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
 
 #define CLIENTS_MAX 16
 #define REQUEST_BYTES_MAX 65536
 #define PROBE_LOG_INTERVAL_MS 60000
+#define REASON_BYTES_MAX 512
+
+/* What the audit keeps of a call: nothing, one entry for many alike, or each. */
+enum audited { AUDITED_NOT, AUDITED_AS_LOOK, AUDITED };
 
 struct client {
     struct channel *channel;
+    uid_t user;
     uint64_t asked; /* the question to forebay-field that it waits for; 0: none */
 };
 
@@ -49,9 +56,11 @@ static enum fb_error call_values(struct core *core, const json_t *request, struc
 
 static enum fb_error call_reload(struct core *core, const json_t *request, struct text *result,
                                  struct fb_cause *cause) {
-    (void)request;
+    const char *reason = json_string_value(json_object_get(request, "reason"));
     json_t *changed;
-    const enum fb_error error = core_reload(core, &changed, cause);
+    if (reason != NULL && strlen(reason) > REASON_BYTES_MAX)
+        return fb_fail(cause, FB_LIMIT, "reason: at most %d bytes", REASON_BYTES_MAX);
+    const enum fb_error error = core_reload(core, core->caller, reason != NULL ? reason : "", &changed, cause);
     if (error == FB_OK)
         text_add_json(result, json_pack("{s:o}", "changed", changed));
     return error;
@@ -77,20 +86,22 @@ static enum fb_error call_store_salvage(struct core *core, const json_t *request
     text_add_string(result, "{}");
     if (file == NULL)
         return fb_fail(cause, FB_INVALID, "file: the path of the file that was set aside is missing");
-    return upkeep_salvage(core->upkeep, file, json_is_true(json_object_get(request, "history")), cause);
+    return upkeep_salvage(core->upkeep, file, json_string_value(json_object_get(request, "key")),
+                          json_is_true(json_object_get(request, "history")), cause);
 }
 
 static const struct {
     const char *name;
     enum fb_error (*call)(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause);
+    enum audited audited;
 } calls[] = {
     {"status", call_status},
     {"values", call_values},
-    {"reload", call_reload},
-    {"store-rekey", call_store_rekey},
-    {"store-salvage", call_store_salvage},
-    {"store-check", call_store_check},
-    {"batch", history_call_batch},
+    {"reload", call_reload, AUDITED},
+    {"store-rekey", call_store_rekey, AUDITED},
+    {"store-salvage", call_store_salvage, AUDITED},
+    {"store-check", call_store_check, AUDITED},
+    {"batch", history_call_batch, AUDITED_AS_LOOK},
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
@@ -105,11 +116,36 @@ static const struct {
 /* These go on to forebay-field, which answers them. */
 static const char *const field_calls[] = {"trace", "probe"};
 
+/* The arguments of the call; NULL when it has none. */
+static json_t *arguments(const json_t *request) {
+    json_t *copy = json_copy((json_t *)(uintptr_t)request);
+    json_object_del(copy, "call");
+    if (json_object_size(copy) > 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+/* What was done is on disk before the answer says so. */
+static void audit(struct core *core, const char *name, enum audited audited, const json_t *request,
+                  const char *outcome) {
+    const char *bus = json_string_value(json_object_get(request, "bus"));
+    if (audited == AUDITED) {
+        records_audit(core, core->caller, name, outcome, arguments(request));
+        intake_commit_now(core->intake);
+    } else if (audited == AUDITED_AS_LOOK) {
+        records_audit_look(core, core->caller, name, bus != NULL ? bus : "", outcome, arguments(request));
+    }
+}
+
 static enum fb_error dispatch(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
     const char *name = json_string_value(json_object_get(request, "call"));
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        if (strcmp(calls[i].name, name) == 0)
-            return calls[i].call(core, request, result, cause);
+        if (strcmp(calls[i].name, name) == 0) {
+            const enum fb_error error = calls[i].call(core, request, result, cause);
+            audit(core, name, calls[i].audited, request, error == FB_OK ? "done" : cause->text);
+            return error;
+        }
     return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%s\"", name);
 }
 
@@ -190,6 +226,8 @@ static void pass_on(struct control *control, struct channel *channel, const json
     log_probe(control, request);
     const enum fb_error error =
         field_peer_ask(control->core->field, control->last_asked + 1, (const char *)bytes, length, &cause);
+    audit(control->core, json_string_value(json_object_get(request, "call")), AUDITED_AS_LOOK, request,
+          error == FB_OK ? "done" : cause.text);
     if (error != FB_OK)
         refuse(channel, error, cause.text);
     else
@@ -215,10 +253,14 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(request, "call"));
     const bool is_call = name != NULL;
+    char caller[CALLER_NAME_MAX];
+    caller_name(find_client(control, channel)->user, caller);
+    control->core->caller = caller;
     if (is_call && is_field_call(name))
         pass_on(control, channel, request, bytes, length);
     else if (is_call)
         handle(control->core, channel, request);
+    control->core->caller = NULL;
     json_decref(request);
     return is_call;
 }
@@ -245,6 +287,7 @@ static void on_accepted(int descriptor, void *user) {
     while (control->clients[count].channel != NULL)
         count++;
     struct fb_cause cause;
+    control->clients[count].user = caller_of(descriptor);
     if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[count].channel, &cause) !=
         FB_OK)
         log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);

@@ -68,19 +68,34 @@ static const char *store_state_word(enum fb_error error) {
     return error == FB_OK ? "good" : error == FB_FULL ? "full" : "failed";
 }
 
+/* Tags that wait for the disk show it, also while readings still find room. */
+static enum fb_error store_state(const struct core *core, char *ret_reason, size_t size) {
+    const struct intake_status *intake = intake_status(core->intake);
+    const size_t waiting = core->numbering.waiting_tags;
+    snprintf(ret_reason, size, "%s", intake->reason);
+    if (intake->error != FB_OK || waiting == 0)
+        return intake->error;
+    snprintf(ret_reason, size, "the disk is full: %zu new tag%s until it has room", waiting,
+             waiting == 1 ? " waits" : "s wait");
+    return FB_FULL;
+}
+
 static json_t *report_store(const struct core *core) {
     struct store_figures figures;
     store_figures(core->store, &figures);
     const struct intake_status *intake = intake_status(core->intake);
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "state",
-                     store_state_word(intake->error), "reason", text_to_json(intake->reason), "identity",
-                     report_identity(core->store), "readings", (json_int_t)figures.readings, "unsent_readings",
-                     (json_int_t)figures.unsent_readings, "batches", (json_int_t)figures.batches, "unsent_batches",
-                     (json_int_t)figures.unsent_batches, "last_number", (json_int_t)figures.last_number,
-                     "oldest_unsent_ms", time_or_null(figures.oldest_unsent_ms), "lost_readings",
-                     (json_int_t)figures.lost_readings, "bytes", (json_int_t)figures.bytes, "quota_bytes",
-                     (json_int_t)figures.quota_bytes, "last_commit_ms", time_or_null(intake->last_commit_ms),
-                     "set_aside", report_set_aside(&core->opening), "upkeep", upkeep_to_json(core->upkeep));
+    char reason[FB_CAUSE_MAX];
+    const enum fb_error state = store_state(core, reason, sizeof reason);
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:I, s:o}", "state",
+                     store_state_word(state), "reason", text_to_json(reason), "identity", report_identity(core->store),
+                     "readings", (json_int_t)figures.readings, "unsent_readings", (json_int_t)figures.unsent_readings,
+                     "batches", (json_int_t)figures.batches, "unsent_batches", (json_int_t)figures.unsent_batches,
+                     "last_number", (json_int_t)figures.last_number, "oldest_unsent_ms",
+                     time_or_null(figures.oldest_unsent_ms), "lost_readings", (json_int_t)figures.lost_readings,
+                     "bytes", (json_int_t)figures.bytes, "quota_bytes", (json_int_t)figures.quota_bytes,
+                     "last_commit_ms", time_or_null(intake->last_commit_ms), "set_aside",
+                     report_set_aside(&core->opening), "waiting_tags", (json_int_t)core->numbering.waiting_tags,
+                     "upkeep", upkeep_to_json(core->upkeep));
 }
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {

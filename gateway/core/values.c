@@ -61,6 +61,10 @@ void values_done(struct values *values) {
     *values = (struct values){.version = values->version};
 }
 
+bool values_has(const struct values *values, uint32_t number) {
+    return find(values, number) != NULL;
+}
+
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms) {
     if (reading->tag > values->number_most || values->by_number == NULL || values->by_number[reading->tag] == 0)
         return;

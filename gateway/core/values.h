@@ -33,6 +33,9 @@ struct values {
 enum fb_error values_follow(struct values *values, const struct plant *plant) FB_MUST_USE;
 void values_done(struct values *values);
 
+/* Whether the tag with this number is configured. */
+bool values_has(const struct values *values, uint32_t number);
+
 /* Take a reading (with its text behind it); one of a tag that is no longer configured changes nothing. */
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms);
 

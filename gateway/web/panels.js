@@ -163,6 +163,29 @@ function drawStore(live, { store }) {
   if (aside) facts.push(['aside', say('set_aside'), [aside.path, { note: aside.reason }]]);
   fillFacts(byId('store'), facts);
   drawQuota(store);
+  drawUpkeep(live, store.upkeep);
+}
+
+/* Work on the store beside its own: what goes on, waits or has failed. */
+function drawUpkeep(live, upkeep) {
+  const list = byId('upkeep');
+  const jobs = Object.entries(upkeep).filter(([, { state }]) => ['waiting', 'running', 'failed'].includes(state));
+  list.hidden = jobs.length === 0;
+  patch(list, jobs, ([name]) => name, ([name, job], item) => drawJob(live, name, job, item), 'li');
+}
+
+function drawJob(live, name, job, item) {
+  if (!item.firstChild) item.append(make('p'), make('div', { class: 'bar', role: 'progressbar', 'aria-valuemin': '0', 'aria-valuemax': '100' }));
+  const [line, bar] = item.children;
+  const share = Math.min(100, Math.max(0, job.done_percent)) / 100;
+  const text = say(job.state === 'failed' ? 'job_ended' : 'job', { name: say(`job_${name}`), state: word(job.state), percent: format.percent(share) });
+  const level = job.state === 'failed' ? 'bad' : 'unknown';
+  fill(line, [{ badge: live ? level : 'unknown', word: text, reason: job.reason, mark: level === 'bad' }]);
+  bar.hidden = job.state === 'failed';
+  if (!bar.firstChild) bar.append(make('div'));
+  bar.firstChild.style.inlineSize = `${100 * share}%`;
+  bar.setAttribute('aria-label', say(`job_${name}`));
+  bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
 }
 
 function errorPieces(errors) {

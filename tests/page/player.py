@@ -47,6 +47,8 @@ class Plant:
         self.programs = {}
         self.name = "plant-north"
         self.said = {}  # (instrument, tag) -> text that it has for a value
+        self.events = []  # records
+        self.attempts = []
         self.status_without = {}  # part of the status -> members that core does not know
 
     def status(self):
@@ -87,8 +89,17 @@ class Plant:
             },
             "buses": [self._bus(*bus) for bus in BUSES],
             "instruments": [self._instrument(i, name, now) for i, name in enumerate(self.names)],
+            "records": {kind: {"first": 1, "last": len(kept)} for kind, kept in self._records().items()},
             "readings_per_s": float(len(self.names) * self.tags),
         }  # fmt: skip
+
+    def _records(self):
+        return {"events": self.events, "attempts": self.attempts}
+
+    def records(self, kind, after):
+        kept = self._records()[kind]
+        numbered = [{"number": number, **record} for number, record in enumerate(kept, 1)]
+        return {"records": numbered[after:][:100], "first": 1, "last": len(kept)}
 
     def _bus(self, name, kind, endpoint):
         return {
@@ -169,18 +180,21 @@ class Player:
             fields = (await reader.readexactly(length + 1))[:-2].decode().split("\0")
             parameters = dict(zip(fields[::2], fields[1::2]))
             self.requests = self.requests[-999:] + [parameters]
-            await self._answer(parameters["DOCUMENT_URI"], writer)
+            await self._answer(parameters["DOCUMENT_URI"], parameters.get("QUERY_STRING", ""), writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, path, writer):
+    async def _answer(self, path, query, writer):
         if path == "/api/events":
             await self._events(writer)
-        elif path in ("/api/status", "/api/values"):
-            answer = self.plant.status() if path == "/api/status" else self.plant.values()
+        elif path in ("/api/status", "/api/values", "/api/records/events", "/api/records/attempts"):
+            if path.startswith("/api/records/"):
+                answer = self.plant.records(path.split("/")[3], int(query.removeprefix("after=") or 0))
+            else:
+                answer = self.plant.status() if path == "/api/status" else self.plant.values()
             writer.write(b"Status: 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(answer).encode())
         else:
             writer.write(b"Status: 404 Not Found\r\nContent-Type: application/json\r\n\r\n"

@@ -115,6 +115,33 @@ static void after_a_time_out_it_gets_all_the_time_again(void **state) {
     assert_int_equal(health_advice(&subject.health, 600), HEALTH_ASK);
 }
 
+static uint32_t probe_ms(struct subject *subject, uint32_t probes, uint32_t gap_ms) {
+    subject->health.probes = probes;
+    return subject_probe_ms(subject, &bus, gap_ms);
+}
+
+static void a_probe_waits_as_long_as_the_instrument_was_wont_to_need(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    const struct connection_result silent = {.quality = QUALITY_TIMEOUT, .sent = true};
+    answer(&subject, 60000);
+    subject_note(&subject, &silent, &bus, true, (struct subject_times){1, 1, 100000});
+    assert_int_equal(probe_ms(&subject, 0, 40), 250);
+    assert_int_equal(probe_ms(&subject, 0, 300), 300);
+    assert_int_equal(probe_ms(&subject, 0, 10000), 500);
+    for (uint32_t i = 0; i < 12; i++)
+        assert_int_equal(probe_ms(&subject, i, 0),
+                         i % PATIENCE_FULL_TURN_KNOWN == PATIENCE_FULL_TURN_KNOWN - 1 ? 500 : 250);
+}
+
+static void every_second_probe_of_one_that_never_answered_has_all_the_time(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    assert_int_equal(probe_ms(&subject, 0, 40), PATIENCE_LEAST_MS);
+    assert_int_equal(probe_ms(&subject, 1, 40), 500);
+    assert_int_equal(probe_ms(&subject, 2, 40), PATIENCE_LEAST_MS);
+}
+
 static void only_refusals_of_addresses_split_a_request(void **state) {
     (void)state;
     for (uint16_t code = 1; code < 12; code++) {
@@ -145,6 +172,8 @@ int main(void) {
         cmocka_unit_test(the_time_out_follows_the_replies),
         cmocka_unit_test(alone_on_its_bus_it_gets_all_the_time),
         cmocka_unit_test(after_a_time_out_it_gets_all_the_time_again),
+        cmocka_unit_test(a_probe_waits_as_long_as_the_instrument_was_wont_to_need),
+        cmocka_unit_test(every_second_probe_of_one_that_never_answered_has_all_the_time),
         cmocka_unit_test(only_refusals_of_addresses_split_a_request),
         cmocka_unit_test(the_dead_one_that_has_waited_longest_is_probed_first),
     };
