@@ -16,6 +16,9 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* An attempt to communicate was made; attempt is an object, and yours. Once it is on disk, call
+     * cloud_peer_attempts_kept(). */
+    void (*attempted)(json_t *attempt, void *user);
     /* These may be NULL. What forebay-cloud says of the link; it comes and goes, see peers.h. */
     void (*link_told)(const json_t *link, void *user);
     void (*program)(const struct peer *peer, const char *reason, void *user);
@@ -32,6 +35,9 @@ void cloud_peer_free(struct cloud_peer *cloud);
 
 /* The link to keep; NULL for none. Copied. Told at once if forebay-cloud is there. */
 void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *settings);
+
+/* What attempted() has told so far is on disk: forebay-cloud may forget it. */
+void cloud_peer_attempts_kept(struct cloud_peer *cloud);
 
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);

@@ -31,6 +31,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->cloud != NULL && store_records_waiting(core->store) == 0)
+        cloud_peer_attempts_kept(core->cloud);
     if (core->watch != NULL)
         watch_losses(core->watch);
 }
@@ -45,6 +47,10 @@ static void on_link_changed(bool up, void *user) {
     struct core *core = user;
     log_event(LOG_LEVEL_NOTICE, up ? "link-up" : "link-down", "unsent batches go out %s", up ? "now" : "later");
     intake_set_link(core->intake, up);
+}
+
+static void on_attempted(json_t *attempt, void *user) {
+    records_attempt(user, attempt);
 }
 
 static void on_store_state(enum fb_error error, const char *reason, void *user) {
@@ -107,6 +113,7 @@ static void on_expiry(const json_t *certificate, int level_days, void *user) {
 static const struct intake_handlers intake_handlers = {
     .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .attempted = on_attempted,
                                                           .link_told = on_link_told,
                                                           .certificates = on_certificates,
                                                           .program = on_cloud_program};
