@@ -213,6 +213,12 @@ void amqp_close(struct amqp *amqp) {
     connection_wake(amqp);
 }
 
+void amqp_bytes(const struct amqp *amqp, uint64_t *ret_in, uint64_t *ret_out) {
+    *ret_in = *ret_out = 0;
+    if (amqp->tls != NULL)
+        tls_bytes(amqp->tls, ret_in, ret_out);
+}
+
 const char *amqp_tls_version(const struct amqp *amqp) {
     return amqp->tls_version;
 }

@@ -100,6 +100,12 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
 
+/* AMQP_SEND: the largest message that the peer takes, in bytes as encoded; 0: it named no limit, or there is no link.
+ */
+uint64_t amqp_message_bytes_most(const struct amqp *amqp);
+/* What has passed through the socket so far, TLS and all. */
+void amqp_bytes(const struct amqp *amqp, uint64_t *ret_in, uint64_t *ret_out);
+
 /* For the status: "TLSv1.3 TLS_AES_256_GCM_SHA384" once TLS is up, else "". Borrowed. */
 const char *amqp_tls_version(const struct amqp *amqp);
 /* The peer's address in numbers once TCP is up ("192.0.2.7"), and for a server the common name or first SAN of the

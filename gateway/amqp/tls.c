@@ -140,6 +140,11 @@ bool tls_alerted(const struct tls *tls) {
     return tls->alerted;
 }
 
+void tls_bytes(const struct tls *tls, uint64_t *ret_in, uint64_t *ret_out) {
+    *ret_in = BIO_number_read(SSL_get_rbio(tls->ssl));
+    *ret_out = BIO_number_written(SSL_get_wbio(tls->ssl));
+}
+
 void tls_version(const struct tls *tls, char *ret_text, size_t size) {
     snprintf(ret_text, size, "%s %s", SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
 }

@@ -46,6 +46,9 @@ enum tls_result tls_write(struct tls *tls, const void *data, size_t length, size
  * handshake has succeeded, that its certificate was refused. */
 bool tls_alerted(const struct tls *tls);
 
+/* Bytes read from and written to the socket so far. */
+void tls_bytes(const struct tls *tls, uint64_t *ret_in, uint64_t *ret_out);
+
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" and the peer certificate's name; after the handshake. */
 void tls_version(const struct tls *tls, char *ret_text, size_t size);
 void tls_peer_name(const struct tls *tls, char *ret_text, size_t size);

@@ -93,6 +93,18 @@ static void print_list(const char *kind, const json_t *list) {
         print_line(kind, json_array_get(list, i));
 }
 
+/* What keeps unsent batches although the link is up. */
+static void print_lanes(const json_t *link) {
+    const json_t *parked = json_object_get(link, "parked"), *month = json_object_get(link, "month");
+    if (number(parked, "batches") > 0)
+        printf("\nparked      %lld batches with %lld readings that the peer will not take: see forebay parked",
+               number(parked, "batches"), number(parked, "readings"));
+    if (json_is_integer(json_object_get(month, "budget")))
+        printf("\nbudget      %-20s %.1f of %.1f MB%s", text(month, "month"), (double)number(month, "bytes") / 1e6,
+               (double)number(month, "budget") / 1e6,
+               json_is_true(json_object_get(month, "spent")) ? ": backlog waits for the next month" : "");
+}
+
 static void print_status(const json_t *status) {
     const json_t *gateway = json_object_get(status, "gateway");
     const json_t *link = json_object_get(status, "link");
@@ -107,6 +119,7 @@ static void print_status(const json_t *status) {
     print_since(link);
     if (text(link, "reason")[0] != '\0')
         printf(", came to %s: %s", text(link, "step"), text(link, "reason"));
+    print_lanes(link);
     printf("\nstore       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
            number(store, "unsent_readings"));
     if (unsent_ms > 0)

@@ -30,10 +30,20 @@ struct link {
     sd_event_source *retry;
     sd_event_source *silence;
     struct status status;
-    char logged[FB_CAUSE_MAX]; /* the reason that was logged last: the same one again is no news */
+    uint64_t ended_in, ended_out; /* bytes of the connections before this one */
+    char logged[FB_CAUSE_MAX];    /* the reason that was logged last: the same one again is no news */
 };
 
+static void count_bytes(struct link *link) {
+    uint64_t in = 0, out = 0;
+    if (link->amqp != NULL)
+        amqp_bytes(link->amqp, &in, &out);
+    link->status.bytes_in = link->ended_in + in;
+    link->status.bytes_out = link->ended_out + out;
+}
+
 static void changed(struct link *link) {
+    count_bytes(link);
     link->status.in_flight = link->window.count;
     link->handlers->changed(link->user);
 }
@@ -64,6 +74,9 @@ static void ask(struct link *link) {
 
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
+    count_bytes(link);
+    link->ended_in = link->status.bytes_in;
+    link->ended_out = link->status.bytes_out;
     amqp_free(link->amqp);
     link->amqp = NULL;
     disarm(link->retry);
@@ -103,7 +116,7 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
 static void begin_session(struct link *link) {
     if (link->status.state != STATUS_UP || !link->core_present)
         return;
-    link->handlers->up(link->user);
+    link->handlers->up(parcel_bytes_most(amqp_message_bytes_most(link->amqp)), link->user);
     ask(link);
 }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #define MESSAGE_ID_MAX 128
+/* Header, properties and application properties take less: our longest texts are the id and the gateway's name. */
+#define SECTIONS_BYTES_MAX 1024
 
 enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
                           const uint8_t *bytes, struct fb_cause *cause) {
@@ -22,6 +24,12 @@ enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *setting
         .body_length = parcel->length,
     };
     return amqp_send(amqp, parcel->delivery, &message, cause);
+}
+
+uint32_t parcel_bytes_most(uint64_t message_bytes) {
+    if (message_bytes == 0 || message_bytes > UINT32_MAX)
+        return 0;
+    return message_bytes > SECTIONS_BYTES_MAX ? (uint32_t)message_bytes - SECTIONS_BYTES_MAX : 1;
 }
 
 const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,

@@ -21,7 +21,8 @@ struct status {
     int64_t last_accepted_ms; /* UTC; 0: never */
     uint32_t in_flight;
     uint64_t accepted, rejected, released;
-    int64_t retry_at_ms; /* UTC; 0: no retry is due */
+    uint64_t bytes_in, bytes_out; /* on the wire since the program started, TLS included, TCP not */
+    int64_t retry_at_ms;          /* UTC; 0: no retry is due */
 };
 
 /* One JSON object; yours, free(). NULL when out of memory. Text that is not UTF-8 is replaced by a note. */

@@ -8,8 +8,11 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/budget.h"
 #include "gateway/core/damage.h"
 #include "gateway/core/lanes.h"
+#include "gateway/core/pace.h"
+#include "store/store_parked.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
 #define ACCEPTED_AT_ONCE 64
@@ -19,6 +22,8 @@
 #define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
 /* When the store could not be read it is asked again after this long. */
 #define STORE_RETRY_MS 1000
+/* Backlog in flight, at most: RabbitMQ gives credit for 170 messages, and live ones must find some left. */
+#define BACKLOG_MESSAGES_MOST 64
 /* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
 #define CATALOGUES_MAX 16
 
@@ -36,7 +41,11 @@ struct cloud_peer {
     bool has_link, link_up;
     struct link_settings link;
     uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
+    uint32_t parcel_bytes_most;         /* that the peer takes; 0: any */
     struct lanes lanes;
+    struct pace pace;
+    struct budget budget;
+    bool budget_told;                       /* that it is spent */
     uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
     size_t accepted_count;
     bool marking_failed;
@@ -130,9 +139,19 @@ static bool may_hand_out(const struct cloud_peer *cloud) {
            channel_queued_bytes(cloud->peer.channel) < CHANNEL_BYTES_MOST;
 }
 
+static bool backlog_open(struct cloud_peer *cloud) {
+    const uint32_t window = cloud->link.window_messages, share = window - window / 4;
+    return !budget_spent(&cloud->budget) &&
+           cloud->lanes.backlog_count < (share < BACKLOG_MESSAGES_MOST ? share : BACKLOG_MESSAGES_MOST) &&
+           pace_open(&cloud->pace, cloud->lanes.backlog_bytes, clock_monotonic_ms());
+}
+
 /* Without a link or a window nothing can go out: their coming hands out, and a timer that is due would spin. */
 static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
-    int64_t wake_ms = lanes_wake_ms(&cloud->lanes);
+    int64_t wake_ms = lanes_wake_ms(&cloud->lanes, backlog_open(cloud));
+    const int64_t paced_ms = pace_wake_ms(&cloud->pace);
+    if (wake_ms == 0 || (paced_ms != 0 && paced_ms < wake_ms))
+        wake_ms = paced_ms;
     if ((wake_ms == 0 && not_before_ms == 0) || !may_hand_out(cloud))
         return;
     if (wake_ms < not_before_ms)
@@ -141,16 +160,45 @@ static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
     sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
 }
 
+/* It cannot be cut: its hash stands in the next one. */
+static enum fb_error park_too_large(struct cloud_peer *cloud, const struct store_batch *batch, struct fb_cause *cause) {
+    char reason[STORE_REASON_MAX];
+    snprintf(reason, sizeof reason, "larger than the peer takes: %zu bytes, it takes %u", batch->length,
+             cloud->parcel_bytes_most);
+    log_event(LOG_LEVEL_WARNING, "batch-parked", "batch=%llu %s", (unsigned long long)batch->number, reason);
+    return store_park_too_large(cloud->store, batch->number, batch->length, reason, clock_utc_ms(), cause);
+}
+
+static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range, const struct store_batch *batch) {
+    const struct lanes_flight flight = {.number = batch->number,
+                                        .bytes = batch->length,
+                                        .answered_then = cloud->pace.answered,
+                                        .out_ms = clock_monotonic_ms()};
+    send_parcel(cloud, PARCEL_BATCH, range->historical, batch->number, batch->bytes, batch->length);
+    lanes_out(&cloud->lanes, range, &flight);
+    if (range->historical)
+        pace_spend(&cloud->pace, batch->length);
+}
+
 static void hand_out(struct cloud_peer *cloud) {
     static struct store_batch batch;
     struct lanes_range range;
     int64_t not_before_ms = 0;
-    while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), &range)) {
+    while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), backlog_open(cloud), &range)) {
         struct fb_cause cause;
-        const enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
+        enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
         if (error == FB_NOT_FOUND) {
             lanes_none(&cloud->lanes, &range);
             continue;
+        }
+        if (error == FB_OK && lanes_holds(&cloud->lanes, &range, batch.number)) {
+            lanes_pass(&cloud->lanes, &range, batch.number);
+            continue;
+        }
+        if (error == FB_OK && cloud->parcel_bytes_most > 0 && batch.length > cloud->parcel_bytes_most) {
+            error = park_too_large(cloud, &batch, &cause);
+            if (error == FB_OK)
+                continue;
         }
         if (error != FB_OK) {
             log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
@@ -163,8 +211,7 @@ static void hand_out(struct cloud_peer *cloud) {
             send_catalogue_of(cloud, &batch);
             continue;
         }
-        send_parcel(cloud, PARCEL_BATCH, range.historical, batch.number, batch.bytes, batch.length);
-        lanes_out(&cloud->lanes, &range, batch.number, batch.length);
+        send_batch(cloud, &range, &batch);
     }
     arm_wake(cloud, not_before_ms);
 }
@@ -190,7 +237,8 @@ static void mark_accepted(struct cloud_peer *cloud) {
     }
     cloud->marking_failed = false;
     for (size_t i = 0; i < cloud->accepted_count; i++) {
-        lanes_settle(&cloud->lanes, cloud->accepted[i]);
+        struct lanes_flight flight;
+        lanes_settle(&cloud->lanes, cloud->accepted[i], &flight);
         send_settled(cloud, PARCEL_BATCH, cloud->accepted[i]);
     }
     cloud->accepted_count = 0;
@@ -214,6 +262,10 @@ static int on_wake_timer(sd_event_source *source, uint64_t time_us, void *user) 
 static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
     if (cloud->accepted_count == LANES_IN_FLIGHT_MAX)
         return; /* more than was handed out: stays unsent and goes again in the next session */
+    const struct lanes_flight *flight = lanes_find(&cloud->lanes, number);
+    if (flight != NULL)
+        pace_answer(&cloud->pace, flight->bytes, flight->answered_then, flight->out_ms, clock_monotonic_ms());
+    lanes_accepted(&cloud->lanes);
     cloud->accepted[cloud->accepted_count++] = number;
     if (cloud->accepted_count == ACCEPTED_AT_ONCE)
         mark_accepted(cloud);
@@ -240,18 +292,33 @@ static void copy_reason(const uint8_t *bytes, size_t length, char *ret_reason, s
     json_decref(whole);
 }
 
-static void batch_refused(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
+/* The first four times, and whenever the peer refuses all, it goes again by itself. */
+static void go_again(struct cloud_peer *cloud, struct lanes_flight *flight, const struct store_refused *refused) {
+    lanes_wait(&cloud->lanes, flight, refused->attempts, clock_monotonic_ms(), backoff_random());
+    arm_wake(cloud, 0);
+}
+
+static void batch_refused(struct cloud_peer *cloud, struct lanes_flight *flight, uint8_t outcome, const char *reason) {
+    const uint64_t number = flight->number;
     char line[STORE_REASON_MAX + 16] = "";
     snprintf(line, sizeof line, "%s: %s", outcome_word(outcome), reason);
     if (strcmp(line, cloud->refusal) != 0)
         log_event(LOG_LEVEL_WARNING, "batch-refused", "batch=%llu %s", (unsigned long long)number, line);
     memcpy(cloud->refusal, line, sizeof cloud->refusal);
     struct fb_cause cause;
-    uint32_t attempts = 0;
-    if (store_mark_refused(cloud->store, number, line, &attempts, &cause) != FB_OK)
+    struct store_refused refused;
+    const struct store_refusal refusal = {
+        .reason = line,
+        .rejection = outcome == PARCEL_REJECTED && lanes_counts(&cloud->lanes, flight),
+        .now_ms = clock_utc_ms(),
+    };
+    if (store_mark_refused(cloud->store, number, &refusal, &refused, &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "mark-refused-failed", "%s", cause.text);
-    lanes_wait(&cloud->lanes, number, attempts, clock_monotonic_ms(), backoff_random());
-    arm_wake(cloud, 0);
+    if (refused.parked)
+        log_event(LOG_LEVEL_ERROR, "batch-parked", "batch=%llu rejections=%u %s", (unsigned long long)number,
+                  refused.rejections, line);
+    else
+        go_again(cloud, flight, &refused);
 }
 
 static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -277,8 +344,9 @@ static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) 
     char reason[STORE_REASON_MAX];
     copy_reason(bytes, length, reason, sizeof reason);
     /* One that is not in flight was handed out in an earlier session: it goes again anyway. */
-    if (lanes_settle(&cloud->lanes, number))
-        batch_refused(cloud, number, outcome, reason);
+    struct lanes_flight flight;
+    if (lanes_settle(&cloud->lanes, number, &flight))
+        batch_refused(cloud, &flight, outcome, reason);
     send_settled(cloud, PARCEL_BATCH, number);
     return true;
 }
@@ -294,11 +362,26 @@ static void session_ends(struct cloud_peer *cloud) {
     cloud->handlers->link_changed(false, cloud->user);
 }
 
+/* What was too large for the peer as it was before may not be now. */
+static void note_parcel_bytes(struct cloud_peer *cloud, uint32_t bytes_most) {
+    struct store_link link = store_link(cloud->store);
+    struct fb_cause cause;
+    size_t released;
+    cloud->parcel_bytes_most = bytes_most;
+    link.batch_bytes_most = bytes_most;
+    store_keep_link(cloud->store, &link);
+    if (store_release_fitting(cloud->store, bytes_most > 0 ? bytes_most : BATCH_BYTES_MAX, &released, &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "release-failed", "%s", cause.text);
+}
+
 static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) {
+    const uint32_t bytes_most = message_get_u32(reader);
     if (!message_done(reader))
         return false;
     session_ends(cloud);
     cloud->link_up = true;
+    note_parcel_bytes(cloud, bytes_most);
+    pace_begin(&cloud->pace, clock_monotonic_ms());
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
     return true;
@@ -318,6 +401,25 @@ static bool on_next(struct cloud_peer *cloud, struct message_reader *reader) {
     return true;
 }
 
+/* Kept with the next batch that is sealed or accepted. */
+static void count_bytes(struct cloud_peer *cloud) {
+    const json_int_t in = json_integer_value(json_object_get(cloud->status, "bytes_in"));
+    const json_int_t out = json_integer_value(json_object_get(cloud->status, "bytes_out"));
+    struct store_link link = store_link(cloud->store);
+    if (in < 0 || out < 0 || in > INT64_MAX / 2 || out > INT64_MAX / 2)
+        return;
+    budget_count(&cloud->budget, (uint64_t)in + (uint64_t)out, clock_state() != CLOCK_NOT_SET ? clock_utc_ms() : 0);
+    link.month = cloud->budget.month;
+    link.month_bytes = cloud->budget.bytes;
+    store_keep_link(cloud->store, &link);
+    const bool spent = budget_spent(&cloud->budget);
+    if (spent != cloud->budget_told)
+        log_event(LOG_LEVEL_WARNING, spent ? "budget-spent" : "budget-renewed", "bytes=%llu budget=%llu %s",
+                  (unsigned long long)cloud->budget.bytes, (unsigned long long)cloud->budget.most,
+                  spent ? "backlog waits for the next month" : "backlog goes on");
+    cloud->budget_told = spent;
+}
+
 static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
@@ -330,6 +432,7 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     }
     json_decref(cloud->status);
     cloud->status = status;
+    count_bytes(cloud);
     return true;
 }
 
@@ -337,6 +440,7 @@ static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct m
     if (!message_done(reader))
         return false;
     peer_hello(&cloud->peer, channel);
+    budget_restart(&cloud->budget);
     send_link(cloud);
     return true;
 }
@@ -394,6 +498,8 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
     cloud->handlers = peer_handlers;
     cloud->user = user;
     cloud->since_ms = clock_utc_ms();
+    const struct store_link kept = store_link(store);
+    cloud->budget = (struct budget){.month = kept.month, .bytes = kept.month_bytes};
     enum fb_error error = FB_OK;
     if (add_timer(event, &cloud->mark_timer, on_mark_timer, cloud) < 0 ||
         add_timer(event, &cloud->wake_timer, on_wake_timer, cloud) < 0)
@@ -427,6 +533,23 @@ void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *s
     send_link(cloud);
 }
 
+void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_settings *settings) {
+    pace_limit(&cloud->pace, settings->backlog_bytes_per_s, clock_monotonic_ms());
+    cloud->budget.most = settings->month_bytes;
+    cloud->budget_told = budget_spent(&cloud->budget);
+    hand_out(cloud);
+}
+
+enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
+                                 struct fb_cause *cause) {
+    const enum fb_error error = store_release(cloud->store, first, last, ret_released, cause);
+    if (error == FB_OK && *ret_released > 0) {
+        lanes_again(&cloud->lanes);
+        hand_out(cloud);
+    }
+    return error;
+}
+
 void cloud_peer_sealed(struct cloud_peer *cloud) {
     lanes_sealed(&cloud->lanes);
     hand_out(cloud);
@@ -441,6 +564,15 @@ const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
     return &cloud->peer;
 }
 
+static json_t *month_to_json(const struct budget *budget) {
+    char month[BUDGET_MONTH_MAX];
+    return json_pack("{s:o, s:I, s:o, s:b}", "month",
+                     budget->month > 0 ? json_string(budget_month_text(budget->month, month)) : json_null(), "bytes",
+                     (json_int_t)budget->bytes, "budget",
+                     budget->most > 0 ? json_integer((json_int_t)budget->most) : json_null(), "spent",
+                     budget_spent(budget));
+}
+
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
         json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
@@ -451,5 +583,13 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));
     json_object_set_new(link, "refusal", json_string(cloud->refusal));
+    struct store_figures figures;
+    store_figures(cloud->store, &figures);
+    json_object_set_new(link, "parked",
+                        json_pack("{s:I, s:I}", "batches", (json_int_t)figures.parked_batches, "readings",
+                                  (json_int_t)figures.parked_readings));
+    json_object_set_new(link, "month", month_to_json(&cloud->budget));
+    json_object_set_new(link, "parcel_bytes_most",
+                        cloud->parcel_bytes_most > 0 ? json_integer(cloud->parcel_bytes_most) : json_null());
     return link;
 }

@@ -9,6 +9,7 @@
 
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
+#include "gateway/config/config.h"
 #include "gateway/core/peers.h"
 #include "store/store.h"
 
@@ -27,6 +28,13 @@ void cloud_peer_free(struct cloud_peer *cloud);
 
 /* The link to keep; NULL for none. Copied. Told at once if forebay-cloud is there. */
 void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *settings);
+
+/* What may go over it, and when. Copied. */
+void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_settings *settings);
+
+/* Release parked batches in [first, last], and hand them out. (fsync) ret_released: how many there were. */
+enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
+                                 struct fb_cause *cause) FB_MUST_USE;
 
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);

@@ -9,6 +9,7 @@
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/parked_calls.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
 
@@ -93,6 +94,8 @@ static const struct {
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
+    {"parked", parked_call_list},
+    {"parked-retry", parked_call_retry},
 };
 
 /* These go on to forebay-field, which answers them. */

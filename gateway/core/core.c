@@ -157,6 +157,7 @@ static void apply(struct core *core) {
     if (values_follow(&core->values, &core->config.plant) != FB_OK)
         abort(); /* out of memory: start anew */
     field_peer_set_plant(core->field, &core->config.plant);
+    cloud_peer_set_delivery(core->cloud, &core->config.delivery);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
 }
 
@@ -265,7 +266,8 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
     if (old->has_cloud != fresh->has_cloud ||
-        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))))
+        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))) ||
+        memcmp(&old->delivery, &fresh->delivery, sizeof old->delivery) != 0)
         json_array_append_new(changed, json_string("cloud"));
     if (old->commit_interval_ms != fresh->commit_interval_ms ||
         old->forward_interval_ms != fresh->forward_interval_ms ||

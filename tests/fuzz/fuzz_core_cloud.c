@@ -7,6 +7,7 @@
 
 #include "core_world.h"
 #include "gateway/common/protocol.h"
+#include "store/store_parked.h"
 
 #define MESSAGES_MOST 64
 #define PARCELS_MOST 4096
@@ -117,10 +118,9 @@ static void say_hello(const uint8_t *payload, size_t length) {
 }
 
 static void say_up(const uint8_t *payload, size_t length) {
-    (void)payload;
-    (void)length;
+    const uint32_t bytes_most = length > 0 ? payload[0] : 0; /* all are larger than a few */
     listen_to_core();
-    core_world_send(cloud.descriptor, PROTOCOL_LINK_UP, NULL, 0);
+    core_world_send(cloud.descriptor, PROTOCOL_LINK_UP, &bytes_most, sizeof bytes_most);
     begin_session();
 }
 
@@ -160,6 +160,8 @@ static void empty_store(void) {
     static struct store_batch batch;
     struct core *core = core_world();
     struct fb_cause cause;
+    size_t released;
+    assert(store_release(core->store, 1, UINT64_MAX, &released, &cause) == FB_OK);
     while (store_next(core->store, 1, UINT64_MAX, &batch, &cause) == FB_OK)
         assert(store_mark_sent(core->store, &batch.number, 1, 1, &cause) == FB_OK);
 }
