@@ -267,7 +267,8 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     note_buses(changed, &old->plant, &fresh->plant);
     if (old->has_cloud != fresh->has_cloud ||
         (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))) ||
-        memcmp(&old->delivery, &fresh->delivery, sizeof old->delivery) != 0)
+        old->delivery.backlog_bytes_per_s != fresh->delivery.backlog_bytes_per_s ||
+        old->delivery.month_bytes != fresh->delivery.month_bytes || old->delivery.events != fresh->delivery.events)
         json_array_append_new(changed, json_string("cloud"));
     if (old->commit_interval_ms != fresh->commit_interval_ms ||
         old->forward_interval_ms != fresh->forward_interval_ms ||
