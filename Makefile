@@ -33,7 +33,7 @@ CONFIG := $(wildcard gateway/config/*.c)
 AMQP := $(wildcard gateway/amqp/*.c)
 STORE := $(wildcard store/*.c)
 # What is pure, and therefore also linked into the command and the tests.
-BATCH := $(wildcard store/batch*.c store/catalogue*.c)
+BATCH := $(wildcard store/batch*.c store/catalogue*.c) store/record_chain.c
 PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)

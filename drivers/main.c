@@ -12,6 +12,7 @@
 #include "drivers/ring.h"
 #include "drivers/workers.h"
 #include "gateway/common/log.h"
+#include "gateway/common/resident.h"
 
 /* Readings that arrive within this time go to core in one message. */
 #define GATHER_MS 50
@@ -155,6 +156,8 @@ static enum fb_error prepare_loop(struct field *field, struct fb_cause *cause) {
         error = sd_event_add_post(field->event, NULL, end_when_flushed, field);
     if (error >= 0)
         error = sd_event_add_time_relative(field->event, &field->gather, CLOCK_MONOTONIC, 0, 5000, on_gathered, field);
+    if (error >= 0)
+        error = resident_release_later(field->event);
     return error < 0 ? fb_fail_errno(cause, FB_IO, -error, "event loop") : FB_OK;
 }
 

@@ -21,6 +21,7 @@
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
 #include "gateway/common/quality.h"
+#include "gateway/common/resident.h"
 
 #define STATUS_INTERVAL_MS 2000
 #define STATUS_CHANGE_INTERVAL_MS 1000
@@ -54,7 +55,8 @@ struct worker {
     int64_t status_ms; /* when the last was sent */
     const char *logged_state;
     int64_t logged_ms;
-    bool shared; /* more than one instrument on the bus */
+    uint64_t release_us; /* when what only the start needed is given back; 0: done */
+    bool shared;         /* more than one instrument on the bus */
 };
 
 static enum clock_state look_at_clock(struct worker *worker, int64_t now_ms) {
@@ -293,6 +295,14 @@ static enum fb_error prepare(struct worker *worker, const struct plant *plant, s
     return FB_OK;
 }
 
+/* After every request was made at least a few times, as a rule. */
+static void release_when_settled(struct worker *worker) {
+    if (worker->release_us == 0 || (uint64_t)clock_monotonic_us() < worker->release_us)
+        return;
+    resident_release();
+    worker->release_us = 0;
+}
+
 int worker_run(const struct plant *plant, size_t bus, int parent) {
     static struct worker worker;
     /* An unknown host name must not hold up the bus's other duties for half a minute. */
@@ -303,7 +313,9 @@ int worker_run(const struct plant *plant, size_t bus, int parent) {
                   fb_error_word(error));
         return EXIT_FAILURE;
     }
+    worker.release_us = (uint64_t)clock_monotonic_us() + RESIDENT_SETTLED_US;
     for (;;) {
+        release_when_settled(&worker);
         if (worker.schedule.count == 0) {
             tell_status(&worker, (uint64_t)clock_monotonic_us());
             wait_until(&worker, (uint64_t)clock_monotonic_us() + STATUS_INTERVAL_MS * 1000);

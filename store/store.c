@@ -85,6 +85,7 @@ void store_close(struct store *store) {
     if (store == NULL)
         return;
     store_database_detach(store);
+    store_records_drop_waiting(store);
     free(store->tail);
     free(store->path);
     free(store);

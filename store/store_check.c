@@ -110,7 +110,7 @@ enum fb_error store_check_begin(struct store *store, struct store_check **ret_ch
     check->store = store;
     int code = sqlite3_prepare_v2(store->db,
                                   "SELECT min(name) FROM sqlite_master WHERE type = 'table' AND name > ?1"
-                                  " AND name <> 'batches' HAVING min(name) NOT NULL",
+                                  " AND name NOT IN ('batches', 'records') HAVING min(name) NOT NULL",
                                   -1, &check->tables, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(store->db, "SELECT 1 FROM queue WHERE number = ?1 AND damaged = 1", -1, &check->dead,

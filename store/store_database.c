@@ -19,9 +19,8 @@
 /* Room that batches leave to the tail, the tables and the pages that a large transaction needs. */
 #define RESERVE_PAGES_MAX 512
 #define RESERVE_PAGES_MIN 28
-/* Room that batches leave to the records of audit, events and configuration: one part in so many, 16 MB at most. */
-#define RECORDS_SHARE 32
-#define RECORDS_PAGES_MAX 4096
+/* Room that batches leave to records: one part in so many, and no more than their quotas are. */
+#define RECORDS_SHARE 16
 #define BUSY_MS 2000
 
 /* cipher_memory_security would lock and wipe each page of the cache, above what RLIMIT_MEMLOCK allows, to hide readings
@@ -46,8 +45,9 @@ static enum fb_error set_quota(struct store *store, struct fb_cause *cause) {
     const uint64_t wal = clamp(total / 16, WAL_PAGES_MIN, WAL_PAGES_MAX);
     const uint64_t most = clamp(total - wal, 1, UINT32_MAX - 1);
     const uint64_t reserve = clamp(most / 8, RESERVE_PAGES_MIN, RESERVE_PAGES_MAX);
-    const uint64_t records = clamp(most / RECORDS_SHARE, 1, RECORDS_PAGES_MAX);
+    const uint64_t records = store_records_share_pages(most / RECORDS_SHARE);
     store->batch_pages_most = most - reserve - records;
+    store_records_set_quotas(store, records);
     store->log_pages_most = wal;
     store->slots_most = (uint32_t)reserve / 2;
     char sql[192];

@@ -172,6 +172,8 @@ bool store_inherit(struct store *heir, const char *path, const char *aside, cons
     const bool taken = take_all(&estate, aside) == FB_OK;
     if (taken)
         take_tail(&estate);
+    if (taken)
+        store_records_inherit(heir, estate.old);
     sqlite3_close(estate.old);
     free(estate.catalogue);
     return taken && (estate.has_state || estate.has_last_number);

@@ -6,6 +6,7 @@
 
 #include "store/store.h"
 #include "store/store_parked.h"
+#include "store/store_records.h"
 
 #define STORE_PAGE_BYTES 4096 /* SQLCipher's default, and what a disk writes at least */
 /* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
@@ -50,6 +51,10 @@ enum store_statement {
     STORE_DROP_CATALOGUES,
     STORE_ADD_CATALOGUE,
     STORE_READ_CATALOGUE,
+    STORE_ADD_RECORD,
+    STORE_DROP_RECORD,
+    STORE_READ_RECORDS,
+    STORE_SAVE_RECORDS,
     STORE_FIND_TAG,
     STORE_ADD_TAG,
     STORE_STATEMENTS
@@ -59,6 +64,19 @@ enum store_statement {
 struct store_correction {
     struct batch_correction record;
     uint64_t carrier;
+};
+
+/* A record's row has its kind in the highest byte of its id and its number below: so each kind stands together, in
+ * order. */
+#define STORE_RECORD_KIND_SHIFT 56
+
+/* Of one kind of records. */
+struct store_record_account {
+    uint64_t first; /* number of the oldest that is left; last + 1: none is */
+    uint64_t last;  /* number of the newest */
+    uint64_t bytes; /* that the records take, rather too many than too few */
+    uint8_t head[RECORD_HASH_BYTES];
+    bool changed; /* against the table */
 };
 
 /* What the transactions change; a copy is taken at their begin and put back when they fail. */
@@ -89,6 +107,7 @@ struct store_state {
     struct store_link link;
     uint64_t parked_batches, parked_readings;
     bool parked_changed; /* count them anew */
+    struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 
 /* Where the next record of the tail goes. */
@@ -116,6 +135,11 @@ struct store {
     size_t tail_capacity;
     size_t tail_readings; /* in the units */
     struct store_slots slots;
+    struct store_record_waiting *records; /* to be written with the next commit, in their order */
+    size_t records_waiting;
+    size_t records_waiting_bytes;
+    unsigned records_hold; /* commits that leave them out, since the disk had no room for them */
+    uint64_t record_quotas[STORE_RECORD_KINDS + 1];
     uint64_t unreadable_batch; /* which one made the last call fail with FB_CORRUPT; 0: none did */
 };
 
@@ -150,6 +174,26 @@ void store_corrections_retell(struct store_state *state, uint64_t carrier);
 int store_corrections_save(struct store *store);
 bool store_corrections_load(struct store *store, sqlite3_stmt *row);
 bool store_clock_load(struct store *store, sqlite3_stmt *row);
+
+/* Records, see store_records.c. Of so many pages those that records may take; share them out among the kinds. Pages
+ * that they take now. */
+uint64_t store_records_share_pages(uint64_t pages);
+void store_records_set_quotas(struct store *store, uint64_t pages);
+uint64_t store_records_pages(const struct store *store);
+/* The place that a record takes: its share of a page, or its pages. */
+uint64_t store_records_row_bytes(size_t length);
+/* Inside a transaction: write those that wait. They go on waiting until store_records_settle() is told how the
+ * transaction ended, and whether they were in it. */
+bool store_records_due(const struct store *store);
+enum fb_error store_records_write(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+void store_records_settle(struct store *store, enum fb_error error, bool written);
+void store_records_drop_waiting(struct store *store);
+/* The table of kinds as the state has it, and back, row by row (false: it does not hold). */
+int store_records_save(struct store *store);
+bool store_records_load(struct store *store, sqlite3_stmt *row);
+/* Take over numbers and records of the store in old, the newest first, as far as they can be read and find room. In
+ * transactions of its own. */
+void store_records_inherit(struct store *heir, sqlite3 *old);
 
 /* Loss records in the state: neighbours are merged, so that they are never more than BATCH_LOSSES_MAX. */
 void store_losses_add(struct store_state *state, const struct batch_loss *loss);

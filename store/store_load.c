@@ -80,6 +80,11 @@ static const struct {
     {"SELECT first_batch, last_batch, from_ms, to_ms, right_ms, carrier FROM corrections ORDER BY id",
      store_corrections_load, 0},
     {"SELECT boot, first_batch, ahead_ms, is_set FROM clock WHERE id = 1", store_clock_load, 0},
+    {"SELECT kind, last, bytes, head, (SELECT id FROM records WHERE id > kind << 56 AND id < (kind + 1) << 56"
+     " ORDER BY id LIMIT 1) FROM record_kinds",
+     store_records_load, 0},
+    {"SELECT (SELECT id FROM records WHERE id < (kind + 1) << 56 ORDER BY id DESC LIMIT 1) FROM record_kinds", take_any,
+     0},
     {"SELECT sum(number) FROM tags NOT INDEXED", take_any, 1},
     {"SELECT count(name) FROM tags INDEXED BY sqlite_autoindex_tags_1 WHERE instrument >= ''", take_any, 1},
     {"SELECT count(hash) FROM catalogues INDEXED BY sqlite_autoindex_catalogues_1 WHERE hash >= x''", take_any, 1},

@@ -28,7 +28,8 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
 struct room {
     uint64_t file;
     uint64_t unused; /* of the file */
-    uint64_t disk;   /* by which the file may still grow */
+    uint64_t records; /* of those in use */
+    uint64_t disk;    /* by which the file may still grow */
 };
 
 /* By how much the log will still grow. */
@@ -53,7 +54,7 @@ static uint64_t disk_pages(const struct store *store) {
 }
 
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
-    struct room room = {.disk = disk_pages(store)};
+    struct room room = {.disk = disk_pages(store), .records = store_records_pages(store)};
     int code = count(store, STORE_COUNT_PAGES, &room.file);
     if (code == SQLITE_ROW)
         code = count(store, STORE_COUNT_FREE_PAGES, &room.unused);
@@ -62,7 +63,8 @@ static enum fb_error measure(struct store *store, struct room *ret_room, struct 
 }
 
 static bool within_quota(const struct store *store, const struct room *room, uint64_t pages) {
-    return room->file - room->unused + pages <= store->batch_pages_most;
+    const uint64_t used = room->file - room->unused;
+    return used - (room->records < used ? room->records : used) + pages <= store->batch_pages_most;
 }
 
 static bool within_disk(const struct room *room, uint64_t pages) {

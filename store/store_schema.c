@@ -47,6 +47,11 @@ static const char *const steps[] = {
     " from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, right_ms INTEGER NOT NULL, carrier INTEGER NOT NULL);"
     "CREATE TABLE clock(id INTEGER PRIMARY KEY, boot BLOB NOT NULL, first_batch INTEGER NOT NULL, ahead_ms INTEGER"
     " NOT NULL, is_set INTEGER NOT NULL);",
+    /* id: the kind in the highest byte, the number below (store_records.c). */
+    "CREATE TABLE records(id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, previous BLOB NOT NULL, body BLOB NOT"
+    " NULL);"
+    "CREATE TABLE record_kinds(kind INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes INTEGER NOT NULL, head BLOB NOT"
+    " NULL);",
     /* parked_ms: since when a batch is handed out no more (UTC), 0 if it is; parked_bytes: its size when that is why.
      * In state what the link must remember: how large batches may be, the month, its bytes, the last event accepted. */
     "ALTER TABLE queue ADD COLUMN rejections INTEGER NOT NULL DEFAULT 0;"

@@ -58,6 +58,12 @@ static const char *const sql[STORE_STATEMENTS] = {
                               " (SELECT catalogue FROM batches ORDER BY number LIMIT 1)",
     [STORE_ADD_CATALOGUE] = "INSERT INTO catalogues VALUES(?1, ?2, ?3)",
     [STORE_READ_CATALOGUE] = "SELECT revision, bytes FROM catalogues WHERE hash = ?1",
+    [STORE_ADD_RECORD] = "INSERT INTO records VALUES(?1, ?2, ?3, ?4)",
+    [STORE_DROP_RECORD] = "DELETE FROM records WHERE id = (SELECT id FROM records WHERE id > ?1 AND id < ?2 ORDER BY id"
+                          " LIMIT 1) RETURNING id, length(body)",
+    [STORE_READ_RECORDS] = "SELECT id, time_ms, previous, body FROM records WHERE id > ?1 AND id <= ?2 ORDER BY id"
+                           " LIMIT ?3",
+    [STORE_SAVE_RECORDS] = "INSERT OR REPLACE INTO record_kinds VALUES(?1, ?2, ?3, ?4)",
     [STORE_FIND_TAG] = "SELECT number FROM tags WHERE instrument = ?1 AND name = ?2",
     [STORE_ADD_TAG] = "INSERT INTO tags(instrument, name) VALUES(?1, ?2)",
 };

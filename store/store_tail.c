@@ -58,8 +58,8 @@ enum fb_error store_pack(const struct batch_info *info, const struct reading *re
 }
 
 /* The tail on disk has the same form as batches, without an identity: nothing else is as small. */
-static enum fb_error add_records(struct store *store, struct store_cursor cursor, uint8_t *bytes,
-                                 struct fb_cause *cause) {
+static enum fb_error add_frames(struct store *store, struct store_cursor cursor, uint8_t *bytes,
+                                struct fb_cause *cause) {
     static const struct batch_info info = {.gateway = "tail", .number = 1};
     size_t at = store->tail_committed;
     do {
@@ -75,8 +75,14 @@ static enum fb_error add_records(struct store *store, struct store_cursor cursor
     return FB_OK;
 }
 
+static bool tail_changes(const struct store *store, struct store_cursor cursor) {
+    return store->tail_committed != store->tail_count || cursor.epoch != store->state.cursor.epoch ||
+           cursor.sequence != store->state.cursor.sequence;
+}
+
 static enum fb_error commit(struct store *store, struct store_cursor cursor, uint64_t room_pages, uint8_t *bytes,
                             struct fb_cause *cause) {
+    const bool with_records = store_records_due(store), with_tail = tail_changes(store, cursor);
     enum fb_error error = store_begin(store, cause);
     if (error != FB_OK)
         return error;
@@ -84,27 +90,32 @@ static enum fb_error commit(struct store *store, struct store_cursor cursor, uin
     const uint32_t fresh_slot = store->slots.slot + (store->slots.used > 0);
     if (room_pages > 0)
         error = store_quota_make_room(store, room_pages, cause);
-    if (error == FB_OK)
-        error = add_records(store, cursor, bytes, cause);
+    if (error == FB_OK && with_tail)
+        error = add_frames(store, cursor, bytes, cause);
+    if (error == FB_OK && with_records)
+        error = store_records_write(store, cause);
     if (error == FB_OK && room_pages > 0)
         error = store_refresh_oldest(store, cause);
     error = store_end(store, error, room_pages > 0, cause);
     if (error != FB_OK) /* what stands in the slots since is not on disk */
         store_slots_restart(store, fresh_slot);
+    store_records_settle(store, error, with_records);
     return error;
 }
 
 enum fb_error store_commit(struct store *store, struct store_cursor cursor, struct fb_cause *cause) {
-    const bool is_same = cursor.epoch == store->state.cursor.epoch && cursor.sequence == store->state.cursor.sequence;
-    if (store->tail_committed == store->tail_count && is_same && !store->state.losses_changed &&
-        !store->state.corrections_changed)
+    if (!tail_changes(store, cursor) && !store->state.losses_changed && !store->state.corrections_changed &&
+        store->records == NULL)
         return FB_OK;
     uint8_t *bytes = malloc(BATCH_BYTES_MAX);
     if (bytes == NULL)
         return fb_fail(cause, FB_MEMORY, "store: out of memory");
     /* Batches leave the tail some room. Where it needs more, the quota takes it from them; a full disk does not. */
     const uint64_t pages = (store->tail_count - store->tail_committed) * READING_BYTES / STORE_PAGE_BYTES + 1;
+    const bool with_records = store_records_due(store);
     enum fb_error error = commit(store, cursor, 0, bytes, cause);
+    if (error == FB_FULL && with_records) /* readings come first, and need less room */
+        error = commit(store, cursor, 0, bytes, cause);
     if (error == FB_FULL && store_quota_reached(store, pages))
         error = commit(store, cursor, pages, bytes, cause);
     for (int i = 0; i < STORE_GIVE_UP_MOST && store_quota_gave_up(store, error); i++)

@@ -38,6 +38,8 @@ static enum fb_error commit(struct store *store, bool with_state, struct fb_caus
         code = store_corrections_save(store);
         store->state.corrections_changed = false;
     }
+    if (code == SQLITE_DONE)
+        code = store_records_save(store);
     if (code == SQLITE_DONE && with_state)
         code = save_state(store);
     if (code == SQLITE_DONE)

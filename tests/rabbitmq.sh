@@ -22,14 +22,19 @@ make_root() {
     [ -r $keyring ] || fail "$keyring is missing: run tests/setup.sh"
     from=$(mirror)
     [ -n "$from" ] || fail "apt lists no Debian mirror to take RabbitMQ 4 from"
-    # Not root: mmdebstrap needs subordinate ids. Whoever unpacks owns the files, and devices come from the host.
-    [ "$(id -u)" = 0 ] || command -v newuidmap >/dev/null ||
-        fail "without root, install the package uidmap and give this user a line in /etc/subuid and /etc/subgid"
+    # Not root: mmdebstrap needs subordinate ids in a user namespace; where there are none (a chroot, a strict kernel), sudo.
+    # Whoever unpacks owns the files, and devices come from the host.
+    become=
+    if [ "$(id -u)" != 0 ] && ! { command -v newuidmap && unshare --user --map-auto true; } >/dev/null 2>&1; then
+        become=sudo
+        command -v sudo >/dev/null ||
+            fail "be root, or have sudo, or install the package uidmap and give this user a line in /etc/subuid and /etc/subgid"
+    fi
     echo "rabbitmq: making $root once (a small Debian 13 with RabbitMQ 4, about 250 MB)" >&2
     new=$(mktemp -d "$cache/new-XXXXXX")
     trap 'rm -rf "$new"' EXIT
     mkdir "$new/root"
-    mmdebstrap --quiet --variant=minbase --include=rabbitmq-server,ca-certificates,procps,iproute2 trixie \
+    $become mmdebstrap --quiet --variant=minbase --include=rabbitmq-server,ca-certificates,procps,iproute2 trixie \
         "$new/root.tar" "deb [signed-by=$keyring] $from trixie main" >&2 || fail "mmdebstrap failed, see above"
     tar -x --no-same-owner --exclude './dev/*' -C "$new/root" -f "$new/root.tar"
     chmod 755 "$new/root"

@@ -20,6 +20,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
+#include "gateway/common/resident.h"
 
 /* What the user is promised after SIGTERM is 3 s. */
 #define STOP_LIMIT_MS 2500
@@ -225,6 +226,8 @@ static enum fb_error start(struct run *run, struct fb_cause *cause) {
     run->look_until_ms = clock_monotonic_ms() + CORE_START_LIMIT_MS;
     if (failed == FB_OK &&
         sd_event_add_time_relative(run->event, &run->look, CLOCK_MONOTONIC, CORE_LOOK_US, 1000, on_look, run) < 0)
+        failed = fb_fail(cause, FB_IO, "event loop");
+    if (failed == FB_OK && resident_release_later(run->event) < 0)
         failed = fb_fail(cause, FB_IO, "event loop");
     return failed;
 }

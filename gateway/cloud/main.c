@@ -11,6 +11,7 @@
 #include "gateway/cloud/confine.h"
 #include "gateway/cloud/core_side.h"
 #include "gateway/common/log.h"
+#include "gateway/common/resident.h"
 
 /* Batches and their encoded copies come and go: mapped on their own, they leave no holes in the heap behind. */
 #define OWN_MAPPING_BYTES (32 * 1024)
@@ -38,7 +39,7 @@ static enum fb_error watch_signals(sd_event *event, struct core_side *side, stru
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     if (sd_event_add_signal(event, NULL, SIGTERM, on_end, side) < 0 ||
-        sd_event_add_signal(event, NULL, SIGINT, on_end, side) < 0)
+        sd_event_add_signal(event, NULL, SIGINT, on_end, side) < 0 || resident_release_later(event) < 0)
         return fb_fail(cause, FB_IO, "signals");
     return FB_OK;
 }

@@ -10,6 +10,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/history_calls.h"
 #include "gateway/core/parked_calls.h"
+#include "gateway/core/record_calls.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
 
@@ -96,6 +97,12 @@ static const struct {
     {"seal", history_call_seal},
     {"parked", parked_call_list},
     {"parked-retry", parked_call_retry},
+    {"audit", record_call_list},
+    {"events", record_call_list},
+    {"attempts", record_call_list},
+    {"configurations", record_call_list},
+    {"configuration", record_call_configuration},
+    {"proofs", record_call_list},
 };
 
 /* These go on to forebay-field, which answers them. */

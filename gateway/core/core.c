@@ -13,6 +13,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
+#include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
@@ -191,6 +192,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = intake_new(core->event, core->store, &intake_handlers, core, &core->intake, cause);
     if (error == FB_OK)
+        error = records_new(core->event, core->store, core->intake, &core->records, cause);
+    if (error == FB_OK)
         error = number_and_catalogue(core, &core->config.plant, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
@@ -213,6 +216,8 @@ void core_stop(struct core *core) {
     field_peer_free(core->field);
     core->field = NULL;
     upkeep_free(core->upkeep);
+    records_free(core->records);
+    core->records = NULL;
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
     store_close(core->store);

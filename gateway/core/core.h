@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 struct control;
+struct records;
 struct upkeep;
 struct web;
 
@@ -30,6 +31,7 @@ struct core {
     bool rekey_unfinished; /* found at the start */
     struct upkeep *upkeep;
     struct intake *intake;
+    struct records *records;
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;

@@ -8,6 +8,7 @@
 #include "gateway/common/log.h"
 #include "gateway/core/clock_watch.h"
 #include "gateway/core/damage.h"
+#include "store/store_records.h"
 
 /* Readings that were taken just before the clock was set may still be on their way: the batch that corrects waits for
  * them. */
@@ -48,7 +49,7 @@ static enum fb_error commit(struct intake *intake, struct fb_cause *cause) {
     const enum fb_error error = store_commit(intake->store, intake->cursor, cause);
     if (error != FB_OK)
         return error;
-    intake->dirty = false;
+    intake->dirty = store_records_waiting(intake->store) > 0; /* when the disk has room for readings only */
     intake->status.last_commit_ms = clock_utc_ms();
     intake->handlers->committed(intake->cursor, intake->user);
     return FB_OK;
@@ -205,10 +206,7 @@ void intake_follow_epoch(struct intake *intake, uint64_t epoch) {
         intake->cursor = (struct store_cursor){.epoch = epoch};
 }
 
-static void changed(struct intake *intake) {
-    if (!intake->tail_open)
-        intake->tail_since_ms = clock_monotonic_ms();
-    intake->tail_open = true;
+void intake_note(struct intake *intake) {
     if (intake->dirty)
         return;
     intake->dirty = true;
@@ -216,6 +214,13 @@ static void changed(struct intake *intake) {
     sd_event_source_get_enabled(intake->commit_timer, &enabled);
     if (enabled == SD_EVENT_OFF)
         arm(intake);
+}
+
+static void changed(struct intake *intake) {
+    if (!intake->tail_open)
+        intake->tail_since_ms = clock_monotonic_ms();
+    intake->tail_open = true;
+    intake_note(intake);
 }
 
 static struct batch_loss refused_loss(const struct reading *readings, size_t units) {
@@ -260,6 +265,12 @@ bool intake_take_loss(struct intake *intake, uint64_t sequence, const struct bat
     store_note_loss(intake->store, loss);
     changed(intake);
     return true;
+}
+
+void intake_commit_now(struct intake *intake) {
+    struct fb_cause cause = {0};
+    if (intake->dirty)
+        note_state(intake, commit_somehow(intake, &cause), &cause);
 }
 
 enum fb_error intake_seal_now(struct intake *intake, struct fb_cause *cause) {

@@ -50,6 +50,11 @@ bool intake_take(struct intake *intake, uint64_t sequence, const struct reading 
 /* The same for readings that forebay-field had to drop. */
 bool intake_take_loss(struct intake *intake, uint64_t sequence, const struct batch_loss *loss);
 
+/* Something else waits for the next commit, as a record does. */
+void intake_note(struct intake *intake);
+/* Commit now what waits. What that fails with is a state, shown and tried again. */
+void intake_commit_now(struct intake *intake);
+
 /* Commit and seal all that is there now, as before the catalogue changes. */
 enum fb_error intake_seal_now(struct intake *intake, struct fb_cause *cause) FB_MUST_USE;
 
