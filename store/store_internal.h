@@ -12,6 +12,7 @@
 /* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
  * row's head 13. More would spill over into a second page. */
 #define STORE_SLOT_BYTES 3960
+#define STORE_STATE_COLUMNS 18 /* of the table state */
 /* Pages of the other tables and indexes that a new batch may touch. */
 #define STORE_TABLE_PAGES 10
 
@@ -106,7 +107,7 @@ struct store_state {
     bool corrections_changed; /* they or the clock, against the tables */
     struct store_link link;
     uint64_t parked_batches, parked_readings;
-    bool parked_changed; /* count them anew */
+    bool parked_changed;                                         /* count them anew */
     struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 

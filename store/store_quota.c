@@ -27,7 +27,7 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
 /* How full file and disk are; all in pages. */
 struct room {
     uint64_t file;
-    uint64_t unused; /* of the file */
+    uint64_t unused;  /* of the file */
     uint64_t records; /* of those in use */
     uint64_t disk;    /* by which the file may still grow */
 };

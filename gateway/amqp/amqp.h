@@ -35,9 +35,9 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;      /* "batch" or "catalogue" */
+    const char *subject;      /* "batch", "catalogue" or "event" */
     const char *group_id;     /* the gateway's name */
-    const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
+    const char *content_type; /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
     bool historical;          /* application property "historical" */
     const uint8_t *body;      /* one data section */
     size_t body_length;

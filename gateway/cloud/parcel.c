@@ -8,8 +8,14 @@
 
 enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
                           const uint8_t *bytes, struct fb_cause *cause) {
-    const bool batch = parcel->kind == PARCEL_BATCH;
-    const char *subject = batch ? "batch" : "catalogue";
+    static const struct {
+        const char *subject, *content_type;
+    } kinds[] = {
+        [PARCEL_BATCH] = {"batch", "application/vnd.forebay.batch"},
+        [PARCEL_CATALOGUE] = {"catalogue", "application/vnd.forebay.catalogue"},
+        [PARCEL_EVENT] = {"event", "application/json"},
+    };
+    const char *subject = kinds[parcel->kind].subject;
     char store[2 * PROTOCOL_STORE_BYTES + 1], id[MESSAGE_ID_MAX];
     for (size_t i = 0; i < PROTOCOL_STORE_BYTES; i++)
         snprintf(store + 2 * i, 3, "%02x", parcel->store[i]);
@@ -18,7 +24,7 @@ enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *setting
         .message_id = id,
         .subject = subject,
         .group_id = settings->gateway,
-        .content_type = batch ? "application/vnd.forebay.batch" : "application/vnd.forebay.catalogue",
+        .content_type = kinds[parcel->kind].content_type,
         .historical = parcel->historical,
         .body = bytes,
         .body_length = parcel->length,

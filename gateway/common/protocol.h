@@ -76,6 +76,7 @@ enum protocol_cloud {
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */
     PARCEL_CATALOGUE = 2, /* number: the catalogue's revision */
+    PARCEL_EVENT = 3,     /* number: the event's; a JSON object, docs/link.md */
 };
 
 enum parcel_flag {

@@ -10,6 +10,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/budget.h"
 #include "gateway/core/damage.h"
+#include "gateway/core/event_lane.h"
 #include "gateway/core/lanes.h"
 #include "gateway/core/pace.h"
 #include "store/store_parked.h"
@@ -43,6 +44,7 @@ struct cloud_peer {
     uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
     uint32_t parcel_bytes_most;         /* that the peer takes; 0: any */
     struct lanes lanes;
+    struct event_lane events;
     struct pace pace;
     struct budget budget;
     bool budget_told;                       /* that it is spent */
@@ -146,12 +148,16 @@ static bool backlog_open(struct cloud_peer *cloud) {
            pace_open(&cloud->pace, cloud->lanes.backlog_bytes, clock_monotonic_ms());
 }
 
+/* Of two times, of which 0 is none. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms) {
+    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* Without a link or a window nothing can go out: their coming hands out, and a timer that is due would spin. */
 static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
     int64_t wake_ms = lanes_wake_ms(&cloud->lanes, backlog_open(cloud));
-    const int64_t paced_ms = pace_wake_ms(&cloud->pace);
-    if (wake_ms == 0 || (paced_ms != 0 && paced_ms < wake_ms))
-        wake_ms = paced_ms;
+    wake_ms = sooner(wake_ms, pace_wake_ms(&cloud->pace));
+    wake_ms = sooner(wake_ms, event_lane_wake_ms(&cloud->events));
     if ((wake_ms == 0 && not_before_ms == 0) || !may_hand_out(cloud))
         return;
     if (wake_ms < not_before_ms)
@@ -160,12 +166,18 @@ static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
     sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
 }
 
+static void note_parked(struct cloud_peer *cloud, uint64_t number, const char *reason) {
+    log_event(LOG_LEVEL_WARNING, "batch-parked", "batch=%llu %s", (unsigned long long)number, reason);
+    cloud->handlers->happened("batch-parked", json_pack("{s:I, s:s}", "batch", (json_int_t)number, "reason", reason),
+                              cloud->user);
+}
+
 /* It cannot be cut: its hash stands in the next one. */
 static enum fb_error park_too_large(struct cloud_peer *cloud, const struct store_batch *batch, struct fb_cause *cause) {
     char reason[STORE_REASON_MAX];
     snprintf(reason, sizeof reason, "larger than the peer takes: %zu bytes, it takes %u", batch->length,
              cloud->parcel_bytes_most);
-    log_event(LOG_LEVEL_WARNING, "batch-parked", "batch=%llu %s", (unsigned long long)batch->number, reason);
+    note_parked(cloud, batch->number, reason);
     return store_park_too_large(cloud->store, batch->number, batch->length, reason, clock_utc_ms(), cause);
 }
 
@@ -180,10 +192,32 @@ static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range
         pace_spend(&cloud->pace, batch->length);
 }
 
+static void keep_event_sent(struct cloud_peer *cloud) {
+    struct store_link link = store_link(cloud->store);
+    link.event_sent = cloud->events.sent;
+    store_keep_link(cloud->store, &link);
+}
+
+static void hand_out_event(struct cloud_peer *cloud) {
+    struct fb_cause cause;
+    struct text body;
+    if (!may_hand_out(cloud))
+        return;
+    const enum fb_error error =
+        event_lane_next(&cloud->events, cloud->store, cloud->link.gateway, clock_monotonic_ms(), &body, &cause);
+    if (error == FB_OK) {
+        send_parcel(cloud, PARCEL_EVENT, false, cloud->events.under_way, (const uint8_t *)body.data, body.used);
+        text_done(&body);
+    } else if (error != FB_NOT_FOUND) {
+        log_event(LOG_LEVEL_ERROR, "event-unreadable", "%s", cause.text);
+    }
+}
+
 static void hand_out(struct cloud_peer *cloud) {
     static struct store_batch batch;
     struct lanes_range range;
     int64_t not_before_ms = 0;
+    hand_out_event(cloud);
     while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), backlog_open(cloud), &range)) {
         struct fb_cause cause;
         enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
@@ -315,10 +349,25 @@ static void batch_refused(struct cloud_peer *cloud, struct lanes_flight *flight,
     if (store_mark_refused(cloud->store, number, &refusal, &refused, &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "mark-refused-failed", "%s", cause.text);
     if (refused.parked)
-        log_event(LOG_LEVEL_ERROR, "batch-parked", "batch=%llu rejections=%u %s", (unsigned long long)number,
-                  refused.rejections, line);
+        note_parked(cloud, number, line);
     else
         go_again(cloud, flight, &refused);
+}
+
+static void event_decided(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
+    bool moved;
+    if (outcome == PARCEL_ACCEPTED)
+        moved = event_lane_accepted(&cloud->events, number);
+    else
+        moved = event_lane_refused(&cloud->events, number, outcome == PARCEL_REJECTED, cloud->lanes.accepted,
+                                   clock_monotonic_ms(), backoff_random());
+    if (moved)
+        keep_event_sent(cloud);
+    if (moved && outcome != PARCEL_ACCEPTED)
+        log_event(LOG_LEVEL_ERROR, "event-given-up", "event=%llu %s: %s", (unsigned long long)number,
+                  outcome_word(outcome), reason);
+    send_settled(cloud, PARCEL_EVENT, number);
+    hand_out(cloud);
 }
 
 static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -335,14 +384,18 @@ static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) 
         send_settled(cloud, PARCEL_CATALOGUE, number);
         return true;
     }
+    char reason[STORE_REASON_MAX];
+    copy_reason(bytes, length, reason, sizeof reason);
+    if (kind == PARCEL_EVENT) {
+        event_decided(cloud, number, outcome, reason);
+        return true;
+    }
     if (kind != PARCEL_BATCH)
         return false;
     if (outcome == PARCEL_ACCEPTED) {
         batch_accepted(cloud, number);
         return true;
     }
-    char reason[STORE_REASON_MAX];
-    copy_reason(bytes, length, reason, sizeof reason);
     /* One that is not in flight was handed out in an earlier session: it goes again anyway. */
     struct lanes_flight flight;
     if (lanes_settle(&cloud->lanes, number, &flight))
@@ -382,6 +435,7 @@ static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) 
     cloud->link_up = true;
     note_parcel_bytes(cloud, bytes_most);
     pace_begin(&cloud->pace, clock_monotonic_ms());
+    event_lane_begin(&cloud->events);
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
     return true;
@@ -401,6 +455,17 @@ static bool on_next(struct cloud_peer *cloud, struct message_reader *reader) {
     return true;
 }
 
+static void tell_budget(struct cloud_peer *cloud, bool spent) {
+    const char *event = spent ? "budget-spent" : "budget-renewed";
+    cloud->budget_told = spent;
+    log_event(LOG_LEVEL_WARNING, event, "bytes=%llu budget=%llu %s", (unsigned long long)cloud->budget.bytes,
+              (unsigned long long)cloud->budget.most, spent ? "backlog waits for the next month" : "backlog goes on");
+    cloud->handlers->happened(
+        event,
+        json_pack("{s:I, s:I}", "bytes", (json_int_t)cloud->budget.bytes, "budget", (json_int_t)cloud->budget.most),
+        cloud->user);
+}
+
 /* Kept with the next batch that is sealed or accepted. */
 static void count_bytes(struct cloud_peer *cloud) {
     const json_int_t in = json_integer_value(json_object_get(cloud->status, "bytes_in"));
@@ -414,10 +479,7 @@ static void count_bytes(struct cloud_peer *cloud) {
     store_keep_link(cloud->store, &link);
     const bool spent = budget_spent(&cloud->budget);
     if (spent != cloud->budget_told)
-        log_event(LOG_LEVEL_WARNING, spent ? "budget-spent" : "budget-renewed", "bytes=%llu budget=%llu %s",
-                  (unsigned long long)cloud->budget.bytes, (unsigned long long)cloud->budget.most,
-                  spent ? "backlog waits for the next month" : "backlog goes on");
-    cloud->budget_told = spent;
+        tell_budget(cloud, spent);
 }
 
 static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -500,6 +562,7 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
     cloud->since_ms = clock_utc_ms();
     const struct store_link kept = store_link(store);
     cloud->budget = (struct budget){.month = kept.month, .bytes = kept.month_bytes};
+    cloud->events.sent = kept.event_sent;
     enum fb_error error = FB_OK;
     if (add_timer(event, &cloud->mark_timer, on_mark_timer, cloud) < 0 ||
         add_timer(event, &cloud->wake_timer, on_wake_timer, cloud) < 0)
@@ -537,7 +600,15 @@ void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_set
     pace_limit(&cloud->pace, settings->backlog_bytes_per_s, clock_monotonic_ms());
     cloud->budget.most = settings->month_bytes;
     cloud->budget_told = budget_spent(&cloud->budget);
+    if (event_lane_set_open(&cloud->events, cloud->store, settings->events == DELIVERY_EVENTS_YES))
+        keep_event_sent(cloud);
     hand_out(cloud);
+}
+
+void cloud_peer_committed(struct cloud_peer *cloud) {
+    if (event_lane_skip(&cloud->events, cloud->store))
+        keep_event_sent(cloud);
+    hand_out_event(cloud);
 }
 
 enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,

@@ -17,6 +17,8 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* Something worth keeping has happened, see records_event(). details: yours. */
+    void (*happened)(const char *event, json_t *details, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */
@@ -36,6 +38,8 @@ void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_set
 enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
                                  struct fb_cause *cause) FB_MUST_USE;
 
+/* Something was committed, events maybe: hand those out. */
+void cloud_peer_committed(struct cloud_peer *cloud);
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);
 /* Batches were salvaged from a store set aside: hand them out behind the backlog. */

@@ -28,6 +28,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->cloud != NULL)
+        cloud_peer_committed(core->cloud);
 }
 
 static void on_sealed(void *user) {
@@ -42,8 +44,13 @@ static void on_link_changed(bool up, void *user) {
     intake_set_link(core->intake, up);
 }
 
+static void on_cloud_happened(const char *event, json_t *details, void *user) {
+    records_event(user, RECORDS_WARNING, event, details);
+}
+
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
+static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .happened = on_cloud_happened};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {

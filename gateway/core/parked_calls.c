@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "gateway/common/log.h"
+#include "gateway/core/records.h"
 #include "store/store_parked.h"
 
 static json_t *parked_to_json(const struct store_parked *parked) {
@@ -52,5 +53,9 @@ enum fb_error parked_call_retry(struct core *core, const json_t *request, struct
     if (error == FB_OK)
         text_add_format(result, "{\"released\":%zu}", released);
     log_event(LOG_LEVEL_NOTICE, "parked-released", "batches=%zu", released);
+    json_t *details = json_pack("{s:I}", "released", (json_int_t)released);
+    if (given)
+        json_object_set_new(details, "number", json_integer((json_int_t)number));
+    records_audit(core, "control", "parked-retry", error == FB_OK ? "done" : cause->text, details);
     return error;
 }

@@ -23,8 +23,7 @@ static struct ledger_store *find_store(struct ledger *ledger, const uint8_t *id)
     return NULL;
 }
 
-static enum ledger_verdict add_store(struct ledger *ledger, const struct batch_info *info,
-                                     struct ledger_store **ret_store) {
+static enum ledger_verdict add_store(struct ledger *ledger, const uint8_t *id, struct ledger_store **ret_store) {
     if (ledger->store_count == LEDGER_STORES_MAX)
         return LEDGER_NO_ROOM;
     struct ledger_store *grown = reallocarray(ledger->stores, ledger->store_count + 1, sizeof *grown);
@@ -33,7 +32,7 @@ static enum ledger_verdict add_store(struct ledger *ledger, const struct batch_i
     ledger->stores = grown;
     struct ledger_store *store = &grown[ledger->store_count++];
     *store = (struct ledger_store){0};
-    memcpy(store->id, info->store_id, sizeof store->id);
+    memcpy(store->id, id, sizeof store->id);
     *ret_store = store;
     return LEDGER_NEW;
 }
@@ -249,7 +248,7 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
         return LEDGER_NO_NUMBER;
     struct ledger_store *store = find_store(ledger, info->store_id);
     if (store == NULL) {
-        const enum ledger_verdict verdict = add_store(ledger, info, &store);
+        const enum ledger_verdict verdict = add_store(ledger, info->store_id, &store);
         if (verdict != LEDGER_NEW)
             return verdict;
     }
@@ -259,6 +258,22 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
     if (verdict == LEDGER_NEW)
         add_corrections(store, info);
     return verdict;
+}
+
+enum ledger_verdict ledger_add_event(struct ledger *ledger, const uint8_t store_id[static BATCH_STORE_ID_BYTES],
+                                     const char *gateway, uint64_t number) {
+    struct ledger_store *store = find_store(ledger, store_id);
+    if (store == NULL) {
+        const enum ledger_verdict verdict = add_store(ledger, store_id, &store);
+        if (verdict != LEDGER_NEW)
+            return verdict;
+        snprintf(store->gateway, sizeof store->gateway, "%s", gateway);
+    }
+    if (number <= store->last_event)
+        return LEDGER_REPEATED;
+    store->last_event = number;
+    store->events++;
+    return LEDGER_NEW;
 }
 
 /* How many numbers of range stand in runs. from: where to begin to look, moved on for the next, higher range. */
@@ -306,6 +321,7 @@ struct ledger_totals ledger_sum(const struct ledger *ledger) {
         totals.repeated_batches += store->repeated;
         totals.chain_breaks += store->chain_breaks;
         totals.unnamed_readings += store->unnamed_readings;
+        totals.events += store->events;
         totals.gateways += !named_before(ledger, i);
     }
     return totals;

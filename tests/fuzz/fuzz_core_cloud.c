@@ -41,17 +41,17 @@ static void note_parcel(struct message_reader *reader) {
     const uint64_t number = message_get_u64(reader);
     (void)message_get_rest(reader, &length);
     assert(message_done(reader) && length > 0);
-    assert(kind == PARCEL_CATALOGUE || kind == PARCEL_BATCH);
+    assert(kind == PARCEL_CATALOGUE || kind == PARCEL_BATCH || kind == PARCEL_EVENT);
     cloud.catalogues += kind == PARCEL_CATALOGUE;
-    assert(cloud.catalogues > 0 || cloud.forged);
+    assert(cloud.catalogues > 0 || kind == PARCEL_EVENT || cloud.forged);
     size_t open_batches = 0;
     for (size_t i = 0; i < cloud.count; i++) {
         const struct parcel *parcel = &cloud.parcels[i];
         open_batches += parcel->kind == PARCEL_BATCH && !parcel->decided;
-        assert(kind != PARCEL_BATCH || parcel->kind != kind || parcel->number != number || parcel->decided ||
+        assert(kind == PARCEL_CATALOGUE || parcel->kind != kind || parcel->number != number || parcel->decided ||
                cloud.forged);
     }
-    assert(open_batches < WINDOW_MESSAGES || cloud.forged || kind == PARCEL_CATALOGUE);
+    assert(open_batches < WINDOW_MESSAGES || cloud.forged || kind != PARCEL_BATCH);
     if (cloud.count < PARCELS_MOST)
         cloud.parcels[cloud.count++] = (struct parcel){.kind = kind, .number = number};
 }

@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c store/*.c gateway/common/*.c
 /* test_cloud_peer.c - what core hands out to forebay-cloud and what it makes of the outcomes, over a real socket. */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -7,6 +7,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/cloud_peer.h"
 #include "store/store_parked.h"
+#include "store/store_records.h"
 #include "store_fixture.h"
 
 #define LIMIT_US 10000000
@@ -19,6 +20,7 @@ struct world {
     struct cloud_peer *cloud;
     int program; /* forebay-cloud's end */
     bool link_up;
+    char happened[32]; /* what has happened last */
     uint8_t packet[MESSAGE_BYTES_MAX];
 };
 
@@ -31,7 +33,13 @@ static void on_link_changed(bool up, void *user) {
     ((struct world *)user)->link_up = up;
 }
 
-static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed};
+static void on_happened(const char *event, json_t *details, void *user) {
+    struct world *world = user;
+    snprintf(world->happened, sizeof world->happened, "%s", event);
+    json_decref(details);
+}
+
+static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed, .happened = on_happened};
 
 static void settle(struct world *world) {
     while (sd_event_run(world->event, 1000) > 0) {
@@ -343,6 +351,7 @@ static void a_batch_rejected_five_times_is_parked_and_the_others_go(void **state
     assert_int_equal(figures.unsent_batches, 1);
     assert_int_equal(figures.parked_batches, 1);
     assert_int_equal(figures.parked_readings, 10);
+    assert_string_equal(world->happened, "batch-parked");
     cloud_peer_free(world->cloud);
     world->cloud = NULL;
     fixture_close(world->store); /* and it still is after a restart */
@@ -403,6 +412,7 @@ static void backlog_waits_when_the_months_budget_is_spent_and_live_batches_go_on
     cloud_peer_set_delivery(world->cloud, &delivery);
     say_bytes(world, 999999);
     say_bytes(world, 1000000);
+    assert_string_equal(world->happened, "budget-spent");
     say_next(world, 8);
     expect_nothing(world);
     seal_batches(world, 1);
@@ -461,6 +471,76 @@ static void new_batches_stay_below_what_the_peer_takes(void **state) {
     close_world(world);
 }
 
+static uint64_t record_event(struct world *world, const char *body) {
+    uint64_t number = 0;
+    assert_int_equal(store_record_add(world->store->store, STORE_RECORD_EVENT, FIXTURE_TIME_MS, body, strlen(body),
+                                      &number, &world->store->cause),
+                     FB_OK);
+    fixture_append(world->store, 1);
+    fixture_commit(world->store);
+    cloud_peer_committed(world->cloud);
+    return number;
+}
+
+static void let_events_leave(struct world *world, bool leave) {
+    const struct delivery_settings delivery = {.events = leave ? DELIVERY_EVENTS_YES : DELIVERY_EVENTS_NO};
+    cloud_peer_set_delivery(world->cloud, &delivery);
+}
+
+static void say_event_outcome(struct world *world, uint64_t number, uint8_t outcome) {
+    uint8_t bytes[10] = {PARCEL_EVENT};
+    memcpy(bytes + 1, &number, sizeof number);
+    bytes[9] = outcome;
+    say(world, PROTOCOL_OUTCOME, bytes, sizeof bytes);
+}
+
+static void events_go_first_and_one_after_the_other(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    let_events_leave(world, true);
+    record_event(world, "{\"event\":\"bus-down\",\"severity\":\"warning\"}");
+    record_event(world, "{\"event\":\"bus-up\",\"severity\":\"info\"}");
+    say_next(world, 8);
+    struct message_reader reader;
+    settle(world);
+    assert_true(hear(world, PROTOCOL_PARCEL, &reader));
+    assert_int_equal(message_get_u8(&reader), PARCEL_EVENT);
+    assert_int_equal(message_get_u8(&reader), 0);
+    assert_int_equal(message_get_u64(&reader), 1);
+    size_t length;
+    message_get_bytes(&reader, PROTOCOL_STORE_BYTES);
+    const char *body = (const char *)message_get_rest(&reader, &length);
+    json_t *json = json_loadb(body, length, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(json, "event")), "bus-down");
+    assert_int_equal(json_integer_value(json_object_get(json, "number")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json, "time_ms")), FIXTURE_TIME_MS);
+    json_decref(json);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    say_event_outcome(world, 1, PARCEL_ACCEPTED);
+    expect(world, PARCEL_EVENT, 2, 0);
+    say_up(world, 0); /* not answered: it goes again */
+    say_next(world, 8);
+    expect(world, PARCEL_EVENT, 2, 0);
+    say_event_outcome(world, 2, PARCEL_ACCEPTED);
+    settle(world);
+    assert_int_equal(store_link(world->store->store).event_sent, 2);
+    close_world(world);
+}
+
+static void events_that_may_not_leave_never_do(void **state) {
+    struct world *world = open_world(state, 0, 8);
+    let_events_leave(world, false);
+    record_event(world, "{\"event\":\"secret\"}");
+    say_next(world, 8);
+    expect_nothing(world);
+    let_events_leave(world, true);
+    expect_nothing(world);
+    record_event(world, "{\"event\":\"public\"}");
+    expect(world, PARCEL_EVENT, 2, 0);
+    close_world(world);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -481,6 +561,8 @@ int main(void) {
         TEST(backlog_waits_when_the_months_budget_is_spent_and_live_batches_go_on),
         TEST(backlog_keeps_to_its_rate_and_live_batches_do_not),
         TEST(new_batches_stay_below_what_the_peer_takes),
+        TEST(events_go_first_and_one_after_the_other),
+        TEST(events_that_may_not_leave_never_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
