@@ -26,11 +26,24 @@ void budget_count(struct budget *budget, uint64_t total, int64_t utc_ms) {
         budget->month = month;
         budget->bytes = 0;
     }
-    if (total > budget->seen)
-        budget->bytes += total - budget->seen;
+    const uint64_t more = total > budget->seen ? total - budget->seen : 0;
+    budget->bytes += more;
+    budget->ahead -= more < budget->ahead ? more : budget->ahead;
     budget->seen = total;
 }
 
 bool budget_spent(const struct budget *budget) {
     return budget->most > 0 && budget->bytes >= budget->most;
+}
+
+void budget_hand_out(struct budget *budget, uint64_t bytes) {
+    budget->ahead += bytes;
+}
+
+void budget_begin(struct budget *budget) {
+    budget->ahead = 0;
+}
+
+bool budget_open(const struct budget *budget) {
+    return budget->most == 0 || budget->bytes + budget->ahead < budget->most;
 }

@@ -143,7 +143,7 @@ static bool may_hand_out(const struct cloud_peer *cloud) {
 
 static bool backlog_open(struct cloud_peer *cloud) {
     const uint32_t window = cloud->link.window_messages, share = window - window / 4;
-    return !budget_spent(&cloud->budget) &&
+    return budget_open(&cloud->budget) &&
            cloud->lanes.backlog_count < (share < BACKLOG_MESSAGES_MOST ? share : BACKLOG_MESSAGES_MOST) &&
            pace_open(&cloud->pace, cloud->lanes.backlog_bytes, clock_monotonic_ms());
 }
@@ -188,6 +188,7 @@ static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range
                                         .out_ms = clock_monotonic_ms()};
     send_parcel(cloud, PARCEL_BATCH, range->historical, batch->number, batch->bytes, batch->length);
     lanes_out(&cloud->lanes, range, &flight);
+    budget_hand_out(&cloud->budget, batch->length);
     if (range->historical)
         pace_spend(&cloud->pace, batch->length);
 }
@@ -435,6 +436,7 @@ static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) 
     cloud->link_up = true;
     note_parcel_bytes(cloud, bytes_most);
     pace_begin(&cloud->pace, clock_monotonic_ms());
+    budget_begin(&cloud->budget);
     event_lane_begin(&cloud->events);
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
@@ -495,6 +497,7 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     json_decref(cloud->status);
     cloud->status = status;
     count_bytes(cloud);
+    hand_out(cloud);
     return true;
 }
 

@@ -68,9 +68,10 @@ def definitions(queues, users, exchanges):
 
 
 class Broker:
-    """queues: names, or {name: arguments}. users: common names of certificates. exchanges: see definitions()."""
+    """queues: names, or {name: arguments}. users: common names of certificates. exchanges: see definitions(). more: lines
+    of rabbitmq.conf."""
 
-    def __init__(self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None):
+    def __init__(self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None, more=""):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pki = pathlib.Path(pki)
@@ -79,7 +80,7 @@ class Broker:
         ports = {"epmd": free_port(), "dist": free_port()}
         queues = queues if isinstance(queues, dict) else {name: {} for name in queues}
         self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {})))
-        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port))
+        self.configure(more)
         self._write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].\n")
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -98,6 +99,10 @@ class Broker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
         }
+
+    def configure(self, more):
+        """Takes effect with the next start()."""
+        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port) + more)
 
     def _write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")

@@ -56,12 +56,29 @@ static void a_clock_that_is_not_set_begins_no_month(void **state) {
     assert_int_equal(budget.month, budget_month(NOVEMBER_MS));
 }
 
+static void what_is_handed_out_counts_before_it_is_counted(void **state) {
+    (void)state;
+    struct budget budget = {.most = 1000};
+    budget_hand_out(&budget, 1000);
+    assert_false(budget_open(&budget));
+    assert_false(budget_spent(&budget));
+    budget_count(&budget, 600, NOVEMBER_MS);
+    assert_int_equal(budget.ahead, 400);
+    assert_false(budget_open(&budget));
+    budget_begin(&budget); /* the rest never went */
+    assert_true(budget_open(&budget));
+    budget_count(&budget, 1000, NOVEMBER_MS);
+    assert_true(budget_spent(&budget));
+    assert_false(budget_open(&budget));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(months_are_those_of_utc),
         cmocka_unit_test(a_new_month_begins_at_nothing),
         cmocka_unit_test(a_counter_that_begins_anew_adds_to_what_was),
         cmocka_unit_test(a_clock_that_is_not_set_begins_no_month),
+        cmocka_unit_test(what_is_handed_out_counts_before_it_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
