@@ -159,7 +159,7 @@ demo:
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
-bench: all $(B)/tests/fill_store $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
@@ -197,6 +197,10 @@ help:
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
+$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
 $(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'

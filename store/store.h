@@ -142,6 +142,7 @@ struct store_batch {
     uint64_t number;
     uint8_t catalogue[BATCH_HASH_BYTES];
     uint32_t attempts; /* outcomes other than accepted, so far */
+    int64_t first_ms;  /* UTC, of its oldest reading; from store_next() alone */
     size_t length;
     uint8_t bytes[BATCH_BYTES_MAX];
 };

@@ -32,6 +32,7 @@ static enum fb_error find(struct store *store, uint64_t first, uint64_t last, st
     if (code == SQLITE_ROW) {
         batch->number = (uint64_t)store_integer(store, STORE_NEXT_QUEUED, 0);
         batch->attempts = (uint32_t)store_integer(store, STORE_NEXT_QUEUED, 1);
+        batch->first_ms = store_integer(store, STORE_NEXT_QUEUED, 3);
     }
     store_reset(store, STORE_NEXT_QUEUED);
     return code == SQLITE_DONE ? FB_NOT_FOUND : store_result(store->db, code, cause, "queue");

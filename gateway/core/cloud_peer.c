@@ -12,6 +12,7 @@
 #include "gateway/core/damage.h"
 #include "gateway/core/event_lane.h"
 #include "gateway/core/lanes.h"
+#include "gateway/core/live_age.h"
 #include "gateway/core/pace.h"
 #include "store/store_parked.h"
 
@@ -24,7 +25,7 @@
 /* When the store could not be read it is asked again after this long. */
 #define STORE_RETRY_MS 1000
 /* Backlog in flight, at most: RabbitMQ gives credit for 170 messages, and live ones must find some left. */
-#define BACKLOG_MESSAGES_MOST 64
+#define BACKLOG_MESSAGES_MOST 128
 /* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
 #define CATALOGUES_MAX 16
 
@@ -46,6 +47,7 @@ struct cloud_peer {
     struct lanes lanes;
     struct event_lane events;
     struct pace pace;
+    struct live_age live_age;
     struct budget budget;
     bool budget_told;                       /* that it is spent */
     uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
@@ -185,6 +187,7 @@ static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range
     const struct lanes_flight flight = {.number = batch->number,
                                         .bytes = batch->length,
                                         .answered_then = cloud->pace.answered,
+                                        .first_ms = batch->first_ms,
                                         .out_ms = clock_monotonic_ms()};
     send_parcel(cloud, PARCEL_BATCH, range->historical, batch->number, batch->bytes, batch->length);
     lanes_out(&cloud->lanes, range, &flight);
@@ -297,10 +300,11 @@ static int on_wake_timer(sd_event_source *source, uint64_t time_us, void *user) 
 static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
     if (cloud->accepted_count == LANES_IN_FLIGHT_MAX)
         return; /* more than was handed out: stays unsent and goes again in the next session */
-    const struct lanes_flight *flight = lanes_find(&cloud->lanes, number);
+    const struct lanes_flight *flight = lanes_accepted(&cloud->lanes, number);
     if (flight != NULL)
         pace_answer(&cloud->pace, flight->bytes, flight->answered_then, flight->out_ms, clock_monotonic_ms());
-    lanes_accepted(&cloud->lanes);
+    if (flight != NULL && !flight->historical)
+        live_age_note(&cloud->live_age, clock_utc_ms() - flight->first_ms);
     cloud->accepted[cloud->accepted_count++] = number;
     if (cloud->accepted_count == ACCEPTED_AT_ONCE)
         mark_accepted(cloud);
@@ -437,6 +441,7 @@ static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) 
     note_parcel_bytes(cloud, bytes_most);
     pace_begin(&cloud->pace, clock_monotonic_ms());
     budget_begin(&cloud->budget);
+    cloud->live_age = (struct live_age){.count = 0};
     event_lane_begin(&cloud->events);
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
@@ -662,6 +667,10 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_object_set_new(link, "parked",
                         json_pack("{s:I, s:I}", "batches", (json_int_t)figures.parked_batches, "readings",
                                   (json_int_t)figures.parked_readings));
+    json_object_set_new(link, "live",
+                        json_pack("{s:I, s:I, s:I}", "batches", (json_int_t)cloud->live_age.count, "p50_ms",
+                                  (json_int_t)live_age_share(&cloud->live_age, 0.5), "p99_ms",
+                                  (json_int_t)live_age_share(&cloud->live_age, 0.99)));
     json_object_set_new(link, "month", month_to_json(&cloud->budget));
     json_object_set_new(link, "parcel_bytes_most",
                         cloud->parcel_bytes_most > 0 ? json_integer(cloud->parcel_bytes_most) : json_null());

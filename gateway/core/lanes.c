@@ -71,6 +71,20 @@ static void forget_waiting(struct lanes *lanes, uint64_t number, struct lanes_wa
     *waiting = lanes->waiting[--lanes->waiting_count];
 }
 
+static size_t find_flight(const struct lanes *lanes, uint64_t number) {
+    size_t i = 0;
+    while (i < lanes->in_flight_count && lanes->in_flight[i].number != number)
+        i++;
+    return i;
+}
+
+static void count_backlog(struct lanes *lanes, const struct lanes_flight *flight, bool in) {
+    if (!flight->historical || flight->answered)
+        return;
+    lanes->backlog_count += in ? 1 : -(size_t)1;
+    lanes->backlog_bytes += in ? flight->bytes : -flight->bytes;
+}
+
 void lanes_none(struct lanes *lanes, const struct lanes_range *range) {
     if (range->waited) {
         forget_waiting(lanes, range->first, NULL);
@@ -93,8 +107,7 @@ void lanes_out(struct lanes *lanes, const struct lanes_range *range, const struc
     own->historical = range->historical;
     own->accepted_then = waited.accepted_then;
     lanes->in_flight_bytes += own->bytes;
-    lanes->backlog_count += own->historical;
-    lanes->backlog_bytes += own->historical ? own->bytes : 0;
+    count_backlog(lanes, own, true);
     if (!range->waited)
         lanes_pass(lanes, range, own->number);
 }
@@ -116,17 +129,10 @@ void lanes_salvaged(struct lanes *lanes) {
     lanes->salvaged_empty = false;
 }
 
-const struct lanes_flight *lanes_find(const struct lanes *lanes, uint64_t number) {
-    for (size_t i = 0; i < lanes->in_flight_count; i++)
-        if (lanes->in_flight[i].number == number)
-            return &lanes->in_flight[i];
-    return NULL;
-}
-
 bool lanes_holds(const struct lanes *lanes, const struct lanes_range *range, uint64_t number) {
     if (range->waited)
         return false;
-    if (lanes_find(lanes, number) != NULL)
+    if (find_flight(lanes, number) < lanes->in_flight_count)
         return true;
     for (size_t i = 0; i < lanes->waiting_count; i++)
         if (lanes->waiting[i].number == number)
@@ -143,22 +149,25 @@ void lanes_again(struct lanes *lanes) {
 }
 
 bool lanes_settle(struct lanes *lanes, uint64_t number, struct lanes_flight *ret_flight) {
-    for (size_t i = 0; i < lanes->in_flight_count; i++) {
-        struct lanes_flight *flight = &lanes->in_flight[i];
-        if (flight->number != number)
-            continue;
-        *ret_flight = *flight;
-        lanes->in_flight_bytes -= flight->bytes;
-        lanes->backlog_count -= flight->historical;
-        lanes->backlog_bytes -= flight->historical ? flight->bytes : 0;
-        *flight = lanes->in_flight[--lanes->in_flight_count];
-        return true;
-    }
-    return false;
+    const size_t place = find_flight(lanes, number);
+    if (place == lanes->in_flight_count)
+        return false;
+    struct lanes_flight *flight = &lanes->in_flight[place];
+    *ret_flight = *flight;
+    count_backlog(lanes, flight, false);
+    lanes->in_flight_bytes -= flight->bytes;
+    *flight = lanes->in_flight[--lanes->in_flight_count];
+    return true;
 }
 
-void lanes_accepted(struct lanes *lanes) {
+const struct lanes_flight *lanes_accepted(struct lanes *lanes, uint64_t number) {
+    const size_t place = find_flight(lanes, number);
     lanes->accepted++;
+    if (place == lanes->in_flight_count)
+        return NULL;
+    count_backlog(lanes, &lanes->in_flight[place], false);
+    lanes->in_flight[place].answered = true;
+    return &lanes->in_flight[place];
 }
 
 bool lanes_counts(const struct lanes *lanes, struct lanes_flight *flight) {

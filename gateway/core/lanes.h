@@ -23,6 +23,8 @@ struct lanes_flight {
     uint64_t accepted_then; /* see struct lanes_waiting */
     uint64_t answered_then; /* for pace.h: bytes answered when it went out */
     int64_t out_ms;         /* monotonic */
+    int64_t first_ms;       /* UTC, of its oldest reading */
+    bool answered;          /* accepted, and waits to be marked: it holds up nothing any more */
 };
 
 struct lanes_waiting {
@@ -41,7 +43,7 @@ struct lanes {
     struct lanes_flight in_flight[LANES_IN_FLIGHT_MAX]; /* in_flight_count of them */
     size_t in_flight_count;
     size_t in_flight_bytes;
-    size_t backlog_count, backlog_bytes;             /* of these, historical ones */
+    size_t backlog_count, backlog_bytes;             /* of these, historical ones that are not answered */
     uint64_t accepted;                               /* in this session */
     struct lanes_waiting waiting[LANES_WAITING_MAX]; /* waiting_count of them */
     size_t waiting_count;
@@ -75,10 +77,9 @@ void lanes_sealed(struct lanes *lanes);
 void lanes_salvaged(struct lanes *lanes);
 
 /* It has an outcome: how it went out. False when it was not in flight. */
-const struct lanes_flight *lanes_find(const struct lanes *lanes, uint64_t number); /* NULL when not in flight */
 bool lanes_settle(struct lanes *lanes, uint64_t number, struct lanes_flight *ret_flight);
-/* The peer accepted one of them. */
-void lanes_accepted(struct lanes *lanes);
+/* The peer accepted it; it stays in flight until lanes_settle(). The flight, NULL when it was not in flight. */
+const struct lanes_flight *lanes_accepted(struct lanes *lanes, uint64_t number);
 /* Whether a rejection of it says something of the batch itself: only if the peer takes others. It has accepted one
  * since the last rejection that counted; counts from now on. */
 bool lanes_counts(const struct lanes *lanes, struct lanes_flight *flight);

@@ -23,22 +23,23 @@ static enum fb_error read_number(const json_t *request, const char *name, uint64
     return FB_OK;
 }
 
-enum fb_error parked_call_list(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
-    struct store_parked parked = {.number = 0};
-    bool given;
-    enum fb_error error = read_number(request, "after", &parked.number, &given, cause);
+json_t *parked_calls_to_json(struct store *store, uint64_t after, size_t limit) {
+    struct store_parked parked = {.number = after};
+    struct fb_cause cause;
     json_t *list = json_array();
-    for (int i = 0; error == FB_OK && i < PARKED_CALLS_AT_ONCE; i++) {
-        error = store_next_parked(core->store, parked.number, &parked, cause);
-        if (error == FB_OK)
-            json_array_append_new(list, parked_to_json(&parked));
-    }
-    if (error != FB_OK && error != FB_NOT_FOUND) {
-        json_decref(list);
-        return error;
-    }
-    text_add_json(result, json_pack("{s:o}", "parked", list));
-    return FB_OK;
+    for (size_t i = 0; i < limit && store_next_parked(store, parked.number, &parked, &cause) == FB_OK; i++)
+        json_array_append_new(list, parked_to_json(&parked));
+    return list;
+}
+
+enum fb_error parked_call_list(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
+    uint64_t after;
+    bool given;
+    const enum fb_error error = read_number(request, "after", &after, &given, cause);
+    if (error == FB_OK)
+        text_add_json(result,
+                      json_pack("{s:o}", "parked", parked_calls_to_json(core->store, after, PARKED_CALLS_AT_ONCE)));
+    return error;
 }
 
 enum fb_error parked_call_retry(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {

@@ -8,6 +8,9 @@
 #include "gateway/core/core.h"
 #include "gateway/core/text.h"
 
+/* Those behind the number after, limit at most, as an array; what cannot be read is left out. New reference. */
+json_t *parked_calls_to_json(struct store *store, uint64_t after, size_t limit);
+
 /* "parked": those behind the number "after" (0 if it is missing), PARKED_CALLS_AT_ONCE at most. */
 #define PARKED_CALLS_AT_ONCE 100
 enum fb_error parked_call_list(struct core *core, const json_t *request, struct text *result,

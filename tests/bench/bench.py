@@ -5,6 +5,7 @@ all.cpu_share, all.pss_mb   all Forebay programs together (nginx aside) while 10
                             every second, stored durably and forwarded to RabbitMQ 4; against: collectd's modbus plugin polling the
                             same server in the same run
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
+link.*                      the link, see bench_link.py
 store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher and of plain
                             SQLite (bench_store, where each is explained)
 """
@@ -141,6 +142,12 @@ def measure_all(seconds):
     }
 
 
+def measure_link():
+    import bench_link
+
+    return bench_link.measure()
+
+
 def figure(value, unit, against):
     return {"value": round(value, 4), "unit": unit, "against": round(against, 4), "ratio": round(value / against, 4)}
 
@@ -156,6 +163,8 @@ def main():
             figures.update(json.loads(subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout))
     print(f"{REGISTERS} registers a second for {seconds:.0f} s, beside collectd ...", flush=True)
     figures.update(measure_all(seconds))
+    print("the link: drains, bytes, latency ...", flush=True)
+    figures.update(measure_link())
     result = build.parent / "bench.json"
     result.write_text(json.dumps(figures, indent=2) + "\n")
     for name, entry in figures.items():

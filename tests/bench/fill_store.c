@@ -15,8 +15,10 @@
 #define SEED 20261121
 #define QUOTA_BYTES (UINT64_C(8) << 30)
 #define PATH_BYTES 512
-/* A commit each second would only make this slow. */
+/* A commit each second would only make this slow, as would noise drawn anew for each reading: sweeps come again after
+ * so many, which no batch is long enough to notice. */
 #define SWEEPS_A_COMMIT 60
+#define SWEEPS_DRAWN 300
 
 static struct plant_tag tags[DATA_TAGS_MAX];
 static struct plant_instrument instrument = {.name = "bench", .tags = tags, .tag_count = DATA_TAGS_MAX};
@@ -63,19 +65,41 @@ static void seal(struct store *store) {
 }
 
 static void fill(struct store *store, enum data_set set, uint64_t sweeps, uint64_t sweeps_a_batch) {
-    static struct reading readings[DATA_TAGS_MAX];
+    static struct reading drawn[SWEEPS_DRAWN][DATA_TAGS_MAX];
     static struct data data;
     struct fb_cause cause = {"out of memory"};
     data_init(&data, set, DATA_TAGS_MAX, SEED);
-    while (data.sweeps < sweeps) {
-        data_sweep(&data, readings);
+    for (uint64_t sweep = 1; sweep <= sweeps; sweep++) {
+        struct reading *readings = drawn[sweep % SWEEPS_DRAWN];
+        if (sweep <= SWEEPS_DRAWN)
+            data_sweep(&data, readings);
+        else
+            for (size_t i = 0; i < data.tags; i++)
+                readings[i].time_ms += SWEEPS_DRAWN * 1000;
         must(store_append(store, readings, data.tags), &cause);
-        const bool full = data.sweeps % sweeps_a_batch == 0 || store_tail_full(store) || data.sweeps == sweeps;
-        if (full || data.sweeps % SWEEPS_A_COMMIT == 0)
-            commit(store, data.sweeps);
+        const bool full = sweep % sweeps_a_batch == 0 || store_tail_full(store) || sweep == sweeps;
+        if (full || sweep % SWEEPS_A_COMMIT == 0)
+            commit(store, sweep);
         if (full)
             seal(store);
     }
+}
+
+/* The batches themselves, each behind its length (32 bits), for bare_sender. */
+static void write_batches(struct store *store, const char *folder) {
+    static struct store_batch batch;
+    char path[PATH_BYTES];
+    struct fb_cause cause;
+    must(file_join(folder, "batches.bin", path, sizeof path, &cause), &cause);
+    FILE *file = fopen(path, "wb");
+    for (uint64_t number = 1; file != NULL && number <= store_last_number(store); number++) {
+        must(store_next(store, number, number, &batch, &cause), &cause);
+        const uint32_t length = (uint32_t)batch.length;
+        fwrite(&length, sizeof length, 1, file);
+        fwrite(batch.bytes, 1, batch.length, file);
+    }
+    if (file == NULL || fclose(file) != 0)
+        exit(EXIT_FAILURE);
 }
 
 int main(int argc, char **argv) {
@@ -89,6 +113,7 @@ int main(int argc, char **argv) {
     struct store *store = open_store(argv[1], argv[2]);
     struct store_figures figures;
     fill(store, set, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+    write_batches(store, argv[1]);
     store_figures(store, &figures);
     printf("{\"readings\": %llu, \"batches\": %llu, \"bytes\": %llu}\n", (unsigned long long)figures.readings,
            (unsigned long long)figures.batches, (unsigned long long)figures.bytes);
