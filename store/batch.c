@@ -243,5 +243,6 @@ enum fb_error batch_decode(const uint8_t *bytes, size_t length, struct batch_inf
 }
 
 void batch_hash(const uint8_t *bytes, size_t length, uint8_t ret_hash[static BATCH_HASH_BYTES]) {
-    SHA256(bytes, length, ret_hash);
+    const uint8_t *hash = SHA256(bytes, length, ret_hash);
+    assert(hash != NULL); /* no memory for it: better no program than a wrong hash */
 }

@@ -1,5 +1,5 @@
-/* batch_bytes.h - varints and zigzags of docs/batch.md over memory with known ends. Used by the batch's files alone.
- * Writers and readers go bad instead of past the end, and stay bad; whoever finishes looks once. */
+/* batch_bytes.h - varints, zigzags and bits of docs/batch.md over memory with known ends. Used by the batch's files
+ * alone. Writers and readers go bad instead of past the end, and stay bad; whoever finishes looks once. */
 #ifndef FB_STORE_BATCH_BYTES_H
 #define FB_STORE_BATCH_BYTES_H
 
@@ -21,6 +21,47 @@ struct batch_reader {
     size_t left;
     bool bad;
 };
+
+/* Numbers of up to 56 bits without gaps, the least significant bit first. The caller has made sure of the bytes. */
+struct batch_bits_writer {
+    uint8_t *next;
+    uint64_t held; /* fewer than 8 bits, between calls */
+    unsigned held_bits;
+};
+
+struct batch_bits_reader {
+    const uint8_t *next;
+    uint64_t held; /* the rest of the byte that was begun */
+    unsigned held_bits;
+};
+
+static inline size_t batch_bits_bytes(size_t bits) {
+    return (bits + 7) / 8;
+}
+
+static inline uint64_t batch_low_bits(uint64_t value, unsigned width) {
+    return value & ((UINT64_C(1) << width) - 1);
+}
+
+static inline void batch_put_bits(struct batch_bits_writer *writer, uint64_t value, unsigned width) {
+    writer->held |= batch_low_bits(value, width) << writer->held_bits;
+    for (writer->held_bits += width; writer->held_bits >= 8; writer->held_bits -= 8, writer->held >>= 8)
+        *writer->next++ = (uint8_t)writer->held;
+}
+
+static inline void batch_end_bits(struct batch_bits_writer *writer) {
+    if (writer->held_bits > 0)
+        *writer->next = (uint8_t)writer->held;
+}
+
+static inline uint64_t batch_get_bits(struct batch_bits_reader *reader, unsigned width) {
+    for (; reader->held_bits < width; reader->held_bits += 8)
+        reader->held |= (uint64_t)*reader->next++ << reader->held_bits;
+    const uint64_t value = batch_low_bits(reader->held, width);
+    reader->held >>= width;
+    reader->held_bits -= width;
+    return value;
+}
 
 static inline uint64_t batch_zigzag(uint64_t step) {
     return step << 1 ^ -(step >> 63);

@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "store/batch_series.h"
+#include "store/batch_shape.h"
 #include "store/batch_text.h"
 #include "store/batch_value.h"
 
-/* The most that one reading can cost: a series of its own (tag 5, group 3, encoding 1), a group of its own (size 3,
- * time 7), runs of its own (quality 1 + 3, detail 3 + 3), a value of 10 or what a text needs beside its bytes, which
- * have room in the units behind it; and slack for the counts and the writer's margin. */
-#define READING_ROOM (29 + BATCH_TEXT_ROOM)
+/* The most that one reading can cost: a series of its own (tag 5, group 3, encoding 1, shape 1), a group of its own
+ * (size 3, time 7), runs of its own (quality 1 + 3, detail 3 + 3), a value of 10 and a begun byte of low bits, or what
+ * a text needs beside its bytes, which have room in the units behind it; and slack for the counts and the writer's
+ * margin. */
+#define READING_ROOM (31 + BATCH_TEXT_ROOM)
 #define COLUMNS_ROOM 64
 
 size_t batch_columns_room(size_t units) {
@@ -29,6 +31,8 @@ static void put_series(const struct batch_work *work, struct batch_writer *write
         batch_put_zigzag(writer, work->series[i].group - group);
     for (size_t i = 0; i < work->series_count; i++)
         batch_put_byte(writer, work->series[i].encoding);
+    for (size_t i = 0; i < work->series_count; i++)
+        batch_put_byte(writer, work->series[i].shape);
 }
 
 static void put_time_steps(const int64_t *times, size_t count, struct batch_writer *writer) {
@@ -78,41 +82,43 @@ static void put_runs(const struct batch_work *work, unsigned shift, uint32_t mas
     }
 }
 
-/* Where the steps of one part go: varints in a row, or one plane for each byte of their width. */
-struct steps {
-    size_t width; /* bytes; 0: varints */
-    size_t count; /* of steps in the part */
-    uint8_t *next;
-    struct batch_writer *writer;
-};
-
-static void put_step(struct steps *steps, uint64_t step) {
-    if (steps->width == 0) {
-        batch_put_zigzag(steps->writer, step);
-        return;
-    }
-    uint64_t folded = batch_zigzag(steps->width == 4 ? (uint64_t)(int64_t)(int32_t)step : step);
-    for (size_t i = 0; i < steps->width; i++, folded >>= 8)
-        steps->next[i * steps->count] = (uint8_t)folded;
-    steps->next++;
+static bool has_numbers(const struct batch_series *series) {
+    return series->encoding != READING_TEXT && series->value_count > 0;
 }
 
-static void put_part(const struct batch_work *work, enum batch_part part, struct batch_writer *writer) {
-    struct steps steps = {.width = batch_value_width(part), .writer = writer};
+static void fold(const struct batch_work *work) {
+    for (size_t i = 0; i < work->series_count; i++) {
+        struct batch_series *series = &work->series[i];
+        uint64_t *values = work->values + series->first_value;
+        series->encoding = batch_value_fold((enum reading_kind)series->kind, values, series->value_count);
+        if (has_numbers(series))
+            series->shape = batch_shape_fold(values, series->value_count);
+    }
+}
+
+static void put_low_bits(const struct batch_work *work, struct batch_writer *writer) {
     const struct batch_series *end = work->series + work->series_count;
+    size_t total = 0;
     for (const struct batch_series *series = work->series; series < end; series++)
-        if (batch_value_part(series->encoding) == part)
-            steps.count += series->value_count;
-    steps.next = batch_put_room(writer, steps.count * steps.width);
-    if (steps.next == NULL)
+        total += (size_t)series->value_count * batch_shape_width(series->shape);
+    struct batch_bits_writer bits = {.next = batch_put_room(writer, batch_bits_bytes(total))};
+    if (bits.next == NULL)
         return;
     for (const struct batch_series *series = work->series; series < end; series++)
-        if (batch_value_part(series->encoding) == part && series->value_count > 0)
-            put_step(&steps, work->values[series->first_value]);
+        for (size_t i = 0; series->shape != 0 && i < series->value_count; i++)
+            batch_put_bits(&bits, work->values[series->first_value + i], batch_shape_width(series->shape));
+    batch_end_bits(&bits);
+}
+
+static void put_high_bits(const struct batch_work *work, struct batch_writer *writer) {
+    const struct batch_series *end = work->series + work->series_count;
+    for (const struct batch_series *series = work->series; series < end; series++)
+        if (has_numbers(series))
+            batch_put_varint(writer, work->values[series->first_value] >> batch_shape_width(series->shape));
     for (const struct batch_series *series = work->series; series < end; series++) {
         const uint64_t *values = work->values + series->first_value;
-        for (size_t i = 1; batch_value_part(series->encoding) == part && i < series->value_count; i++)
-            put_step(&steps, values[i] - values[i - 1]);
+        for (size_t i = 1; has_numbers(series) && i < series->value_count; i++)
+            batch_put_varint(writer, values[i] >> batch_shape_width(series->shape));
     }
 }
 
@@ -121,7 +127,7 @@ static enum fb_error put_texts(const struct batch_work *work, const struct readi
     enum fb_error error = FB_OK;
     for (size_t i = 0; error == FB_OK && i < work->series_count; i++) {
         const struct batch_series *series = &work->series[i];
-        if (batch_value_part(series->encoding) == BATCH_PART_TEXT && series->value_count > 0)
+        if (series->encoding == READING_TEXT && series->value_count > 0)
             error = batch_text_put(readings, work->values + series->first_value, series->value_count, writer);
     }
     return error;
@@ -132,17 +138,13 @@ enum fb_error batch_columns_encode(const struct reading *readings, size_t units,
     enum fb_error error = batch_series_make(readings, units, &work);
     if (error != FB_OK)
         return error;
-    for (size_t i = 0; i < work.series_count; i++) {
-        struct batch_series *series = &work.series[i];
-        series->encoding =
-            batch_value_fold((enum reading_kind)series->kind, work.values + series->first_value, series->value_count);
-    }
+    fold(&work);
     put_series(&work, writer);
     put_times(&work, writer);
     put_runs(&work, 0, UINT8_MAX, writer);
     put_runs(&work, 8, UINT16_MAX, writer);
-    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PART_TEXT; part++)
-        put_part(&work, part, writer);
+    put_low_bits(&work, writer);
+    put_high_bits(&work, writer);
     error = put_texts(&work, readings, writer);
     batch_series_done(&work);
     return error == FB_OK && writer->overflow ? FB_LIMIT : error;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/batch_shape.h"
 #include "store/batch_text.h"
 #include "store/batch_value.h"
 
@@ -17,15 +18,17 @@ struct series {
     uint32_t group;
     uint32_t value_count;
     uint8_t encoding;
-    uint64_t number; /* of the value before */
+    uint8_t shape;
+    uint64_t high_bits; /* of its first distance */
 };
 
 /* What is known so far; one allocation holds it all but the readings. */
 struct columns {
     struct batch_reader reader;
-    const uint8_t *bytes; /* where they begin */
-    size_t count;         /* readings */
-    size_t units;         /* of them, with their texts */
+    struct batch_bits_reader low_bits; /* of all distances */
+    const uint8_t *bytes;              /* where they begin */
+    size_t count;                      /* readings */
+    size_t units;                      /* of them, with their texts */
     bool has_texts;
     struct group *groups;
     size_t group_count;
@@ -104,12 +107,24 @@ static bool get_encodings(struct columns *columns) {
     return encodings != NULL;
 }
 
+static bool get_shapes(struct columns *columns) {
+    const uint8_t *shapes = batch_get_bytes(&columns->reader, columns->series_count);
+    for (size_t i = 0; shapes != NULL && i < columns->series_count; i++) {
+        if (!batch_shape_valid(shapes[i]))
+            return false;
+        columns->series[i].shape = shapes[i];
+    }
+    return shapes != NULL;
+}
+
 static enum fb_error get_series(struct columns *columns, struct fb_cause *cause) {
     if (!get_tags(columns))
         return bad(cause, "series tags");
     if (!get_group_indexes(columns))
         return bad(cause, "series groups");
-    return get_encodings(columns) ? FB_OK : bad(cause, "series encodings");
+    if (!get_encodings(columns))
+        return bad(cause, "series encodings");
+    return get_shapes(columns) ? FB_OK : bad(cause, "series shapes");
 }
 
 static bool time_valid(int64_t time_ms) {
@@ -175,9 +190,15 @@ static bool get_runs(struct columns *columns, bool is_quality) {
     return !columns->reader.bad && at == columns->count;
 }
 
-/* Tags, kinds and times are copied once the qualities stand, since those say which readings have a value. */
-static void fill(struct columns *columns) {
+static bool has_numbers(const struct series *series) {
+    return series->encoding != READING_TEXT && series->value_count > 0;
+}
+
+/* Tags, kinds and times are copied once the qualities stand, since those say which readings have a value. False when a
+ * series without numbers has a shape. */
+static bool fill(struct columns *columns) {
     struct reading *reading = columns->readings;
+    bool valid = true;
     for (size_t i = 0; i < columns->series_count; i++) {
         struct series *series = &columns->series[i];
         const struct group *group = &columns->groups[series->group];
@@ -189,61 +210,55 @@ static void fill(struct columns *columns) {
             reading->time_ms = columns->times[group->first + k];
             series->value_count += reading_has_value(reading);
         }
+        valid = valid && (series->shape == 0 || has_numbers(series));
     }
+    return valid;
 }
 
-/* Where the steps of one part come from: varints in a row, or one plane for each byte of their width. */
-struct steps {
-    size_t width; /* bytes; 0: varints */
-    size_t count; /* of steps in the part */
-    const uint8_t *next;
-    struct batch_reader *reader;
-};
-
-static uint64_t get_step(struct steps *steps) {
-    if (steps->width == 0)
-        return batch_get_zigzag(steps->reader);
-    uint64_t folded = 0;
-    for (size_t i = steps->width; i-- > 0;)
-        folded = folded << 8 | steps->next[i * steps->count];
-    steps->next++;
-    return batch_unzigzag(folded);
+static bool get_low_bits(struct columns *columns) {
+    size_t total = 0;
+    for (size_t i = 0; i < columns->series_count; i++)
+        total += (size_t)columns->series[i].value_count * batch_shape_width(columns->series[i].shape);
+    columns->low_bits.next = batch_get_bytes(&columns->reader, batch_bits_bytes(total));
+    return columns->low_bits.next != NULL;
 }
 
-static bool get_further(struct series *series, struct reading *readings, size_t count, struct steps *steps) {
-    bool first = true;
+/* The values of one series, which has some; count readings. */
+static bool get_numbers(struct columns *columns, const struct series *series, struct reading *readings, size_t count) {
+    const unsigned width = batch_shape_width(series->shape);
+    uint64_t high_bits = series->high_bits, expected = 0;
+    bool is_first = true;
     for (size_t i = 0; i < count; i++) {
         if (!reading_has_value(&readings[i]))
             continue;
-        if (!first)
-            series->number += get_step(steps);
-        first = false;
-        if (!batch_value_unfold(series->encoding, series->number, &readings[i].value.bits))
+        if (!is_first)
+            high_bits = batch_get_varint(&columns->reader);
+        if (high_bits > UINT64_MAX >> width)
             return false;
+        const uint64_t distance = batch_unzigzag(high_bits << width | batch_get_bits(&columns->low_bits, width));
+        if (!batch_value_unfold(series->encoding, expected + distance, &readings[i].value.bits))
+            return false;
+        expected = batch_shape_expect(expected, distance, !is_first && batch_shape_smoothed(series->shape));
+        is_first = false;
     }
     return true;
 }
 
-static bool get_part(struct columns *columns, enum batch_part part) {
-    struct steps steps = {.width = batch_value_width(part), .reader = &columns->reader};
+static bool get_values(struct columns *columns) {
+    if (!get_low_bits(columns))
+        return false;
     struct series *end = columns->series + columns->series_count;
     for (struct series *series = columns->series; series < end; series++)
-        if (batch_value_part(series->encoding) == part)
-            steps.count += series->value_count;
-    steps.next = batch_get_bytes(&columns->reader, steps.count * steps.width);
-    if (steps.next == NULL)
-        return false;
-    for (struct series *series = columns->series; series < end; series++)
-        if (batch_value_part(series->encoding) == part && series->value_count > 0)
-            series->number = get_step(&steps);
+        if (has_numbers(series))
+            series->high_bits = batch_get_varint(&columns->reader);
     struct reading *readings = columns->readings;
     for (struct series *series = columns->series; series < end; series++) {
         const size_t count = columns->groups[series->group].count;
-        if (batch_value_part(series->encoding) == part && !get_further(series, readings, count, &steps))
+        if (has_numbers(series) && !get_numbers(columns, series, readings, count))
             return false;
         readings += count;
     }
-    return !columns->reader.bad;
+    return !columns->reader.bad && columns->low_bits.held == 0;
 }
 
 static enum fb_error get_texts(struct columns *columns, struct fb_cause *cause) {
@@ -252,7 +267,7 @@ static enum fb_error get_texts(struct columns *columns, struct fb_cause *cause) 
     for (size_t i = 0; error == FB_OK && i < columns->series_count; i++) {
         const struct series *series = &columns->series[i];
         const size_t count = columns->groups[series->group].count;
-        if (batch_value_part(series->encoding) == BATCH_PART_TEXT) {
+        if (series->encoding == READING_TEXT) {
             error = batch_text_get(&columns->reader, columns->bytes, readings, count);
             columns->has_texts = true;
         }
@@ -279,10 +294,10 @@ static enum fb_error get_all(struct columns *columns, struct fb_cause *cause) {
         return bad(cause, "qualities");
     if (!get_runs(columns, false))
         return bad(cause, "details");
-    fill(columns);
-    for (enum batch_part part = BATCH_PART_VARINT; part < BATCH_PART_TEXT; part++)
-        if (!get_part(columns, part))
-            return bad(cause, "values");
+    if (!fill(columns))
+        return bad(cause, "series shapes");
+    if (!get_values(columns))
+        return bad(cause, "values");
     error = get_texts(columns, cause);
     if (error != FB_OK)
         return error;

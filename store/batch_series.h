@@ -18,6 +18,7 @@ struct batch_series {
     uint32_t group;
     uint8_t kind;     /* enum reading_kind */
     uint8_t encoding; /* 0 until its values are numbers, see batch_value.h */
+    uint8_t shape;    /* 0 until its numbers are folded distances, see batch_shape.h */
 };
 
 /* The readings, series after series. One allocation holds it all. */

@@ -108,24 +108,6 @@ uint8_t batch_value_fold(enum reading_kind kind, uint64_t *values, size_t count)
     return encoding;
 }
 
-enum batch_part batch_value_part(uint8_t encoding) {
-    switch (encoding) {
-    case READING_REAL64:
-        return BATCH_PART_64;
-    case READING_REAL32:
-        return BATCH_PART_32;
-    case READING_TEXT:
-        return BATCH_PART_TEXT;
-    default:
-        return BATCH_PART_VARINT;
-    }
-}
-
-size_t batch_value_width(enum batch_part part) {
-    static const size_t widths[BATCH_PARTS] = {[BATCH_PART_32] = sizeof(uint32_t), [BATCH_PART_64] = sizeof(uint64_t)};
-    return widths[part];
-}
-
 bool batch_value_kind(uint8_t encoding, enum reading_kind *ret_kind) {
     if (encoding <= READING_TEXT)
         *ret_kind = (enum reading_kind)encoding;
@@ -156,7 +138,7 @@ bool batch_value_unfold(uint8_t encoding, uint64_t number, uint64_t *ret_bits) {
         return isfinite(as_double(*ret_bits));
     case READING_REAL32:
         *ret_bits = (uint32_t)ordered32((uint32_t)number);
-        return isfinite(as_single((uint32_t)*ret_bits));
+        return (int64_t)number == (int32_t)number && isfinite(as_single((uint32_t)*ret_bits));
     case READING_INTEGER:
         *ret_bits = number;
         return true;

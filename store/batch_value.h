@@ -13,14 +13,6 @@
 #define BATCH_DECIMAL_REAL32 32 /* + exponent */
 #define BATCH_EXPONENT_MAX 12
 
-/* Which of the value parts A, B, C, D holds the steps of a series or, the last one, its texts. */
-enum batch_part { BATCH_PART_VARINT, BATCH_PART_32, BATCH_PART_64, BATCH_PART_TEXT, BATCH_PARTS };
-
-enum batch_part batch_value_part(uint8_t encoding);
-
-/* Bytes of a step in the part's planes; 0 when its steps are varints. */
-size_t batch_value_width(enum batch_part part);
-
 /* False for bytes that are no encoding; otherwise the kind of its readings. */
 bool batch_value_kind(uint8_t encoding, enum reading_kind *ret_kind);
 
@@ -28,7 +20,7 @@ bool batch_value_kind(uint8_t encoding, enum reading_kind *ret_kind);
  * texts stay as they are. */
 uint8_t batch_value_fold(enum reading_kind kind, uint64_t *values, size_t count);
 
-/* One number (of parts A, B, C) back into struct reading's bits. False when the encoding cannot have that number. */
+/* One number back into struct reading's bits. False when the encoding cannot have that number. */
 bool batch_value_unfold(uint8_t encoding, uint64_t number, uint64_t *ret_bits);
 
 #endif

@@ -73,19 +73,20 @@ void data_sweep(struct data *data, struct reading *ret_readings) {
     data->sweeps++;
 }
 
-static double bits_of_noise(double sigma, double step) {
-    return log2(sigma / step * sqrt(2 * M_PI * M_E));
+/* sigma: in steps, 1 or more */
+static double bits_of_noise(double sigma) {
+    return log2(2 * M_PI * M_E * (sigma * sigma + 1.0 / 12)) / 2;
 }
 
 double data_entropy_bytes(const struct data *data) {
     if (data->set == DATA_QUIET)
-        return bits_of_noise(1, 1) / 8;
+        return bits_of_noise(1) / 8;
     if (data->set == DATA_NOISY)
-        return bits_of_noise(NOISE_STEPS, 1) / 8;
+        return bits_of_noise(NOISE_STEPS) / 8;
     double bits = 0;
     for (size_t i = 0; i < data->tags; i++) {
         const float level = (float)data->levels[i];
-        bits += bits_of_noise(NOISE_STEPS * STEP, (double)(nextafterf(level, INFINITY) - level));
+        bits += bits_of_noise(NOISE_STEPS * STEP / (double)(nextafterf(level, INFINITY) - level));
     }
     return bits / (double)data->tags / 8;
 }

@@ -40,7 +40,8 @@ void data_init(struct data *data, enum data_set set, size_t tags, uint64_t seed)
 void data_sweep(struct data *data, struct reading *ret_readings);
 
 /* The least bytes a reading's value can take on average, by the entropy of the distribution it is drawn from: noise of
- * sigma s in steps of d has log2(s / d x sqrt(2 pi e)) bits. Times and qualities (about 0.01 bytes) are left out. */
+ * sigma s, rounded to whole steps, has log2(sqrt(2 pi e (s^2 + 1/12))) bits, s in steps (1/12: what rounding adds).
+ * Times and qualities (about 0.01 bytes) are left out. */
 double data_entropy_bytes(const struct data *data);
 
 #endif

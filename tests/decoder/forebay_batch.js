@@ -21,6 +21,7 @@ const NUMBER_MAX = 2n ** 63n - 1n;
 const UNSIGNED_MAX = 2n ** 64n - 1n;
 const DECIMAL_END = 2n ** 53n;
 const EXPONENT_MAX = 12;
+const WIDTH_MAX = 56;
 
 export const KINDS = ['real64', 'real32', 'integer', 'boolean', 'text'];
 
@@ -233,14 +234,19 @@ class Columns extends Reader {
     return this.many(count, () => unzigzag(this.varint()));
   }
 
-  /* count signed numbers of width bytes, least significant plane first. */
-  planes(count, width) {
-    const bytes = this.take(count * width);
-    return Array.from({ length: count }, (_, i) => {
-      let number = 0n;
-      for (let plane = width - 1; plane >= 0; plane--) number = (number << 8n) | BigInt(bytes[plane * count + i]);
-      return unzigzag(number);
+  /* A number (BigInt) for each of the widths in bits, without gaps, least significant bit first. */
+  lowBits(widths) {
+    const bytes = this.take(Math.ceil(sum(widths) / 8));
+    let [held, heldBits, at] = [0n, 0, 0];
+    const numbers = widths.map((width) => {
+      for (; heldBits < width; heldBits += 8) held |= BigInt(bytes[at++]) << BigInt(heldBits);
+      const number = BigInt.asUintN(width, held);
+      held >>= BigInt(width);
+      heldBits -= width;
+      return number;
     });
+    check(held === 0n, 'low bits that are not filled up with zeros');
+    return numbers;
   }
 
   /* total values, told as runs; one reads a value. */
@@ -275,6 +281,7 @@ const hasValue = (quality) => quality < 128;
 
 /* The real whose ordered form is m, a signed number of so many bits. */
 function fromOrdered(m, bits) {
+  check(BigInt.asIntN(bits, m) === m, `${m} is no ordered form of ${bits} bits`);
   const view = new DataView(new ArrayBuffer(8));
   const pattern = m >= 0n ? m : m ^ (2n ** BigInt(bits - 1) - 1n);
   if (bits === 64) view.setBigInt64(0, pattern);
@@ -294,42 +301,42 @@ function fromDecimal(m, power) {
   return Number(m) / power;
 }
 
-/* part: which value part holds the steps; bits: sums are modulo 2^bits. */
+/* value: of the number m (BigInt) */
 const ENCODINGS = new Map([
-  [0, { kind: 0, part: 'C', bits: 64, value: (m) => fromOrdered(m, 64) }],
-  [1, { kind: 1, part: 'B', bits: 32, value: (m) => fromOrdered(m, 32) }],
-  [2, { kind: 2, part: 'A', bits: 64, value: (m) => m }],
-  [3, { kind: 3, part: 'A', bits: 64, value: fromBoolean }],
-  [4, { kind: 4, part: 'texts' }],
+  [0, { kind: 0, value: (m) => fromOrdered(m, 64) }],
+  [1, { kind: 1, value: (m) => fromOrdered(m, 32) }],
+  [2, { kind: 2, value: (m) => m }],
+  [3, { kind: 3, value: fromBoolean }],
+  [4, { kind: 4 }],
 ]);
 for (let k = 0; k <= EXPONENT_MAX; k++) {
   const power = Number(`1e${k}`); /* exact, as not every engine's 10 ** k is */
-  ENCODINGS.set(16 + k, { kind: 0, part: 'A', bits: 64, value: (m) => fromDecimal(m, power) });
-  ENCODINGS.set(32 + k, { kind: 1, part: 'A', bits: 64, value: (m) => Math.fround(fromDecimal(m, power)) });
+  ENCODINGS.set(16 + k, { kind: 0, value: (m) => fromDecimal(m, power) });
+  ENCODINGS.set(32 + k, { kind: 1, value: (m) => Math.fround(fromDecimal(m, power)) });
 }
 
-const STEPS = {
-  A: (columns, count) => columns.zigzags(count),
-  B: (columns, count) => columns.planes(count, 4),
-  C: (columns, count) => columns.planes(count, 8),
-};
+const isText = (series) => series.encoding.value === undefined;
 
-function seriesValues(encoding, first, further) {
-  let m = 0n;
-  return [first, ...further].map((step) => {
-    m = BigInt.asIntN(encoding.bits, m + step);
-    return encoding.value(m);
+/* distances: signed */
+function seriesValues(series, distances) {
+  let expected = 0n;
+  return distances.map((distance, i) => {
+    const m = BigInt.asIntN(64, expected + distance);
+    const towards = BigInt.asIntN(64, distance + 2n) >> 2n;
+    expected = series.smoothed && i > 0 ? BigInt.asIntN(64, expected + towards) : m;
+    return series.encoding.value(m);
   });
 }
 
-function readPart(columns, part, series) {
-  const mine = series.filter((one) => one.encoding.part === part && one.valueCount > 0);
-  const steps = STEPS[part](columns, sum(mine.map((one) => one.valueCount)));
-  let at = mine.length;
+function readNumbers(columns, series) {
+  const mine = series.filter((one) => !isText(one) && one.valueCount > 0);
+  const high = (one) => columns.varint(0n, UNSIGNED_MAX >> BigInt(one.width));
+  const lows = columns.lowBits(mine.flatMap((one) => Array(one.valueCount).fill(one.width))).values();
+  const firsts = mine.map(high);
   mine.forEach((one, i) => {
-    const end = at + one.valueCount - 1;
-    one.values = seriesValues(one.encoding, steps[i], steps.slice(at, end));
-    at = end;
+    const highs = [firsts[i], ...columns.many(one.valueCount - 1, () => high(one))];
+    const distances = highs.map((number) => unzigzag((number << BigInt(one.width)) | lows.next().value));
+    one.values = seriesValues(one, distances);
   });
 }
 
@@ -357,10 +364,14 @@ function readSeries(columns, seriesCount, sizes, total) {
   const groups = sums(columns.zigzags(seriesCount), 0, sizes.length - 1, 'a group that is not there');
   check(new Set(groups).size === sizes.length, 'a group without a series');
   check(sum(groups.map((group) => sizes[group])) === total, 'the series do not add up to the readings');
+  const encodings = columns.many(seriesCount, () => ENCODINGS.get(columns.byte()));
+  check(!encodings.includes(undefined), 'an unknown encoding');
   return columns.many(seriesCount, (_, i) => {
-    const encoding = ENCODINGS.get(columns.byte());
-    check(encoding !== undefined, 'an unknown encoding');
-    return { tag: tags[i], group: groups[i], encoding, count: sizes[groups[i]], values: [] };
+    const shape = columns.byte();
+    const one = { tag: tags[i], group: groups[i], encoding: encodings[i], count: sizes[groups[i]], values: [] };
+    Object.assign(one, { width: shape & 127, smoothed: shape > 127 });
+    check(one.width <= WIDTH_MAX, 'too many low bits');
+    return one;
   });
 }
 
@@ -401,10 +412,12 @@ function readColumns(bytes, total) {
     one.first = at;
     at += one.count;
     one.valueCount = qualities.slice(one.first, at).filter(hasValue).length;
+    const hasNumbers = !isText(one) && one.valueCount > 0;
+    check(hasNumbers || (one.width === 0 && !one.smoothed), 'a shape of a series without numbers');
   }
-  for (const part of Object.keys(STEPS)) readPart(columns, part, series);
+  readNumbers(columns, series);
   for (const one of series)
-    if (one.encoding.part === 'texts' && one.valueCount > 0) one.values = readTexts(columns, one.valueCount);
+    if (isText(one) && one.valueCount > 0) one.values = readTexts(columns, one.valueCount);
   columns.end();
   return series.flatMap((one) => {
     const end = one.first + one.count;

@@ -24,6 +24,7 @@ TIME_MAX_MS = 7_258_118_400_000
 NUMBER_END = 2**63
 TAG_MAX = 4_294_967_295
 DETAIL_MAX = 65_535
+WIDTH_MAX = 56
 LOSS_REASONS = {1: "quota", 2: "store full", 3: "core away", 4: "damaged", 5: "thinned"}
 KINDS = ("real64", "real32", "integer", "boolean", "text")
 QUALITY_CLASSES = ("good", "uncertain", "bad", "bad")
@@ -255,13 +256,18 @@ class Columns:
     def zigzags(self, count):
         return [unzigzag(number) for number in self.varints(count)]
 
-    def planes(self, count, width):
-        """count unsigned numbers of width bytes, least significant plane first."""
-        end = self.at + count * width
-        check(end <= len(self.data), "the columns are too short for their planes")
-        planes = [self.data[self.at + i * count : self.at + (i + 1) * count] for i in range(width)]
-        self.at = end
-        return [int.from_bytes(column, "little") for column in zip(*planes)] if count else []
+    def low_bits(self, widths):
+        """A number for each of the widths in bits, without gaps, least significant bit first."""
+        data, held, held_bits, numbers = iter(self.take((sum(widths) + 7) // 8)), 0, 0, []
+        for width in widths:
+            while held_bits < width:
+                held |= next(data) << held_bits
+                held_bits += 8
+            numbers.append(held & ((1 << width) - 1))
+            held >>= width
+            held_bits -= width
+        check(held == 0, "the low bits are not filled up with zeros")
+        return numbers
 
     def take(self, count):
         check(count <= len(self.data) - self.at, "the columns end too early")
@@ -303,6 +309,7 @@ def group_times(first, steps):
 
 def real_from_ordered(m, bits):
     """The float whose ordered form is m."""
+    check(-(2 ** (bits - 1)) <= m < 2 ** (bits - 1), f"{m} is no ordered form of {bits} bits")
     pattern = m if m >= 0 else m ^ ((1 << (bits - 1)) - 1)
     value = struct.unpack("<f" if bits == 32 else "<d", struct.pack("<i" if bits == 32 else "<q", pattern))[0]
     check(math.isfinite(value), "NaN or infinity")
@@ -320,49 +327,58 @@ def decimal(m, exponent, single):
     return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
 
 
-@dataclasses.dataclass
-class Encoding:
-    kind: str
-    part: str  # value part: A, B or C
-    bits: int  # sums are modulo 2^bits
-    value: object  # function of m
+def integer(m):
+    return m
 
 
-def encoding_of(byte):
-    if byte == 0:
-        return Encoding("real64", "C", 64, lambda m: real_from_ordered(m, 64))
-    if byte == 1:
-        return Encoding("real32", "B", 32, lambda m: real_from_ordered(m, 32))
-    if byte == 2:
-        return Encoding("integer", "A", 64, lambda m: m)
-    if byte == 3:
-        return Encoding("boolean", "A", 64, boolean)
-    if byte == 4:
-        return Encoding("text", "texts", 0, None)
-    if 16 <= byte <= 28:
-        return Encoding("real64", "A", 64, lambda m: decimal(m, byte - 16, False))
-    check(32 <= byte <= 44, f"encoding {byte} is not known")
-    return Encoding("real32", "A", 64, lambda m: decimal(m, byte - 32, True))
-
-
-PART_READERS = {
-    "A": lambda columns, count: columns.zigzags(count),
-    "B": lambda columns, count: [unzigzag(number) for number in columns.planes(count, 4)],
-    "C": lambda columns, count: [unzigzag(number) for number in columns.planes(count, 8)],
+# Byte of an encoding: its kind and the function of m that gives the value.
+ENCODINGS = {
+    0: ("real64", lambda m: real_from_ordered(m, 64)),
+    1: ("real32", lambda m: real_from_ordered(m, 32)),
+    2: ("integer", integer),
+    3: ("boolean", boolean),
+    4: ("text", None),
+    **{16 + k: ("real64", lambda m, k=k: decimal(m, k, False)) for k in range(13)},
+    **{32 + k: ("real32", lambda m, k=k: decimal(m, k, True)) for k in range(13)},
 }
 
 
-def read_part(columns, part, encodings, counts):
-    """{series: its values}. counts: values of each series."""
-    mine = [i for i, encoding in enumerate(encodings) if encoding.part == part and counts[i]]
-    steps = PART_READERS[part](columns, sum(counts[i] for i in mine))
-    firsts, rest = steps[: len(mine)], steps[len(mine) :]
-    values, at = {}, 0
-    for i, first in zip(mine, firsts):
-        further = rest[at : at + counts[i] - 1]
-        at += counts[i] - 1
-        encoding = encodings[i]
-        values[i] = [encoding.value(signed(m, encoding.bits)) for m in sums([first, *further])]
+@dataclasses.dataclass
+class Series:
+    tag: int
+    group: int
+    encoding: tuple
+    width: int
+    smoothed: bool
+    qualities: list = ()
+    details: list = ()
+    count: int = 0  # of values
+
+    @property
+    def is_text(self):
+        return self.encoding[0] == "text"
+
+
+def numbers_of(series, distances):
+    """The numbers m of a series, from its distances."""
+    numbers, expected = [], 0
+    for i, distance in enumerate(distances):
+        m = signed(expected + distance, 64)
+        expected = signed(expected + (signed(distance + 2, 64) >> 2), 64) if series.smoothed and i else m
+        numbers.append(m)
+    return numbers
+
+
+def read_numbers(columns, all_series):
+    """{index of a series: its values}, of those that hold numbers and have any."""
+    mine = {i: series for i, series in enumerate(all_series) if series.count and not series.is_text}
+    lows = iter(columns.low_bits([series.width for series in mine.values() for _ in range(series.count)]))
+    highs = {i: [columns.varint(0, (2**64 - 1) >> series.width)] for i, series in mine.items()}
+    values = {}
+    for i, series in mine.items():
+        highs[i] += columns.varints(series.count - 1, 0, (2**64 - 1) >> series.width)
+        distances = [unzigzag(high << series.width | next(lows)) for high in highs[i]]
+        values[i] = [series.encoding[1](m) for m in numbers_of(series, distances)]
     return values
 
 
@@ -396,28 +412,34 @@ def read_columns(data, total):
     check(len(set(series_groups)) == groups, "a group without a series")
     lengths = [sizes[group] for group in series_groups]
     check(sum(lengths) == total, "the series do not add up to the readings")
-    encodings = [encoding_of(columns.byte()) for _ in range(series)]
+    encodings = [columns.byte() for _ in range(series)]
+    check(all(byte in ENCODINGS for byte in encodings), "an encoding is not known")
+    shapes = [columns.byte() for _ in range(series)]
+    check(all(shape & 127 <= WIDTH_MAX for shape in shapes), "a series with too many low bits")
     first_times = sums(columns.zigzags(groups))
     times = [group_times(first, columns.zigzags(size - 1)) for first, size in zip(first_times, sizes)]
     check(all(0 <= time <= TIME_MAX_MS for group in times for time in group), "a time out of bounds")
     qualities = columns.runs(total, 255, one_byte=True)
     details = columns.runs(total, DETAIL_MAX, one_byte=False)
-    starts = [0, *sums(lengths)]
-    counts = [sum(map(has_value, qualities[starts[i] : starts[i + 1]])) for i in range(series)]
-    values = {}
-    for part in PART_READERS:
-        values.update(read_part(columns, part, encodings, counts))
-    for i in range(series):
-        if encodings[i].kind == "text" and counts[i]:
-            values[i] = read_texts(columns, counts[i])
+    all_series, start = [], 0
+    for tag, group, encoding, shape, length in zip(tags, series_groups, encodings, shapes, lengths):
+        one = Series(tag, group, ENCODINGS[encoding], shape & 127, shape > 127)
+        one.qualities, one.details = qualities[start : start + length], details[start : start + length]
+        one.count = sum(map(has_value, one.qualities))
+        check(shape == 0 or (one.count and not one.is_text), "a shape of a series without numbers")
+        all_series.append(one)
+        start += length
+    values = read_numbers(columns, all_series)
+    for i, one in enumerate(all_series):
+        if one.is_text and one.count:
+            values[i] = read_texts(columns, one.count)
     check(columns.at == len(data), "something follows the columns")
     readings = []
-    for i in range(series):
+    for i, one in enumerate(all_series):
         mine = iter(values.get(i, ()))
-        for k, time_ms in enumerate(times[series_groups[i]]):
-            quality = qualities[starts[i] + k]
+        for time_ms, quality, detail in zip(times[one.group], one.qualities, one.details):
             value = next(mine) if has_value(quality) else None
-            readings.append(Reading(tags[i], encodings[i].kind, time_ms, quality, details[starts[i] + k], value))
+            readings.append(Reading(one.tag, one.encoding[0], time_ms, quality, detail, value))
     return readings
 
 

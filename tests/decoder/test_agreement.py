@@ -11,7 +11,7 @@ import subprocess
 import forebay_batch as fb
 import pytest
 import zstandard
-from handmade import COLUMNS, READINGS, WRONG, as_json, batch, frame, raw_frame, texts
+from handmade import AT_LIMITS, COLUMNS, READINGS, WRONG, as_json, batch, distances, frame, numbers, raw_frame, texts
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = TOP / "tests" / "data" / "batch"
@@ -141,6 +141,10 @@ def test_all_refuse_what_breaks_a_rule(tmp_path, in_c):
     assert compare(list(WRONG.values()), tmp_path, in_c) == 0
 
 
+def test_all_take_what_is_just_within_the_limits(tmp_path, in_c):
+    assert compare(list(AT_LIMITS.values()), tmp_path, in_c) == len(AT_LIMITS)
+
+
 def test_all_agree_on_damaged_frames(tmp_path, in_c):
     chance = random.Random(1)
     good = vectors()
@@ -182,4 +186,25 @@ def test_all_agree_on_texts_at_random(tmp_path, in_c):
         runs = [(index, chance.randrange(1, 4)) for index in indexes]
         total = sum(length for _, length in runs) + (chance.random() < 0.1)
         messages.append(texts(total, dictionary, runs))
+    assert compare(messages, tmp_path, in_c) > ROUNDS // 2
+
+
+def number_at_random(chance, encoding):
+    if encoding == 3:
+        return chance.choice((0, 1, 1, 0, 1, 2) if chance.random() < 0.1 else (0, 1))
+    bits = 64 if encoding in (0, 2) else 32 if encoding == 1 else 54
+    edges = (0, -1, 2 ** (bits - 1) - 1, -(2 ** (bits - 1)), 2**62, 2**52 - 1)
+    return chance.choice(edges) if chance.random() < 0.05 else chance.randrange(-(2**20), 2**20)
+
+
+def test_all_agree_on_numbers_at_random(tmp_path, in_c):
+    chance = random.Random(5)
+    messages = []
+    for _ in range(ROUNDS):
+        encoding = chance.choice((0, 1, 2, 2, 3, 16, 18, 28, 32, 34, 44, 5, 29) if chance.random() < 0.1 else (0, 1, 2, 3, 18, 34))
+        shape = chance.choice((0, 1, 7, 8, 13, 20, 31, 56, 57, 127) if chance.random() < 0.1 else range(57))
+        shape |= chance.choice((0, 128))
+        values = [number_at_random(chance, encoding) for _ in range(chance.randrange(1, 20))]
+        data = numbers(encoding, shape, distances(values, shape > 127), chance.choice((b"", b"", b"", b"", b"\0")))
+        messages.append(data)
     assert compare(messages, tmp_path, in_c) > ROUNDS // 2

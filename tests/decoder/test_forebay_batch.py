@@ -5,7 +5,9 @@ import pathlib
 
 import forebay_batch as fb
 import pytest
-from handmade import COLUMNS, READINGS, STORE, T0, WRONG, as_json, batch, cbor, frame, raw_frame, texts, zigzag
+from handmade import (
+    AT_LIMITS, COLUMNS, READINGS, STORE, T0, WRONG, as_json, batch, cbor, distances, frame, numbers, raw_frame, texts,
+)  # fmt: skip
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "data" / "batch"
 
@@ -26,9 +28,10 @@ def test_a_frame_with_the_largest_window():
 
 
 def test_integers_wrap():
-    columns = bytes([1, 1, 2, 1, 0, 2]) + zigzag(T0) + zigzag(1) + bytes([1, 0, 2, 1, 0, 2])
-    columns += zigzag(2**63 - 1) + zigzag(1)
-    assert [one.value for one in fb.decode_batch(batch(columns, 2)).readings] == [2**63 - 1, -(2**63)]
+    values = [2**63 - 1, -(2**63), 0, -(2**63)]
+    for shape in (0, 56, 128, 128 + 7):
+        data = numbers(2, shape, distances(values, shape > 127))
+        assert [one.value for one in fb.decode_batch(data).readings] == values
 
 
 def test_a_catalogue():
@@ -41,7 +44,12 @@ def test_a_catalogue():
 @pytest.mark.parametrize("what", WRONG)
 def test_what_breaks_a_rule_is_refused(what):
     with pytest.raises(fb.Invalid):
-        fb.decode_batch(WRONG[what])
+        fb.decode(WRONG[what])
+
+
+@pytest.mark.parametrize("what", AT_LIMITS)
+def test_what_is_just_within_the_limits_is_taken(what):
+    fb.decode(AT_LIMITS[what])
 
 
 def test_a_batch_of_corrections_alone():

@@ -150,6 +150,61 @@ static void texts(struct vector *vector) {
     readings[vector->units++] = reading_integer(5, T, QUALITY_GOOD, 5);
 }
 
+/* The third worked example of docs/batch.md. */
+static const struct reading noise[] = {
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T, .value.real32 = 0x1.566812p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 1000, .value.real32 = 0x1.56797p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 2000, .value.real32 = 0x1.565386p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 3000, .value.real32 = 0x1.5674d8p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 4000, .value.real32 = 0x1.568c56p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 5000, .value.real32 = 0x1.56774p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 6000, .value.real32 = 0x1.56a662p+4F},
+    {.tag = 20, .kind = READING_REAL32, .time_ms = T + 7000, .value.real32 = 0x1.564226p+4F},
+};
+
+/* SplitMix64, as noise. */
+static uint64_t random_at(uint64_t place) {
+    uint64_t mixed = (place + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ mixed >> 31;
+}
+
+/* One series each of what the shapes tell apart: noise of each kind and width, a counter, a walk, coarse steps. */
+static struct reading shaped(uint32_t tag, int64_t time_ms, size_t i) {
+    const uint64_t any = random_at(8 * i + tag);
+    const double around = (double)(any >> 11) * 0x1p-53 - 0.5;
+    static int64_t walk;
+    switch (tag) {
+    case 1:
+        return reading_real32(tag, time_ms, QUALITY_GOOD, (float)(20 + around));
+    case 2:
+        return reading_real64(tag, time_ms, QUALITY_GOOD, -1 / 3.0 - around / 1000);
+    case 3:
+        return reading_integer(tag, time_ms, QUALITY_GOOD, (int64_t)any);
+    case 4:
+        return reading_real64(tag, time_ms, QUALITY_ABOVE_RANGE, (double)(int64_t)(around * 2000) / 100);
+    case 5:
+        return reading_integer(tag, time_ms, QUALITY_GOOD, (int64_t)(1000000 * i + any % 4));
+    case 6:
+        walk = (i == 0 ? 0 : walk) + (int64_t)(any % 100001) - 50000;
+        return reading_integer(tag, time_ms, QUALITY_GOOD, walk);
+    default:
+        return reading_real32(tag, time_ms, QUALITY_GOOD, 0x1.5p+4F + 0x1.9p-13F * (float)(any % 4));
+    }
+}
+
+static void shapes(struct vector *vector) {
+    struct reading *readings = begin(vector, 7 * 40);
+    for (size_t i = 0; i < 40; i++)
+        for (uint32_t tag = 1; tag <= 7; tag++) {
+            struct reading reading = shaped(tag, T + 1000 * (int64_t)i, i);
+            if ((i + tag) % 20 == 0)
+                reading = reading_bad(tag, (enum reading_kind)reading.kind, reading.time_ms, QUALITY_TIMEOUT, 0);
+            readings[vector->units++] = reading;
+        }
+}
+
 /* As many readings as a batch may hold, of all kinds. */
 static void many(struct vector *vector) {
     struct reading *readings = begin(vector, (size_t)READING_UNITS_MAX * BATCH_READINGS_MAX);
@@ -209,6 +264,8 @@ static const struct {
     {{"many", INT64_MAX, NULL, 0, NULL, 0, NULL, 0, NULL}, many},
     {{"losses-256", 1000, example, 1, NULL, 0, NULL, 0, NULL}, losses_256},
     {{"corrections", 21, example, 3, told, 1, corrected, COUNT(corrected), NULL}, NULL},
+    {{"noise", 44, noise, COUNT(noise), NULL, 0, NULL, 0, NULL}, NULL},
+    {{"shapes", 45, NULL, 0, NULL, 0, NULL, 0, NULL}, shapes},
 };
 
 static void fill_store_id(uint8_t *ret_id) {

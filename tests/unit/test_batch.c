@@ -264,6 +264,43 @@ static void a_minute_of_a_thousand_decimal_tags_stays_small(void **state) {
     assert_true(bytes_a_reading(20) < 0.9);
 }
 
+/* Steps as far as can be, there and back: they wrap, and so does what is expected. */
+static void numbers_far_apart_come_back(void **state) {
+    (void)state;
+    struct reading readings[300];
+    size_t count = 0;
+    for (int64_t i = 0; i < 100; i++) {
+        const bool even = i % 2 == 0;
+        const int64_t time_ms = TIME_MS + i;
+        readings[count++] = reading_integer(1, time_ms, QUALITY_GOOD, even ? INT64_MIN + i : INT64_MAX - i * i);
+        readings[count++] = reading_real64(2, time_ms, QUALITY_GOOD, even ? DBL_MAX : -DBL_MAX / (double)(i + 1));
+        readings[count++] = reading_real32(3, time_ms, QUALITY_GOOD, even ? FLT_MAX : -FLT_MAX / (float)(i + 1));
+    }
+    assert_round_trip(readings, count);
+}
+
+/* A minute of a thousand singles with white noise of about 14 bits in their last places: 1.9 bytes of it are noise. */
+static void a_minute_of_a_thousand_noisy_singles_stays_small(void **state) {
+    (void)state;
+    static uint8_t bytes[BATCH_BYTES_MAX];
+    const struct batch_info info = example_info();
+    struct reading *readings = calloc(60000, sizeof *readings);
+    size_t length;
+    seed = 1;
+    for (size_t i = 0; i < 60000; i++) {
+        double noise = 0;
+        for (unsigned k = 0; k < 12; k++)
+            noise += (double)below(10000) / 10000.0 - 0.5;
+        const float level = 40.0F + (float)(i % 1000);
+        readings[i] = reading_real32((uint32_t)(i % 1000) + 1, TIME_MS + (int64_t)(i / 1000 * 1000), QUALITY_GOOD,
+                                     level + (float)noise * level / 1500);
+    }
+    assert_int_equal(batch_encode(&info, readings, 60000, bytes, &length, NULL), FB_OK);
+    assert_in_range(length, 60000, 2 * 60000);
+    assert_round_trip(readings, 60000);
+    free(readings);
+}
+
 static void losses_and_identity_come_back(void **state) {
     (void)state;
     struct batch_info info = example_info(), back;
@@ -406,6 +443,8 @@ int main(void) {
         cmocka_unit_test(minus_zero_stays_minus_zero_among_decimals),
         cmocka_unit_test(decimals_near_two_to_the_53_come_back),
         cmocka_unit_test(a_minute_of_a_thousand_decimal_tags_stays_small),
+        cmocka_unit_test(a_minute_of_a_thousand_noisy_singles_stays_small),
+        cmocka_unit_test(numbers_far_apart_come_back),
         cmocka_unit_test(losses_and_identity_come_back),
         cmocka_unit_test(more_than_a_batch_holds_is_refused),
         cmocka_unit_test(a_batch_that_is_cut_anywhere_is_refused),

@@ -93,6 +93,15 @@ static size_t bytes_behind(char *page, const char *marker, uint8_t *ret_bytes, s
     return count;
 }
 
+/* Of an example that holds nothing behind its columns the page shows just these. */
+static void assert_columns_shown(char *page, const char *marker, const char *path) {
+    static uint8_t shown[4096];
+    const size_t plain_length = unpack(kept, read_all(path, kept, sizeof kept), kept_plain);
+    const size_t columns = bytes_behind(page, marker, shown, sizeof shown);
+    assert_in_range(columns, 20, plain_length);
+    assert_memory_equal(shown, kept_plain + plain_length - columns, columns);
+}
+
 static void the_worked_examples_of_the_page_are_true(void **state) {
     (void)state;
     static uint8_t page[262144], shown[4096];
@@ -104,11 +113,8 @@ static void the_worked_examples_of_the_page_are_true(void **state) {
     assert_memory_equal(shown, kept, kept_length);
     assert_int_equal(bytes_behind((char *)page, "### The content in hex", shown, sizeof shown), plain_length);
     assert_memory_equal(shown, kept_plain, plain_length);
-    /* Of the one with texts the page shows the columns, which stand last. */
-    const size_t words_length = unpack(kept, read_all(FOLDER "words.bin", kept, sizeof kept), kept_plain);
-    const size_t columns = bytes_behind((char *)page, "### The columns in hex", shown, sizeof shown);
-    assert_in_range(columns, 20, words_length);
-    assert_memory_equal(shown, kept_plain + words_length - columns, columns);
+    assert_columns_shown((char *)page, "### The columns in hex", FOLDER "words.bin");
+    assert_columns_shown((char *)page, "### The columns of noise in hex", FOLDER "noise.bin");
 }
 
 static void write_vector(const char *name, size_t length) {

@@ -75,10 +75,13 @@ static void texts_move_as_a_whole(void **state) {
     assert_memory_equal(reading_text(readings + reading_units(readings)), "the text with number 3", 22);
 }
 
+/* With noise for values. */
 static size_t make_many(struct reading *readings, size_t count) {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t even = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
         readings[i] = integer((uint32_t)(1 + i * 50 / count), (int64_t)(i % (count / 50)),
-                              (int64_t)(i * UINT64_C(0x9e3779b97f4a7c15) >> 40));
+                              (int64_t)((even ^ even >> 29) * UINT64_C(0xbf58476d1ce4e5b9) >> 40));
+    }
     return count;
 }
 
