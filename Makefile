@@ -31,6 +31,8 @@ endif
 COMMON := $(wildcard gateway/common/*.c)
 CONFIG := $(wildcard gateway/config/*.c)
 AMQP := $(wildcard gateway/amqp/*.c)
+# How long certificates hold: what core needs of them.
+VALIDITY := gateway/amqp/validity.c gateway/amqp/certificate.c
 STORE := $(wildcard store/*.c)
 # What is pure, and therefore also linked into the command and the tests.
 BATCH := $(wildcard store/batch*.c store/catalogue*.c) store/record_chain.c
@@ -41,7 +43,7 @@ RECEIVE := $(wildcard gateway/receive/*.c)
 PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
   drivers/probe.c drivers/recorder.c drivers/tcp_connect.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
-core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE)
+core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
 core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson

@@ -105,6 +105,21 @@ static void print_lanes(const json_t *link) {
                json_is_true(json_object_get(month, "spent")) ? ": backlog waits for the next month" : "");
 }
 
+/* What a certificate is for, and how long it holds. */
+static void print_certificate(const json_t *certificate) {
+    const json_t *days = json_object_get(certificate, "days_left");
+    printf("certificate %-20s %s", text(certificate, "use"),
+           text(certificate, text(certificate, "subject")[0] != '\0' ? "subject" : "file"));
+    if (text(certificate, "error")[0] != '\0')
+        printf(": %s\n", text(certificate, "error"));
+    else if (!json_is_integer(days))
+        puts(": nobody knows for how long");
+    else if (json_integer_value(days) < 0)
+        printf(": expired %lld days ago\n", -number(certificate, "days_left") - 1);
+    else
+        printf(": %lld days left\n", number(certificate, "days_left"));
+}
+
 static void print_status(const json_t *status) {
     const json_t *gateway = json_object_get(status, "gateway");
     const json_t *link = json_object_get(status, "link");
@@ -120,7 +135,11 @@ static void print_status(const json_t *status) {
     if (text(link, "reason")[0] != '\0')
         printf(", came to %s: %s", text(link, "step"), text(link, "reason"));
     print_lanes(link);
-    printf("\nstore       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
+    putchar('\n');
+    const json_t *certificates = json_object_get(status, "certificates");
+    for (size_t i = 0; i < json_array_size(certificates); i++)
+        print_certificate(json_array_get(certificates, i));
+    printf("store       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
            number(store, "unsent_readings"));
     if (unsent_ms > 0)
         printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);

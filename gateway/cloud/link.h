@@ -26,8 +26,9 @@ struct link_handlers {
     void (*next)(uint32_t messages, uint32_t bytes, void *user); /* ask core for this much */
     void (*decided)(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
                     void *user);
-    void (*changed)(void *user); /* link_status() has changed */
-    void (*stopped)(void *user); /* after link_stop(): over */
+    void (*changed)(void *user);      /* link_status() has changed */
+    void (*certificates)(void *user); /* link_certificates() has changed */
+    void (*stopped)(void *user);      /* after link_stop(): over */
 };
 
 /* handlers and user: borrowed. silence_ms: LINK_SILENCE_MS; tests take less. ret_link: yours until link_free(). */
@@ -50,5 +51,7 @@ void link_settled(struct link *link, enum parcel_kind kind, uint64_t number);
 void link_stop(struct link *link);
 
 const struct status *link_status(const struct link *link); /* borrowed */
+/* Until when the link's certificates hold, see certificates_to_json(). New reference. */
+json_t *link_certificates(const struct link *link);
 
 #endif

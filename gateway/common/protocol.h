@@ -55,15 +55,17 @@ enum protocol_field {
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
- *   LINK_STATUS ------------------------------>
+ *   LINK_STATUS, LINK_CERTIFICATES ----------->
  */
 enum protocol_cloud {
-    PROTOCOL_CLOUD_HELLO = 64, /* empty */
-    PROTOCOL_LINK_UP,          /* u32 the largest parcel that the peer takes, in bytes; 0: it named no limit */
-    PROTOCOL_LINK_DOWN,        /* empty: what was handed out and has no outcome will be handed out again */
-    PROTOCOL_NEXT,             /* u32 messages, u32 bytes */
-    PROTOCOL_OUTCOME,          /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
-    PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_CLOUD_HELLO = 64,  /* empty */
+    PROTOCOL_LINK_UP,           /* u32 the largest parcel that the peer takes, in bytes; 0: it named no limit */
+    PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
+    PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
+    PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
+    PROTOCOL_LINK_STATUS,       /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
+                                   most so many as CERTIFICATES_MAX */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,

@@ -11,6 +11,7 @@
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
 #include "gateway/config/check_instrument.h"
+#include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
 #include "gateway/config/tree.h"
 #include "gateway/config/value.h"
@@ -60,7 +61,10 @@ static const struct check_key cloud_keys[] = {
     {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
     {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_PATH, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
+    {"pin", CHECK_LIST},
+    {"crl", CHECK_LIST},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -100,6 +104,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     const size_t errors = check->report->count;
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
+    check_trust(check, map, &config->link);
     config->has_cloud = true;
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)

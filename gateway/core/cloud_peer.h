@@ -19,6 +19,8 @@ struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
     /* Something worth keeping has happened, see records_event(). details: yours. */
     void (*happened)(const char *event, json_t *details, void *user);
+    /* What PROTOCOL_LINK_CERTIFICATES says; borrowed. False: it breaks the rules. */
+    bool (*certificates)(const json_t *message, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */

@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 struct control;
+struct expiry;
 struct records;
 struct upkeep;
 struct web;
@@ -35,6 +36,7 @@ struct core {
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;
+    struct expiry *expiry;
     struct control *control;
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */

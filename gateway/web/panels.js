@@ -3,7 +3,7 @@
 
 import { fill, fillFacts, fillTable, make, patch, setText, symbol, tickAges } from './dom.js';
 import * as format from './format.js';
-import { levelOf, problemsOf, worse } from './judge.js';
+import { certificateLevel, levelOf, problemsOf, worse } from './judge.js';
 import { say, word } from './texts.js';
 
 /* The steps of an attempt in their order; see docs/api.md. */
@@ -19,6 +19,7 @@ function problemText({ text, time, step, names, more, ...values }) {
   if (time !== undefined) values.time = time ? format.time(time) : say('never');
   if (step !== undefined) values.step = word(step);
   if (values.reason !== undefined) values.reason = word(values.reason);
+  if (values.use !== undefined) values.use = word(values.use);
   for (const key of ['count', 'all']) if (key in values) values[key] = format.count(values[key]);
   if (names) values.names = more > 0 ? say('names_more', { names: names.join(', '), more }) : names.join(', ');
   /* A program that is away gives no reason. */
@@ -107,11 +108,26 @@ function linkLanes({ parked, month }) {
   return facts;
 }
 
-function drawLink(live, { link, store }) {
+function certificatePieces(live, certificate) {
+  const { use, subject, file, error, days_left: days } = certificate;
+  const level = certificateLevel(certificate);
+  const text = error ? say('certificate_unreadable') : days === null ? say('certificate_unknown')
+    : days < 0 ? say('certificate_expired') : say('certificate_days', { days });
+  const note = [word(use), subject ?? file].join(' ');
+  return [live ? { badge: level, word: text } : { badge: 'unknown', word: 'unknown' }, { note }];
+}
+
+function certificateFacts(live, certificates) {
+  if (certificates.length === 0) return [];
+  return [['certificates', say('certificates'), certificates.flatMap((one) => certificatePieces(live, one))]];
+}
+
+function drawLink(live, { link, store, certificates }) {
   drawSteps(link);
   if (!link.configured) {
     fillFacts(byId('link'), [['state', say('state'),
-      [stateBadge(live, 'link', link.state), { note: say('no_configuration_link') }]]]);
+      [stateBadge(live, 'link', link.state), { note: say('no_configuration_link') }]],
+    ...certificateFacts(live, certificates)]);
     return;
   }
   const accepted = link.last_accepted_ms === null ? say('never') : { age: link.last_accepted_ms, as: 'ago' };
@@ -128,6 +144,7 @@ function drawLink(live, { link, store }) {
     ['accepted', say('batches_accepted'), [format.count(link.accepted)]],
     ['refused', say('not_accepted'), [`${format.count(link.rejected)}, ${format.count(link.released)}`]],
     ['flight', say('in_flight'), [format.count(link.in_flight)]],
+    ...certificateFacts(live, certificates),
   ]);
 }
 

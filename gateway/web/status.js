@@ -13,6 +13,7 @@ export function complete(status) {
   return {
     ...status,
     link: { ...LINK, ...status.link },
+    certificates: status.certificates ?? [],
     buses: status.buses.map((bus) => ({ ...BUS, ...bus })),
     instruments: status.instruments.map((instrument) => ({ ...INSTRUMENT, ...instrument })),
   };

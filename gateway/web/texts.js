@@ -62,6 +62,11 @@ const english = {
   budget: 'Budget of the month',
   budget_used: '{bytes} of {budget}',
   budget_spent: 'spent: backlog waits for the next month, live batches go on',
+  certificates: 'Certificates',
+  certificate_days: '{days} days',
+  certificate_expired: 'expired',
+  certificate_unreadable: 'cannot be read',
+  certificate_unknown: 'unknown',
   kept: 'Readings kept',
   unsent: 'Readings unsent',
   last_commit: 'Last commit',
@@ -92,6 +97,9 @@ const english = {
   problem_link_waiting: 'The link is down since {time}, stopped at {step}: {reason}',
   problem_link_connecting: 'The link is being made since {time}: {step}',
   problem_link_stuck: 'The link is up, but nothing was accepted since {time}',
+  problem_certificate: 'Expires in {days} days: {use} {subject}',
+  problem_certificate_expired: 'Expired: {use} {subject}',
+  problem_certificate_unreadable: 'A certificate cannot be read: {reason}',
   problem_instruments: 'Instruments not good: {count} ({names})',
   problem_clock: 'The clock is not set: times of readings are wrong',
   problem_values: 'Tags not good: {count} of {all}',
@@ -153,12 +161,17 @@ const dutch = {
   in_flight: 'Onderweg',
   refusal: 'Laatste weigering',
   parked: 'Apart gezet',
-  parked_count: '{batches} batches met {readings} meetwaarden die de ontvanger niet aanneemt',
+  parked_count: '{batches} batches met {readings} metingen die de ontvanger niet aanneemt',
   parked_batch: 'Batch {number}',
-  parked_readings: '{readings} meetwaarden, apart sinds',
+  parked_readings: '{readings} metingen, apart sinds',
   budget: 'Budget van de maand',
   budget_used: '{bytes} van {budget}',
   budget_spent: 'op: de achterstand wacht op de volgende maand, actuele batches gaan door',
+  certificates: 'Certificaten',
+  certificate_days: '{days} dagen',
+  certificate_expired: 'verlopen',
+  certificate_unreadable: 'niet leesbaar',
+  certificate_unknown: 'onbekend',
   kept: 'Metingen bewaard',
   unsent: 'Niet verzonden',
   last_commit: 'Laatst vastgelegd',
@@ -189,6 +202,9 @@ const dutch = {
   problem_link_waiting: 'De verbinding is weg sinds {time}, gestopt bij {step}: {reason}',
   problem_link_connecting: 'De verbinding wordt gemaakt sinds {time}: {step}',
   problem_link_stuck: 'De verbinding is er, maar er is niets aanvaard sinds {time}',
+  problem_certificate: 'Verloopt over {days} dagen: {use} {subject}',
+  problem_certificate_expired: 'Verlopen: {use} {subject}',
+  problem_certificate_unreadable: 'Een certificaat is niet leesbaar: {reason}',
   problem_instruments: 'Instrumenten niet goed: {count} ({names})',
   problem_clock: 'De klok is niet gezet: tijden van metingen kloppen niet',
   problem_values: 'Tags niet goed: {count} van {all}',
@@ -197,7 +213,7 @@ const dutch = {
 
 /* Words of the interface: shown as they are in English, but for the steps' short names. */
 const englishWords = {
-  dns: 'DNS', tcp: 'TCP', tls: 'TLS', sasl: 'SASL',
+  dns: 'DNS', tcp: 'TCP', tls: 'TLS', sasl: 'SASL', crl: 'revocation list',
 };
 
 const dutchWords = {
@@ -212,6 +228,7 @@ const dutchWords = {
   exception: 'uitzondering', 'bad reply': 'ongeldig antwoord', 'not a number': 'geen getal', 'no value': 'geen waarde',
   'instrument fault': 'instrumentfout', 'stale heartbeat': 'hartslag staat stil', 'not running': 'niet actief',
   'unknown reason': 'onbekende reden',
+  authority: 'uitgever', page: 'pagina', crl: 'intrekkingslijst',
 };
 
 const languages = {

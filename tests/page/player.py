@@ -22,6 +22,13 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+def certificate(use, subject, days_left, error=""):
+    return {
+        "use": use, "file": f"/etc/forebay/{use}.pem", "subject": subject, "sha256": f"{use}-{days_left}", "from_ms": 0,
+        "until_ms": 0, "error": error, "days_left": days_left,
+    }  # fmt: skip
+
+
 class Plant:
     """What the status and the values are made of; change the members to change what the page is told."""
 
@@ -33,6 +40,7 @@ class Plant:
         self.bad = {}  # instrument -> reason
         self.uncertain = {}
         self.link = {}
+        self.certificates = [certificate("gateway", "plant-north", 300), certificate("broker", "broker.example", 90)]
         self.store = {}
         self.buses = {}
         self.gateway = {}
@@ -69,6 +77,7 @@ class Plant:
                 "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384", "last_accepted_ms": now - 4200, "in_flight": 1,
                 "accepted": 361, "rejected": 0, "released": 0, "refusal": "", "retry_at_ms": None, **self.link,
             },
+            "certificates": self.certificates,
             "store": {
                 "state": "good", "reason": "", "identity": "6f" * 16, "readings": 3_600_000, "unsent_readings": 9000,
                 "batches": 362, "unsent_batches": 1, "last_number": 362, "oldest_unsent_ms": now - 8300,

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from player import Plant, now_ms
+from player import Plant, certificate, now_ms
 from served_page import WEB
 
 WIDTHS = (360, 768, 1440)
@@ -65,6 +65,24 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert "12 batches with 108,000 readings" in link and "Batch 4,711" in link and "rejected: no such tag" in link
     assert "500 MiB of 500 MiB" in link and "backlog waits for the next month" in link
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
+
+
+def test_the_days_left_to_certificates_are_shown_and_judged(page, plant, browser):
+    plant.certificates += [
+        certificate("page", "plant-north.example", 12), certificate("crl", "works CA", 3),
+        certificate("authority", "old works CA", -40), certificate("gateway", None, None, "gateway.pem: Permission denied"),
+    ]  # fmt: skip
+    browser.open(page.address)
+    shown, problems = browser.text("#link"), browser.texts("#problem-list li")
+    assert "300 days" in shown and "gateway plant-north" in shown and "revocation list works CA" in shown
+    assert problems == [
+        "✕ A certificate cannot be read: gateway.pem: Permission denied",
+        "▲ Expires in 12 days: page plant-north.example",
+        "▲ Expired: authority old works CA",
+    ]
+    plant.certificates = [certificate("broker", "broker.example", -1)]
+    browser.open(page.address)
+    assert browser.texts("#problem-list li") == ["✕ Expired: broker broker.example"]
 
 
 def test_a_text_stands_as_it_is(page, plant, browser):

@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_core.c - core starts, refuses to start, and applies configurations, without leaving anything behind. */
 #include <sys/stat.h>
 

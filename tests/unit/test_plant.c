@@ -1,4 +1,4 @@
-// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c
+// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c gateway/common/pin.c
 /* What programs tell each other about the plant and the link survives the way there, and nothing else gets in. */
 #include <setjmp.h>
 #include <stdarg.h>
