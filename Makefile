@@ -41,7 +41,7 @@ DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
 # What the command needs to ask an instrument itself, when no gateway runs.
 PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
-  drivers/probe.c drivers/recorder.c drivers/tcp_connect.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
+  drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
 core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
 core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
@@ -137,31 +137,39 @@ fuzz-targets: $(FUZZ)
 setup:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
-e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+e2e: all $(B)/tests/fill_store $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
 check:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory V=asan unit corpus
 	@$(MAKE) --no-print-directory V=release all e2e
 
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
-abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
+abuse: all $(B)/tests/test_cloud_link $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
-	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
+	@ABUSE=$(N) $(B)/tests/test_cloud_link
+	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut or abuse'
+
+# 200 endpoints and two lines for so long, instead of the minute in make check.
+MINUTES ?= 10
+soak: all
+	@MINUTES=$(MINUTES) $(PYTEST) -s tests/e2e/test_soak.py
 
 demo:
 	@tests/setup.sh
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
-bench: all $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
@@ -196,9 +204,18 @@ help:
 	  'make check      everything a change must pass; sets the machine up first' \
 	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
+  'make soak MINUTES=10  200 endpoints with faults; memory must stay flat' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
+$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
+$(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 $(B)/tests/bench_%: $(B)/tests/bench/bench_%.o $$(call objects,$$(call links,tests/bench/bench_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
@@ -208,5 +225,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse demo bench lint install help clean
+.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak demo bench lint install help clean
 .SECONDARY:

@@ -47,6 +47,11 @@ size_t amqp_send_room(const struct amqp *amqp) {
     return waiting < CONNECTION_SEND_BYTES_MAX ? CONNECTION_SEND_BYTES_MAX - waiting : 0;
 }
 
+bool amqp_held_back(const struct amqp *amqp) {
+    return amqp->driver_ready && amqp->link != NULL && !amqp->write_blocked &&
+           pn_session_outgoing_bytes(pn_link_session(amqp->link)) > 0;
+}
+
 uint64_t amqp_message_bytes_most(const struct amqp *amqp) {
     const uint64_t ours = amqp->settings.message_bytes_most;
     const bool linked = amqp->driver_ready && amqp->link != NULL;

@@ -64,7 +64,7 @@ void events_open_link(struct amqp *amqp) {
         put_link_properties(pn_link_properties(amqp->link), amqp->settings.client_version);
     pn_link_open(amqp->link);
     if (amqp->cbs != NULL)
-        connection_step(amqp, AMQP_ATTACH);
+        connection_step(amqp, AMQP_SESSION);
 }
 
 /* Client: everything is asked for at once; the peer answers in order. Only a token must have been taken first. */
@@ -80,7 +80,7 @@ static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
     if (amqp->cbs == NULL)
-        connection_step(amqp, AMQP_ATTACH);
+        connection_step(amqp, AMQP_SESSION);
     else
         cbs_open(amqp);
 }
@@ -88,6 +88,7 @@ static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         prepare_session(amqp, pn_event_session(event));
+    connection_step(amqp, AMQP_ATTACH);
 }
 
 static void refuse_link(pn_link_t *link, const char *description) {
@@ -131,15 +132,19 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     /* A peer that refuses answers with no terminus, and says why in the detach that follows (part 2, 2.6.3). */
     if (pn_terminus_get_type(terminus) == PN_UNSPECIFIED)
         return;
-    connection_deadline(amqp, 0);
+    connection_deadline(amqp, sends ? amqp->settings.credit_timeout_ms : 0);
     connection_step(amqp, sends ? AMQP_CREDIT : AMQP_UP);
 }
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
-    if (cbs_owns(amqp, pn_link_session(pn_event_link(event))))
+    if (cbs_owns(amqp, pn_link_session(pn_event_link(event)))) {
         cbs_link_ready(amqp);
-    else if (amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT && pn_link_credit(pn_event_link(event)) > 0)
-        connection_step(amqp, AMQP_UP);
+        return;
+    }
+    if (amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT || pn_link_credit(pn_event_link(event)) <= 0)
+        return;
+    connection_deadline(amqp, 0);
+    connection_step(amqp, AMQP_UP);
 }
 
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {

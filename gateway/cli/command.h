@@ -5,7 +5,9 @@
 
 int check_config_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
 int export_main(int argc, char **argv);
+int parked_main(int argc, char **argv);
 int profiles_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int receive_main(int argc, char **argv);
@@ -20,6 +22,7 @@ int attempts_main(int argc, char **argv);
 int store_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
+int write_main(int argc, char **argv);
 
 /* Where the configuration stands unless -c says otherwise. */
 #define COMMAND_CONFIG_DEFAULT "/etc/forebay/forebay.yaml"

@@ -4,8 +4,9 @@
 
 static bool read_kind(struct message_reader *reader, struct cloud_message *message) {
     const uint8_t kind = message_get_u8(reader);
-    message->kind = kind == PARCEL_BATCH ? PARCEL_BATCH : PARCEL_CATALOGUE;
-    return kind == PARCEL_BATCH || kind == PARCEL_CATALOGUE;
+    const bool known = kind >= PARCEL_BATCH && kind <= PARCEL_EVENT;
+    message->kind = known ? (enum parcel_kind)kind : PARCEL_BATCH;
+    return known;
 }
 
 static enum fb_error read_parcel(struct message_reader *reader, struct cloud_message *message, struct fb_cause *cause) {
@@ -27,6 +28,12 @@ static enum fb_error read_settled(struct message_reader *reader, struct cloud_me
     const bool known = read_kind(reader, message);
     message->number = message_get_u64(reader);
     return message_done(reader) && known ? FB_OK : fb_fail(cause, FB_INVALID, "malformed SETTLED");
+}
+
+static enum fb_error read_attempt_kept(struct message_reader *reader, struct cloud_message *message,
+                                       struct fb_cause *cause) {
+    message->number = message_get_u64(reader);
+    return message_done(reader) ? FB_OK : fb_fail(cause, FB_INVALID, "malformed ATTEMPT_KEPT");
 }
 
 static enum fb_error read_link_config(struct message_reader *reader, struct cloud_message *message,
@@ -54,6 +61,7 @@ static const struct {
     {PROTOCOL_LINK_CONFIG, read_link_config},
     {PROTOCOL_PARCEL, read_parcel},
     {PROTOCOL_SETTLED, read_settled},
+    {PROTOCOL_ATTEMPT_KEPT, read_attempt_kept},
 };
 
 enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,

@@ -13,16 +13,16 @@
 #include "gateway/common/protocol.h"
 
 struct cloud_message {
-    enum protocol_cloud type; /* LINK_CONFIG, PARCEL or SETTLED; the members behind it belong to these */
+    enum protocol_cloud type; /* LINK_CONFIG, PARCEL, SETTLED or ATTEMPT_KEPT; the members behind it belong to these */
 
     bool has_link; /* LINK_CONFIG: false for an empty object, which means that no link is wanted */
     struct link_settings link;
 
     enum parcel_kind kind; /* PARCEL and SETTLED */
-    uint64_t number;
-    bool historical;      /* PARCEL */
-    const uint8_t *store; /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
-    const uint8_t *bytes; /* PARCEL: borrowed from the packet */
+    uint64_t number;       /* and ATTEMPT_KEPT */
+    bool historical;       /* PARCEL */
+    const uint8_t *store;  /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
+    const uint8_t *bytes;  /* PARCEL: borrowed from the packet */
     size_t length;
 };
 

@@ -28,12 +28,12 @@ static void write_id(const struct link_settings *settings, const struct window_p
 }
 
 /* number: of the message among the parcel's, 0 when it is the only one. */
-static void make_frame(const struct link_settings *settings, const struct window_parcel *parcel, const char *kind,
-                       unsigned number, struct frame *frame) {
+static void make_frame(const struct link_settings *settings, const char *address, const struct window_parcel *parcel,
+                       const char *kind, unsigned number, struct frame *frame) {
     frame->to[0] = '\0';
     write_id(settings, parcel, kind, number, frame->id);
-    if (cloud_address_varies(settings->address) &&
-        !cloud_address(settings->address, settings->gateway, kind, frame->to, sizeof frame->to))
+    if (cloud_address_varies(address) &&
+        !cloud_address(address, settings->gateway, kind, frame->to, sizeof frame->to))
         frame->to[0] = '\0';
     frame->message = (struct amqp_message){
         .message_id = frame->id,
@@ -45,27 +45,28 @@ static void make_frame(const struct link_settings *settings, const struct window
     };
 }
 
-enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
-                          const uint8_t *bytes, struct fb_cause *cause) {
+enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const char *address,
+                          const struct window_parcel *parcel, const uint8_t *bytes, struct fb_cause *cause) {
     static const struct {
         const char *kind, *content_type;
     } kinds[] = {
         [PARCEL_BATCH] = {"batch", "application/vnd.forebay.batch"},
         [PARCEL_CATALOGUE] = {"catalogue", "application/vnd.forebay.catalogue"},
+        [PARCEL_EVENT] = {"event", "application/json"},
     };
     struct frame frame;
-    make_frame(settings, parcel, kinds[parcel->kind].kind, 0, &frame);
+    make_frame(settings, address, parcel, kinds[parcel->kind].kind, 0, &frame);
     frame.message.content_type = kinds[parcel->kind].content_type;
     frame.message.body = bytes;
     frame.message.body_length = parcel->length;
     return amqp_send(amqp, parcel->delivery, &frame.message, cause);
 }
 
-enum fb_error parcel_send_rendered(struct amqp *amqp, const struct link_settings *settings,
+enum fb_error parcel_send_rendered(struct amqp *amqp, const struct link_settings *settings, const char *address,
                                    const struct window_parcel *parcel, const struct renderer_body *body,
                                    struct fb_cause *cause) {
     struct frame frame;
-    make_frame(settings, parcel, "senml", body->number, &frame);
+    make_frame(settings, address, parcel, "senml", body->number, &frame);
     frame.message.content_type = "application/senml+json";
     if (settings->compression != CLOUD_NONE)
         frame.message.content_encoding = cloud_compression_words[settings->compression];
@@ -82,10 +83,10 @@ uint64_t parcel_of_delivery(uint64_t delivery) {
     return delivery & ((UINT64_C(1) << DELIVERY_BITS) - 1);
 }
 
-size_t parcel_body_most(uint64_t message_bytes) {
-    if (message_bytes == 0 || message_bytes - 1 > SIZE_MAX - 1)
-        return SIZE_MAX;
-    return message_bytes > SECTIONS_BYTES_MAX ? (size_t)message_bytes - SECTIONS_BYTES_MAX : 0;
+uint32_t parcel_bytes_most(uint64_t message_bytes) {
+    if (message_bytes == 0 || message_bytes > UINT32_MAX)
+        return 0;
+    return message_bytes > SECTIONS_BYTES_MAX ? (uint32_t)message_bytes - SECTIONS_BYTES_MAX : 1;
 }
 
 const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,

@@ -40,7 +40,8 @@ enum protocol_field {
     PROTOCOL_PLANT_INSTRUMENT,  /* JSON of one instrument and some of its tags; may come again with more tags */
     PROTOCOL_PLANT_END,         /* empty: apply */
     PROTOCOL_COMMITTED,         /* u64 sequence */
-    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace" or "probe", "bus": NAME, ...}, docs/api.md */
+    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace", "probe" or "write", "bus": NAME, ...}, see
+                                   drivers/ask.h */
 };
 
 #define PROTOCOL_READINGS_MAX 4096
@@ -50,16 +51,18 @@ enum protocol_field {
  * cloud                                    core
  *   CLOUD_HELLO ----------------------------->
  *   <------------------------------ LINK_CONFIG          and again on each change
- *   LINK_UP ---------------------------------->          a new session with the cloud: catalogues must go again
+ *   LINK_UP bytes ---------------------------->          a new session with the cloud: catalogues must go again
  *   NEXT messages, bytes --------------------->          the window that is free now; replaces the one told before
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
  *   LINK_STATUS, LINK_CERTIFICATES ----------->
+ *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
+ *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
  */
 enum protocol_cloud {
     PROTOCOL_CLOUD_HELLO = 64,  /* empty */
-    PROTOCOL_LINK_UP,           /* empty */
+    PROTOCOL_LINK_UP,           /* u32 the largest parcel that the peer takes, in bytes; 0: it named no limit */
     PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
     PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
     PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
@@ -67,17 +70,23 @@ enum protocol_cloud {
     PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
                                    most so many as CERTIFICATES_MAX */
 
+    PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
+                         at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
+
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
     PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_ATTEMPT_KEPT, /* u64 number */
 };
 
 #define PROTOCOL_STORE_BYTES 16
+#define PROTOCOL_ATTEMPT_BYTES_MAX 3700
 
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */
     PARCEL_CATALOGUE = 2, /* number: the catalogue's revision */
+    PARCEL_EVENT = 3,     /* number: the event's; a JSON object, docs/link.md */
 };
 
 enum parcel_flag {

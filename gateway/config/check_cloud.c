@@ -20,16 +20,25 @@ static bool profile_known(const struct tree_node *map, const struct link_setting
     return node == NULL || (node->kind == TREE_TEXT && strcmp(node->text, cloud_kind_words[link->profile]) == 0);
 }
 
+void check_cloud_address(struct check *check, const struct tree_node *node, const char *place, enum cloud_kind kind,
+                         const char *address) {
+    char address_place[CHECK_PLACE_MAX];
+    check_place(place, "address", address_place);
+    if (node == NULL)
+        return;
+    if (!cloud_template_valid(address))
+        check_fail(check, node, address_place, "only {gateway} and {kind} may stand in braces");
+    else if (cloud_address_varies(address) && cloud_profile(kind)->tokens)
+        check_fail(check, node, address_place, "{kind} is for the profile amqp only");
+}
+
 static void check_address(struct check *check, const struct tree_node *map, struct link_settings *link) {
     const struct cloud_profile *profile = cloud_profile(link->profile);
     if (!given(map, "address") && profile->address != NULL)
         snprintf(link->address, sizeof link->address, "%s", profile->address);
     else if (!given(map, "address"))
         fail(check, map, "address", "is missing; give where batches go, like /queues/readings");
-    else if (!cloud_template_valid(link->address))
-        fail(check, map, "address", "only {gateway} and {kind} may stand in braces");
-    else if (cloud_address_varies(link->address) && profile->tokens)
-        fail(check, map, "address", "{kind} is for the profile amqp only");
+    check_cloud_address(check, tree_get(map, "address"), "cloud", link->profile, link->address);
 }
 
 /* How the gateway shows who it is. */

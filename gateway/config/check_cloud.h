@@ -6,6 +6,10 @@
 #include "gateway/common/link_settings.h"
 #include "gateway/config/check.h"
 
+/* An address of it or of one of its endpoints. node: where it stands, NULL: nowhere. */
+void check_cloud_address(struct check *check, const struct tree_node *node, const char *place, enum cloud_kind kind,
+                         const char *address);
+
 /* map: the section, whose single values stand in link already. Puts the profile's address where none is given. */
 void check_cloud_profile(struct check *check, const struct tree_node *map, struct link_settings *link);
 

@@ -11,6 +11,7 @@
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
 #include "gateway/config/check_cloud.h"
+#include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
@@ -25,6 +26,7 @@
 
 #define SECOND_MS 1000
 #define MINUTE_MS (60 * SECOND_MS)
+#define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
 static const struct check_key document_keys[] = {
@@ -53,9 +55,12 @@ static const struct check_key store_keys[] = {
 
 #define LINK_TIMEOUT .min = LINK_TIMEOUT_MIN_MS, .max = LINK_TIMEOUT_MAX_MS
 
+static const char *const no_or_yes[] = {[DELIVERY_EVENTS_NO] = "false", [DELIVERY_EVENTS_YES] = "true", NULL};
+
 static const struct check_key cloud_keys[] = {
-    {"host", CHECK_HOST, CONFIG(link.host), .wanted = "the broker's name, as its certificate has it"},
+    {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
+    {"endpoints", CHECK_LIST},
     {"profile", CHECK_WORD, CONFIG(link.profile), .standard = "amqp", .words = cloud_kind_words},
     {"address", CHECK_TEXT, CONFIG(link.address)},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
@@ -77,10 +82,16 @@ static const struct check_key cloud_keys[] = {
     {"connect_timeout", CHECK_DURATION, CONFIG(link.connect_timeout_ms), .standard = "10s", LINK_TIMEOUT},
     {"open_timeout", CHECK_DURATION, CONFIG(link.open_timeout_ms), .standard = "15s", LINK_TIMEOUT},
     {"idle_timeout", CHECK_DURATION, CONFIG(link.idle_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"ack_timeout", CHECK_DURATION, CONFIG(link.ack_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"return_after", CHECK_DURATION, CONFIG(link.return_after_ms), .standard = "30min", .min = LINK_RETURN_MIN_MS,
+     .max = LINK_RETURN_MAX_MS},
     {"retry_first", CHECK_DURATION, CONFIG(link.retry_first_ms), .standard = "1s", .min = LINK_RETRY_FIRST_MIN_MS,
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"backlog_rate", CHECK_RATE, CONFIG(delivery.backlog_bytes_per_s), .min = KIB, .max = 1024 * MIB},
+    {"monthly_budget", CHECK_SIZE, CONFIG(delivery.month_bytes), .min = MIB, .max = MIB * MIB},
+    {"events", CHECK_WORD, CONFIG(delivery.events), .standard = "true", .words = no_or_yes},
 };
 
 static const struct check_key page_keys[] = {
@@ -109,6 +120,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     check_trust(check, map, &config->link);
     check_cloud_profile(check, map, &config->link);
     config->has_cloud = true;
+    check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)
         check_fail(check, most != NULL ? most : first, most != NULL ? "cloud.retry_most" : "cloud.retry_first",

@@ -10,10 +10,13 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/parked_calls.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/record_calls.h"
 #include "gateway/core/records.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
+#include "gateway/core/writes.h"
 
 #define CLIENTS_MAX 16
 #define REQUEST_BYTES_MAX 65536
@@ -33,6 +36,7 @@ struct control {
     struct core *core;
     struct channel_listener *listener;
     struct client clients[CLIENTS_MAX]; /* oldest first, channel NULL behind the last */
+    struct writes *writes;
     uint64_t last_asked;
     int64_t probe_logged_ms; /* monotonic */
 };
@@ -105,12 +109,15 @@ static const struct {
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
+    {"parked", parked_call_list},
+    {"parked-retry", parked_call_retry},
     {"audit", record_call_list},
     {"events", record_call_list},
     {"attempts", record_call_list},
     {"configurations", record_call_list},
     {"configuration", record_call_configuration},
     {"proofs", record_call_list},
+    {"prove", proofs_call, AUDITED},
 };
 
 /* These go on to forebay-field, which answers them. */
@@ -234,8 +241,18 @@ static void pass_on(struct control *control, struct channel *channel, const json
         client->asked = ++control->last_asked;
 }
 
+static void start_write(struct control *control, struct channel *channel, const json_t *request) {
+    struct fb_cause cause;
+    const enum fb_error error = writes_begin(control->writes, request, control->last_asked + 1, &cause);
+    if (error != FB_OK)
+        refuse(channel, error, cause.text);
+    else
+        find_client(control, channel)->asked = ++control->last_asked;
+}
+
 static void on_told(uint64_t id, const char *text, size_t length, void *user) {
     struct control *control = user;
+    writes_told(control->writes, id, text, length);
     for (size_t i = 0; i < CLIENTS_MAX && control->clients[i].channel != NULL; i++)
         if (control->clients[i].asked == id && id != 0) {
             control->clients[i].asked = 0;
@@ -258,6 +275,8 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     control->core->caller = caller;
     if (is_call && is_field_call(name))
         pass_on(control, channel, request, bytes, length);
+    else if (is_call && strcmp(name, "write") == 0)
+        start_write(control, channel, request);
     else if (is_call)
         handle(control->core, channel, request);
     control->core->caller = NULL;
@@ -305,7 +324,10 @@ enum fb_error control_new(struct core *core, struct control **ret_control, struc
             .path = path, .mode = 0660, .type = SOCK_SEQPACKET, .accepted = on_accepted, .user = control};
         error = channel_listen(core->event, &settings, &control->listener, cause);
     }
+    if (error == FB_OK)
+        error = writes_new(core, &control->writes, cause);
     if (error != FB_OK) {
+        channel_listener_free(control->listener);
         free(control);
         return error;
     }
@@ -319,6 +341,7 @@ void control_free(struct control *control) {
         return;
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         channel_free(control->clients[i].channel);
+    writes_free(control->writes);
     channel_listener_free(control->listener);
     free(control);
 }

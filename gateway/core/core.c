@@ -14,6 +14,7 @@
 #include "gateway/common/log.h"
 #include "gateway/core/control.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 #include "gateway/core/watch.h"
@@ -30,6 +31,10 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->cloud != NULL && store_records_waiting(core->store) == 0)
+        cloud_peer_attempts_kept(core->cloud);
+    if (core->cloud != NULL)
+        cloud_peer_committed(core->cloud);
     if (core->watch != NULL)
         watch_losses(core->watch);
 }
@@ -44,6 +49,14 @@ static void on_link_changed(bool up, void *user) {
     struct core *core = user;
     log_event(LOG_LEVEL_NOTICE, up ? "link-up" : "link-down", "unsent batches go out %s", up ? "now" : "later");
     intake_set_link(core->intake, up);
+}
+
+static void on_cloud_happened(const char *event, json_t *details, void *user) {
+    records_event(user, RECORDS_WARNING, event, details);
+}
+
+static void on_attempted(json_t *attempt, void *user) {
+    records_attempt(user, attempt);
 }
 
 static void on_store_state(enum fb_error error, const char *reason, void *user) {
@@ -106,6 +119,8 @@ static void on_expiry(const json_t *certificate, int level_days, void *user) {
 static const struct intake_handlers intake_handlers = {
     .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .attempted = on_attempted,
+                                                          .happened = on_cloud_happened,
                                                           .link_told = on_link_told,
                                                           .certificates = on_certificates,
                                                           .program = on_cloud_program};
@@ -223,7 +238,9 @@ static void apply(struct core *core) {
     intake_configure(core->intake, &core->config);
     if (values_follow(&core->values, plant_in_force(core)) != FB_OK)
         abort(); /* out of memory: start anew */
+    proofs_follow(core->proofs);
     field_peer_set_plant(core->field, plant_in_force(core));
+    cloud_peer_set_delivery(core->cloud, &core->config.delivery);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
     expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
 }
@@ -306,6 +323,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = watch_new(core, &core->watch, cause);
     if (error == FB_OK)
+        error = proofs_new(core, &core->proofs, cause);
+    if (error == FB_OK)
         error = numbering_give(core->store, core->intake, &core->config.plant, &core->numbering, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
@@ -345,6 +364,8 @@ void core_stop(struct core *core) {
     core->watch = NULL;
     expiry_free(core->expiry);
     store_close(core->store);
+    proofs_free(core->proofs);
+    core->proofs = NULL;
     values_done(&core->values);
     sd_event_source_disable_unref(core->numbering_timer);
     numbering_done(&core->numbering);
@@ -397,7 +418,9 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
     if (old->has_cloud != fresh->has_cloud ||
-        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))))
+        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))) ||
+        old->delivery.backlog_bytes_per_s != fresh->delivery.backlog_bytes_per_s ||
+        old->delivery.month_bytes != fresh->delivery.month_bytes || old->delivery.events != fresh->delivery.events)
         json_array_append_new(changed, json_string("cloud"));
     if (old->commit_interval_ms != fresh->commit_interval_ms ||
         old->forward_interval_ms != fresh->forward_interval_ms ||

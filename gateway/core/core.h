@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct control;
+struct proofs;
 struct expiry;
 struct records;
 struct upkeep;
@@ -41,6 +42,7 @@ struct core {
     struct records *records;
     struct watch *watch;
     struct values values;
+    struct proofs *proofs;
     struct field_peer *field;
     struct cloud_peer *cloud;
     struct expiry *expiry;

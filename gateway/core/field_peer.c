@@ -68,18 +68,35 @@ static bool on_hello(struct field_peer *field, struct channel *channel, struct m
     return true;
 }
 
-/* Readings of tags that left the configuration a moment ago are welcome: their numbers are never reused. */
+/* Keep those of tags that are configured: one that was on its way when its tag was removed would come into a batch
+ * whose catalogue does not name it, and nobody could tell what it was. Returns how many units are left. */
+static size_t keep_named(const struct values *values, struct reading *readings, size_t units) {
+    size_t kept = 0;
+    for (size_t i = 0, next; i < units; i = next) {
+        const size_t length = reading_units(&readings[i]);
+        next = i + length;
+        if (!values_has(values, readings[i].tag))
+            continue;
+        memmove(&readings[kept], &readings[i], length * sizeof readings[0]);
+        kept += length;
+    }
+    return kept;
+}
+
 static bool on_readings(struct field_peer *field, struct message_reader *reader) {
     /* Copied because readings in a packet are not aligned. */
     static struct reading readings[PROTOCOL_READINGS_MAX];
     const uint64_t sequence = message_get_u64(reader);
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
-    const size_t units = length / sizeof readings[0];
+    size_t units = length / sizeof readings[0];
     if (!message_done(reader) || units == 0 || units > PROTOCOL_READINGS_MAX || length % sizeof readings[0] != 0)
         return false;
     memcpy(readings, bytes, length);
-    if (!readings_valid(readings, units) || !intake_take(field->intake, sequence, readings, units))
+    if (!readings_valid(readings, units))
+        return false;
+    units = keep_named(field->values, readings, units);
+    if (!intake_take(field->intake, sequence, readings, units))
         return false;
     const int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < units; i += reading_units(&readings[i]))

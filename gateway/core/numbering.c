@@ -37,8 +37,9 @@ static bool copy_known(const struct plant *plant, struct plant *ret_known) {
         struct plant_instrument *to = &ret_known->instruments[ret_known->instrument_count++];
         *to = *from;
         to->tags = copy(from->tags, from->tag_count, sizeof from->tags[0]);
+        to->writes = copy(from->writes, from->write_count, sizeof from->writes[0]);
         to->tag_count = 0;
-        if (to->tags == NULL)
+        if (to->tags == NULL || to->writes == NULL)
             return false;
         for (size_t k = 0; k < from->tag_count; k++)
             if (from->tags[k].number != 0)
@@ -46,6 +47,7 @@ static bool copy_known(const struct plant *plant, struct plant *ret_known) {
         if (to->tag_count > 0)
             continue;
         free(to->tags);
+        free(to->writes);
         ret_known->instrument_count--;
     }
     return true;

@@ -5,9 +5,13 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/parked_calls.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 
+/* Of the batches that are parked; the others are left to the call "parked". */
+#define PARKED_SHOWN 10
 /* The rate is taken over at least this long. */
 #define RATE_WINDOW_MS 2000
 
@@ -34,11 +38,19 @@ static json_t *report_gateway(const struct core *core) {
 
 static json_t *report_link(const struct core *core) {
     json_t *link = cloud_peer_link_to_json(core->cloud);
-    if (core->config.has_cloud) {
-        char endpoint[LINK_TEXT_MAX + 32];
-        snprintf(endpoint, sizeof endpoint, "amqps://%s:%u", core->config.link.host, core->config.link.port);
+    json_object_set_new(json_object_get(link, "parked"), "list", parked_calls_to_json(core->store, 0, PARKED_SHOWN));
+    struct store_figures figures;
+    store_figures(core->store, &figures);
+    /* What the link is judged by: a batch that waits to be accepted, in flight or not. */
+    json_object_set_new(link, "oldest_unacknowledged_ms",
+                        time_or_null(figures.unsent_batches > 0 ? figures.oldest_unsent_ms : 0));
+    const char *told = json_string_value(json_object_get(link, "endpoint"));
+    if (core->config.has_cloud && (told == NULL || told[0] == '\0')) {
+        const struct link_endpoint preferred = link_settings_endpoint(&core->config.link, 0);
+        char endpoint[LINK_URL_MAX];
+        link_endpoint_url(&preferred, endpoint);
         json_object_set_new(link, "endpoint", json_string(endpoint));
-        json_object_set_new(link, "address", json_string(core->config.link.address));
+        json_object_set_new(link, "address", json_string(preferred.address));
     }
     return link;
 }
@@ -93,10 +105,12 @@ static json_t *report_store(const struct core *core) {
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {
     static const char parity[] = {[PLANT_PARITY_NONE] = 'N', [PLANT_PARITY_EVEN] = 'E', [PLANT_PARITY_ODD] = 'O'};
-    if (bus->kind != PLANT_MODBUS_RTU)
+    const unsigned data_bits = bus->kind == PLANT_SERIAL ? bus->data_bits : 8;
+    if (bus->device[0] == '\0')
         snprintf(ret_text, size, "%s:%u", bus->host, bus->port);
     else
-        snprintf(ret_text, size, "%s %u 8%c%u", bus->device, bus->baud, parity[bus->parity], bus->stop_bits);
+        snprintf(ret_text, size, "%s %u %u%c%u", bus->device, bus->baud, data_bits, parity[bus->parity],
+                 bus->stop_bits);
 }
 
 static json_t *report_bus(const struct core *core, const struct plant_bus *bus) {
@@ -125,12 +139,20 @@ static json_t *find_named(const json_t *array, const char *name) {
     return NULL;
 }
 
+/* A letter, where that is the sensor's address. */
+static json_t *unit_to_json(const struct plant_instrument *instrument) {
+    const char address[] = {plant_lines_address(instrument->unit), '\0'};
+    if (instrument->lines.protocol == PLANT_SDI12 && instrument->unit > 9)
+        return json_string(address);
+    return json_integer(instrument->unit);
+}
+
 static json_t *report_instrument(const struct core *core, const struct plant_instrument *instrument) {
     const char *bus = core->config.plant.buses[instrument->bus].name;
     json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
     json_t *report =
-        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
-                  (int)instrument->unit, "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
+        json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
+                  unit_to_json(instrument), "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
                   "since_ms", (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
     json_object_update(report, told);
     return report;
@@ -177,7 +199,9 @@ void report_values(struct core *core, uint64_t since, struct text *text) {
         if (value->version <= since)
             continue;
         text_add_string(text, separator);
-        text_add_json(text, value_to_json(value));
+        json_t *json = value_to_json(value);
+        proofs_describe(core->proofs, value->tag->number, json);
+        text_add_json(text, json);
         separator = ",";
     }
     text_add_string(text, "]}");

@@ -6,6 +6,7 @@ environment makes the campaigns of kills and cuts N rounds long."""
 
 import concurrent.futures
 import contextlib
+import os
 import pathlib
 import threading
 
@@ -14,11 +15,11 @@ from broker import Broker
 from common import make_certificates, rounds
 
 QUEUES = (
-    "main", "cable", "input", "judged", "reload", "receive", "mirror",
-    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock",
+    "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
+    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
 )  # fmt: skip
 EXCHANGES = {"copies": ("receive", "mirror")}
-SCENARIO_LIMIT_S = 420 + 10 * rounds(0)
+SCENARIO_LIMIT_S = 420 + 10 * rounds(0) + 90 * float(os.environ.get("MINUTES", "0"))
 LOG_TAIL_LINES = 25
 
 

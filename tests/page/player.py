@@ -46,6 +46,7 @@ class Plant:
         self.gateway = {}
         self.programs = {}
         self.name = "plant-north"
+        self.proven = {}  # (instrument, tag) -> {"time_ms", "who"}
         self.said = {}  # (instrument, tag) -> text that it has for a value
         self.events = []  # records
         self.attempts = []
@@ -77,6 +78,7 @@ class Plant:
                 "configured": True, "state": "up", "since_ms": self.started_ms + 900, "step": "up", "reason": "",
                 "endpoint": "amqps://broker.example:5671", "address": "/queues/readings", "peer": "192.0.2.7",
                 "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384", "last_accepted_ms": now - 4200, "in_flight": 1,
+                "oldest_unacknowledged_ms": now - 8300,
                 "accepted": 361, "rejected": 0, "released": 0, "refusal": "", "retry_at_ms": None, **self.link,
             },
             "certificates": self.certificates,
@@ -129,7 +131,8 @@ class Plant:
             value, quality, reason = None, "bad", self.bad[owner]
         elif owner in self.uncertain:
             quality, reason = "uncertain", self.uncertain[owner]
-        return {"tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
+        proof = {"proven": self.proven[owner, name]} if (owner, name) in self.proven else {}
+        return {**proof, "tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
                 "value": value, "quality": quality, "reason": reason, "time_ms": now_ms() - 30, "interval_ms": 1000}
 
     def values(self, part=0, parts=1):

@@ -18,6 +18,7 @@
     "buses: [{name: hall-1, kind: modbus-tcp, host: 127.0.0.1, port: 1502}]\n"                                         \
     "instruments:\n"                                                                                                   \
     "  - {name: probe, bus: hall-1, unit: 1, addresses: base-0, word_order: abcd, interval: 1s,\n"                     \
+    "     writes: [{name: w, address: 9, type: int16, min: 0, max: 1}],\n"                                             \
     "     tags: ["
 #define TAG_A "{name: a, table: holding, address: 0, type: float32, unit: NTU}"
 #define TAG_A_OTHERWISE "{name: a, table: holding, address: 0, type: float32, unit: mg/l}"
@@ -130,13 +131,13 @@ static void a_reload_applies_what_it_can(void **state) {
     start(fixture);
     assert_polls(fixture, 1, "good", 0);
     configure(fixture, TAG_A ", " TAG_B);
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&fixture->core, "test", "", &changed, &fixture->cause), FB_OK);
     assert_polls(fixture, 1, "full", 1);
     const char *last = json_string_value(json_array_get(changed, json_array_size(changed) - 1));
     assert_non_null(strstr(last, "1 tag waits"));
     json_decref(changed);
     configure(fixture, TAG_A); /* not wanted any more */
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&fixture->core, "test", "", &changed, &fixture->cause), FB_OK);
     assert_polls(fixture, 1, "good", 0);
     json_decref(changed);
     core_stop(&fixture->core);
