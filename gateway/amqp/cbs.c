@@ -77,6 +77,9 @@ bool cbs_owns(const struct amqp *amqp, const pn_session_t *session) {
 
 void cbs_open(struct amqp *amqp) {
     struct cbs *cbs = amqp->cbs;
+    connection_step(amqp, AMQP_OPEN);
+    if (connection_over(amqp))
+        return;
     cbs->session = pn_session(amqp->driver.connection);
     if (cbs->session == NULL) {
         connection_end(amqp, "out of memory");

@@ -81,7 +81,7 @@ static void list_addresses(const struct amqp_trail *trail, char *ret_text) {
 /* What there is to say of a step that was passed. */
 static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_step step, char *ret_text) {
     static const char *const texts[] = {
-        [AMQP_SASL] = "signed in with our certificate",
+        [AMQP_SASL] = "signed in",
         [AMQP_OPEN] = "connection opened",
         [AMQP_SESSION] = "session begun",
         [AMQP_CREDIT] = "takes messages; none was sent",

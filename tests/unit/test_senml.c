@@ -1,4 +1,4 @@
-// links: gateway/cloud/senml.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/hex.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/file.c
+// links: gateway/cloud/senml.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/hex.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c gateway/common/file.c
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
