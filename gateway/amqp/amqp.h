@@ -69,7 +69,7 @@ struct amqp_message {
     const char *to;               /* the address, of a link without one (AMQP_SEND); NULL or "": the link's */
     const char *partition_key;    /* annotation x-opt-partition-key; NULL or "": none. Sent only */
     bool historical;              /* application property "historical" */
-    const uint8_t *body;      /* one data section */
+    const uint8_t *body;          /* one data section */
     size_t body_length;
 };
 

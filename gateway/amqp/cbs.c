@@ -1,5 +1,6 @@
-/* A token instead of a certificate (claims-based security): a session of its own with a pair of links to the node $cbs, a
- * token put there before the main link is asked for, and again at 80 % of each token's life, on the same connection. */
+/* A token instead of a certificate (claims-based security): a session of its own with a pair of links to the node $cbs,
+ * a token put there before the main link is asked for, and again at 80 % of each token's life, on the same connection.
+ */
 #include <openssl/crypto.h>
 #include <proton/connection.h>
 #include <proton/delivery.h>

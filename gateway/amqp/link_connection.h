@@ -1,5 +1,5 @@
-/* link_connection.h - how the link's settings make a connection to one of its endpoints, after the cloud's profile. Used
- * by forebay-cloud and `forebay doctor`. Pure. */
+/* link_connection.h - how the link's settings make a connection to one of its endpoints, after the cloud's profile.
+ * Used by forebay-cloud and `forebay doctor`. Pure. */
 #ifndef FB_AMQP_LINK_CONNECTION_H
 #define FB_AMQP_LINK_CONNECTION_H
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIGNATURE_BYTES 32                                         /* SHA-256 */
+#define SIGNATURE_BYTES 32                                       /* SHA-256 */
 #define SIGNATURE_TEXT_MAX (4 * ((SIGNATURE_BYTES + 2) / 3) + 1) /* base64 */
 #define KEY_TEXT_MAX (4 * SAS_TOKEN_KEY_MAX / 3)
 #define BLANKS " \t\r\n"
@@ -77,8 +77,7 @@ enum fb_error sas_token_make(const uint8_t *key, size_t key_length, const char *
     if (!percent_encode((const char *)base64, signature_text, sizeof signature_text))
         return fb_fail(cause, FB_LIMIT, "the signature is too long");
     const bool named = policy != NULL && policy[0] != '\0';
-    const int used =
-        snprintf(ret_token, SAS_TOKEN_MAX, "SharedAccessSignature sr=%s&sig=%s&se=%lld%s%s", encoded, signature_text,
-                 (long long)expiry_s, named ? "&skn=" : "", named ? policy : "");
+    const int used = snprintf(ret_token, SAS_TOKEN_MAX, "SharedAccessSignature sr=%s&sig=%s&se=%lld%s%s", encoded,
+                              signature_text, (long long)expiry_s, named ? "&skn=" : "", named ? policy : "");
     return used < SAS_TOKEN_MAX ? FB_OK : fb_fail(cause, FB_LIMIT, "the token is longer than %d bytes", SAS_TOKEN_MAX);
 }

@@ -17,8 +17,7 @@ size_t compress_room(enum cloud_compression compression, size_t length) {
 
 static enum fb_error pack_zstd(const char *bytes, size_t length, char *ret_bytes, size_t *ret_length,
                                struct fb_cause *cause) {
-    const size_t packed =
-        ZSTD_compress(ret_bytes, compress_room(CLOUD_ZSTD, length), bytes, length, ZSTD_LEVEL);
+    const size_t packed = ZSTD_compress(ret_bytes, compress_room(CLOUD_ZSTD, length), bytes, length, ZSTD_LEVEL);
     if (ZSTD_isError(packed))
         return fb_fail(cause, FB_MEMORY, "zstd: %s", ZSTD_getErrorName(packed));
     *ret_length = packed;

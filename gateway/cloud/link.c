@@ -569,8 +569,7 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
         return FB_OK;
     struct window_parcel *taken;
     const bool rendered = renderer_takes(&link->settings, parcel->kind);
-    const bool must_wait =
-        rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
     const enum fb_error error =
         window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
     if (error == FB_FULL)

@@ -32,8 +32,7 @@ static void make_frame(const struct link_settings *settings, const char *address
                        const char *kind, unsigned number, struct frame *frame) {
     frame->to[0] = '\0';
     write_id(settings, parcel, kind, number, frame->id);
-    if (cloud_address_varies(address) &&
-        !cloud_address(address, settings->gateway, kind, frame->to, sizeof frame->to))
+    if (cloud_address_varies(address) && !cloud_address(address, settings->gateway, kind, frame->to, sizeof frame->to))
         frame->to[0] = '\0';
     frame->message = (struct amqp_message){
         .message_id = frame->id,

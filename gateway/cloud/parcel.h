@@ -14,8 +14,7 @@
  * template. bytes: the parcel's length of them, borrowed.
  * Errors as amqp_send(). */
 enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const char *address,
-                          const struct window_parcel *parcel, const uint8_t *bytes,
-                          struct fb_cause *cause) FB_MUST_USE;
+                          const struct window_parcel *parcel, const uint8_t *bytes, struct fb_cause *cause) FB_MUST_USE;
 /* The same for one of the JSON messages of a batch. */
 enum fb_error parcel_send_rendered(struct amqp *amqp, const struct link_settings *settings, const char *address,
                                    const struct window_parcel *parcel, const struct renderer_body *body,

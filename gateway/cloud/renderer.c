@@ -145,8 +145,8 @@ enum fb_error renderer_next(struct renderer *renderer, struct renderer_body *ret
     body.number = renderer->senml.packs;
     body.last = senml_done(&renderer->senml);
     if (renderer->compression != CLOUD_NONE) {
-        const enum fb_error error = compress_bytes(renderer->compression, renderer->text, body.length, renderer->packed,
-                                                   &body.length, cause);
+        const enum fb_error error =
+            compress_bytes(renderer->compression, renderer->text, body.length, renderer->packed, &body.length, cause);
         if (error != FB_OK)
             return error;
         body.bytes = renderer->packed;

@@ -74,7 +74,7 @@ static const char *unit_of(const char *unit) {
     static const struct {
         const char *ours, *registered;
     } units[] = {
-        {"°C", "Cel"}, {"degC", "Cel"}, {"Ω", "Ohm"},      {"ohm", "Ohm"},       {"%", "/100"},         {"% RH", "%RH"},
+        {"°C", "Cel"}, {"degC", "Cel"}, {"Ω", "Ohm"},     {"ohm", "Ohm"},     {"%", "/100"},      {"% RH", "%RH"},
         {"m²", "m2"},  {"m³", "m3"},    {"m³/s", "m3/s"}, {"kg/m³", "kg/m3"}, {"µg/m³", "ug/m3"},
     };
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)

@@ -2,7 +2,8 @@
  * Used by forebay-cloud's renderer.
  *
  * A walk goes over the batch's losses, corrections and readings once; each step gives one pack of at most so many
- * bytes. Every pack names its batch and its place among the batch's packs, so that none can be missed or counted twice. */
+ * bytes. Every pack names its batch and its place among the batch's packs, so that none can be missed or counted twice.
+ */
 #ifndef FB_CLOUD_SENML_H
 #define FB_CLOUD_SENML_H
 

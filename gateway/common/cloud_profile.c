@@ -10,8 +10,8 @@ const char *const cloud_encoding_words[] = {"batch", "senml+json", NULL};
 const char *const cloud_compression_words[] = {"none", "zstd", "gzip", NULL};
 
 /* Azure: "Communicate with your IoT hub by using the AMQP Protocol", "Control access to IoT Hub with SAS" (the key is
- * base64), "IoT Hub message format" (characters of a message id); "AMQP 1.0 in Azure Service Bus and Event Hubs protocol
- * guide", "Authenticate access to Event Hubs with SAS" (the key is its text). */
+ * base64), "IoT Hub message format" (characters of a message id); "AMQP 1.0 in Azure Service Bus and Event Hubs
+ * protocol guide", "Authenticate access to Event Hubs with SAS" (the key is its text). */
 static const struct cloud_profile profiles[] = {
     [CLOUD_AMQP] = {.separator = '/', .certificates = true},
     [CLOUD_AZURE_IOTHUB] = {.address = "/devices/{gateway}/messages/events",

@@ -18,17 +18,17 @@ extern const char *const cloud_encoding_words[];
 extern const char *const cloud_compression_words[];
 
 struct cloud_profile {
-    const char *address;      /* when none is configured; NULL: one must be */
-    uint32_t message_bytes;   /* the largest message, 0: what the peer says */
-    char separator;           /* between the parts of a message id */
-    bool tokens;              /* takes SAS tokens by put-token on $cbs */
-    bool certificates;        /* takes client certificates */
-    bool policy;              /* a token names the policy whose key signed it */
-    bool key_is_base64;       /* the token's key is what its text stands for, not the text itself */
-    const char *audience;     /* what a token is for: a template with {host} and {entity} */
-    const char *entity_end;   /* what of the address is not the entity's name; "": all is */
-    bool partition_key;       /* messages are kept in order by the annotation x-opt-partition-key */
-    bool link_properties;     /* the link names client and API version */
+    const char *address;    /* when none is configured; NULL: one must be */
+    uint32_t message_bytes; /* the largest message, 0: what the peer says */
+    char separator;         /* between the parts of a message id */
+    bool tokens;            /* takes SAS tokens by put-token on $cbs */
+    bool certificates;      /* takes client certificates */
+    bool policy;            /* a token names the policy whose key signed it */
+    bool key_is_base64;     /* the token's key is what its text stands for, not the text itself */
+    const char *audience;   /* what a token is for: a template with {host} and {entity} */
+    const char *entity_end; /* what of the address is not the entity's name; "": all is */
+    bool partition_key;     /* messages are kept in order by the annotation x-opt-partition-key */
+    bool link_properties;   /* the link names client and API version */
 };
 
 const struct cloud_profile *cloud_profile(enum cloud_kind kind);

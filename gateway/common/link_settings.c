@@ -10,7 +10,7 @@
 #define TEXT(member) ANY_TEXT(member), .min = 1
 #define NUMBER(member) #member, JSON_FIELD_NUMBER, JSON_FIELD_MEMBER(struct link_settings, member)
 /* words_: of the enum in its order. */
-#define WORD(member, words_) \
+#define WORD(member, words_)                                                                                           \
     #member, JSON_FIELD_WORD, JSON_FIELD_MEMBER(struct link_settings, member), .words = (words_)
 
 static const struct json_field fields[] = {

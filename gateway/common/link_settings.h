@@ -40,17 +40,17 @@ struct link_endpoint {
 };
 
 struct link_settings {
-    char gateway[64];            /* the gateway's name: AMQP container id */
-    char host[LINK_TEXT_MAX];    /* DNS name or address literal; must stand in the peer's certificate (SAN) */
-    uint16_t port;               /* 5671 */
+    char gateway[64];         /* the gateway's name: AMQP container id */
+    char host[LINK_TEXT_MAX]; /* DNS name or address literal; must stand in the peer's certificate (SAN) */
+    uint16_t port;            /* 5671 */
     enum cloud_kind profile;
     char address[LINK_TEXT_MAX]; /* AMQP target: "/queues/NAME", "/exchanges/E/{kind}" ...: cloud_address() */
     struct link_endpoint spares[LINK_SPARES_MAX]; /* spare_count of them, in the order of preference */
     uint8_t spare_count;
-    char ca[LINK_PATH_MAX];                 /* PEM file: the only authorities that are trusted */
-    char certificate[LINK_PATH_MAX];        /* PEM file: this device's certificate and chain; "": none, with token_key */
-    char key[LINK_PATH_MAX];                /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
-    char key_pin_file[LINK_PATH_MAX];       /* file with the PIN of the token that holds the key; "": none */
+    char ca[LINK_PATH_MAX];           /* PEM file: the only authorities that are trusted */
+    char certificate[LINK_PATH_MAX];  /* PEM file: this device's certificate and chain; "": none, with token_key */
+    char key[LINK_PATH_MAX];          /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
+    char key_pin_file[LINK_PATH_MAX]; /* file with the PIN of the token that holds the key; "": none */
     char pins[LINK_PINS_MAX][PIN_TEXT_MAX]; /* pin_count of them: one must be in the peer's chain; none: any chain */
     uint32_t pin_count;
     char crls[LINK_CRLS_MAX][LINK_PATH_MAX]; /* crl_count of them, PEM files: lists of revoked certificates */

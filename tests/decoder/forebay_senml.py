@@ -107,7 +107,7 @@ class Batch:
 
 
 class Batches:
-    """By (store, number). A pack that comes again is dropped; it must be the same."""
+    """By (store, number). A pack that comes again is dropped. A batch that is cut anew before it was whole begins anew."""
 
     def __init__(self):
         self.batches = {}
@@ -118,9 +118,13 @@ class Batches:
         head = pack[0]
         key = head["store"], head["batch"]
         batch = self.batches.setdefault(key, Batch(*key))
-        if head["pack"] in batch.packs:
-            self.repeats += 1
-            check(batch.packs[head["pack"]] == pack, f"pack {head['pack']} of batch {key} came with other content")
+        known = batch.packs.get(head["pack"])
+        self.repeats += known is not None
+        if batch.is_whole():
+            check(known == pack, f"pack {head['pack']} of batch {key} came with other content")
+            return batch
+        if known not in (None, pack):
+            batch.packs, batch.last = {}, 0
         batch.packs[head["pack"]] = pack
         if head.get("last"):
             batch.last = head["pack"]

@@ -1,6 +1,6 @@
 // links: gateway/amqp/put_token.c gateway/amqp/sas_token.c gateway/common/error.c
-/* fuzz_put_token.c - no answer of a peer to a token, and no file in place of a key, brings forebay-cloud down. The first
- * byte chooses which. */
+/* fuzz_put_token.c - no answer of a peer to a token, and no file in place of a key, brings forebay-cloud down. The
+ * first byte chooses which. */
 #include <assert.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // links: gateway/cloud/senml.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c gateway/common/hex.c gateway/common/number_text.c
-/* fuzz_senml.c - any batch that the decoder takes becomes packs within the limit, each of them JSON, which together hold
- * as many records as the batch has losses, corrections and readings. The first two bytes of the input choose the limit
- * and what the rest is: a batch, or the content of one; names come from the input, too. */
+/* fuzz_senml.c - any batch that the decoder takes becomes packs within the limit, each of them JSON, which together
+ * hold as many records as the batch has losses, corrections and readings. The first two bytes of the input choose the
+ * limit and what the rest is: a batch, or the content of one; names come from the input, too. */
 #include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>

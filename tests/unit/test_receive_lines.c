@@ -12,8 +12,8 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "gateway/common/quality.h"
 #include "gateway/common/number_text.h"
+#include "gateway/common/quality.h"
 #include "gateway/receive/lines.h"
 
 static const struct batch_info info = {.gateway = "works-1", .store_id = {0xab, 0x01}, .number = 12};

@@ -76,8 +76,12 @@ static void what_is_not_good_says_so_in_a_field_that_must_be_understood(void **s
 static void losses_and_corrections_are_told(void **state) {
     (void)state;
     struct batch_info batch = info;
-    batch.losses[0] = (struct batch_loss){.reason = BATCH_LOSS_QUOTA, .readings = 900, .from_ms = T - 100000,
-                                          .to_ms = T - 500, .first_batch = 7, .last_batch = 9};
+    batch.losses[0] = (struct batch_loss){.reason = BATCH_LOSS_QUOTA,
+                                          .readings = 900,
+                                          .from_ms = T - 100000,
+                                          .to_ms = T - 500,
+                                          .first_batch = 7,
+                                          .last_batch = 9};
     batch.losses[1] = (struct batch_loss){.reason = BATCH_LOSS_CORE_AWAY, .from_ms = T, .to_ms = T};
     batch.loss_count = 2;
     batch.corrections[0] = (struct batch_correction){
@@ -100,8 +104,7 @@ static void a_batch_without_anything_has_an_empty_pack(void **state) {
 static void names_keep_to_what_senml_allows(void **state) {
     (void)state;
     const struct reading reading = reading_boolean(11, T + 2000, QUALITY_GOOD, false);
-    assert_pack(&info, &reading, 1,
-                HEAD "1,\"last\":true},{\"n\":\"ta_nk/a_b\",\"u\":\"\\\"\",\"t\":0,\"vb\":false}]");
+    assert_pack(&info, &reading, 1, HEAD "1,\"last\":true},{\"n\":\"ta_nk/a_b\",\"u\":\"\\\"\",\"t\":0,\"vb\":false}]");
 }
 
 /* Every pack within the limit is JSON of its own, and together they hold each record once, in order. */
