@@ -20,6 +20,7 @@ const char *amqp_step_word(enum amqp_step step) {
 
 /* Give up everything that touches the outside; what is left can only be read. */
 static void release(struct amqp *amqp) {
+    side_free(amqp);
     resolve_free(amqp->resolve);
     amqp->resolve = NULL;
     amqp->io = sd_event_source_disable_unref(amqp->io);
@@ -75,6 +76,8 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
     amqp->step = step;
     if (amqp->settings.handlers->step != NULL)
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
+    if (!connection_over(amqp))
+        side_open(amqp);
 }
 
 FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {

@@ -24,6 +24,7 @@ struct link {
     bool stopping;
     struct amqp *amqp; /* NULL between two attempts */
     struct window window;
+    struct commands commands;
     struct backoff backoff;
     uint32_t silence_ms;
     int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
@@ -34,6 +35,8 @@ struct link {
 };
 
 static void changed(struct link *link) {
+    link->status.commands = link->commands.state;
+    snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
     link->status.in_flight = link->window.count;
     link->handlers->changed(link->user);
 }
@@ -64,6 +67,7 @@ static void ask(struct link *link) {
 
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
+    commands_link(&link->commands, NULL);
     amqp_free(link->amqp);
     link->amqp = NULL;
     disarm(link->retry);
@@ -115,6 +119,7 @@ static void came_up(struct link *link) {
     disarm(link->silence);
     link->last_answer_ms = clock_monotonic_ms();
     set_state(link, STATUS_UP);
+    commands_link(&link->commands, link->amqp);
     begin_session(link);
 }
 
@@ -217,8 +222,46 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
     changed(link);
 }
 
-static const struct amqp_handlers amqp_handlers = {
-    .step = on_step, .writable = on_writable, .outcome = on_outcome, .closed = on_closed};
+static void on_side_changed(struct amqp *amqp, bool up, const char *reason, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_changed(&link->commands, up, reason);
+    changed(link);
+}
+
+static void on_side_received(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_received(&link->commands, delivery, message);
+}
+
+static void on_side_refused(struct amqp *amqp, const char *reason, void *user) {
+    (void)amqp, (void)user;
+    log_event(LOG_LEVEL_WARNING, "command-refused", "%s", reason);
+}
+
+static void on_side_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_writable(&link->commands);
+}
+
+static void on_side_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
+                            void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_outcome(&link->commands, delivery, outcome, reason);
+}
+
+static const struct amqp_handlers amqp_handlers = {.step = on_step,
+                                                   .writable = on_writable,
+                                                   .outcome = on_outcome,
+                                                   .side_changed = on_side_changed,
+                                                   .side_received = on_side_received,
+                                                   .side_refused = on_side_refused,
+                                                   .side_writable = on_side_writable,
+                                                   .side_outcome = on_side_outcome,
+                                                   .closed = on_closed};
 
 /* The certificates are read for each attempt, so that renewed ones count at once. */
 static void attempt(struct link *link) {
@@ -277,6 +320,11 @@ static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, s
     return FB_OK;
 }
 
+static void on_command(const struct command *command, void *user) {
+    const struct link *link = user;
+    link->handlers->command(command, link->user);
+}
+
 enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, uint32_t silence_ms,
                        struct link **ret_link, struct fb_cause *cause) {
     struct link *link = calloc(1, sizeof *link);
@@ -287,6 +335,7 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->user = user;
     link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
+    commands_init(&link->commands, on_command, link);
     if (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK) {
         link_free(link);
         return fb_fail(cause, FB_MEMORY, "out of memory");
@@ -300,6 +349,7 @@ void link_free(struct link *link) {
         return;
     amqp_free(link->amqp);
     window_done(&link->window);
+    commands_done(&link->commands);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
     sd_event_unref(link->event);
@@ -349,12 +399,15 @@ void link_configure(struct link *link, const struct link_settings *settings) {
         apply(link, settings);
     link->core_present = true;
     if (!known)
+        commands_core(&link->commands, true);
+    if (!known)
         begin_session(link);
     changed(link);
 }
 
 void link_core_gone(struct link *link) {
     link->core_present = false;
+    commands_core(&link->commands, false);
     for (uint32_t i = 0; i < link->window.capacity && link->amqp != NULL; i++)
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
@@ -395,6 +448,15 @@ void link_settled(struct link *link, enum parcel_kind kind, uint64_t number) {
     window_forget(&link->window, parcel);
     ask(link);
     changed(link);
+}
+
+void link_commands(struct link *link, const struct cloud_message *config) {
+    commands_configure(&link->commands, config->address, config->replies, config->gateway);
+    changed(link);
+}
+
+void link_reply(struct link *link, const struct cloud_message *reply) {
+    commands_reply(&link->commands, reply);
 }
 
 void link_stop(struct link *link) {

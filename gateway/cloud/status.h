@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/cloud/commands.h"
 #include "gateway/common/error.h"
 
 enum status_state { STATUS_OFF = 0, STATUS_CONNECTING, STATUS_UP, STATUS_WAITING };
@@ -22,6 +23,8 @@ struct status {
     uint32_t in_flight;
     uint64_t accepted, rejected, released;
     int64_t retry_at_ms; /* UTC; 0: no retry is due */
+    enum commands_state commands; /* the way back */
+    char commands_reason[FB_CAUSE_MAX];
 };
 
 /* One JSON object; yours, free(). NULL when out of memory. Text that is not UTF-8 is replaced by a note. */

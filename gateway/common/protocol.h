@@ -56,6 +56,9 @@ enum protocol_field {
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
  *   LINK_STATUS ------------------------------>
+ *   <-------------------------- COMMANDS_CONFIG          behind each LINK_CONFIG
+ *   COMMAND id, message id, bytes ------------>          as it came from the cloud, unread; again when core restarts
+ *   <--------------- REPLY id, outcome, reason, reply    what is to be told of it; one for each COMMAND
  */
 enum protocol_cloud {
     PROTOCOL_CLOUD_HELLO = 64, /* empty */
@@ -64,11 +67,16 @@ enum protocol_cloud {
     PROTOCOL_NEXT,             /* u32 messages, u32 bytes */
     PROTOCOL_OUTCOME,          /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
     PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_COMMAND,          /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
     PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_COMMANDS_CONFIG, /* JSON {"address", "replies", "gateway"}; {}: no commands are wanted */
+    PROTOCOL_REPLY, /* u64 id, u8 PARCEL_ACCEPTED or PARCEL_REJECTED, u32 length of the reason, reason, rest: the reply
+                       (JSON), empty: none is to be sent */
+    PROTOCOL_CLOUD_LOG, /* u8 enum log_level, u32 ms: log up to this level for so long, see log_set_level() */
 };
 
 #define PROTOCOL_STORE_BYTES 16

@@ -10,6 +10,7 @@
 #include "gateway/common/file.h"
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
+#include "gateway/config/check_commands.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/report.h"
 #include "gateway/config/tree.h"
@@ -69,6 +70,7 @@ static const struct check_key cloud_keys[] = {
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"commands", CHECK_MAP},
 };
 
 static const struct check_key page_keys[] = {
@@ -95,6 +97,10 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
     config->has_cloud = true;
+    const struct tree_node *commands = section(map, "commands", TREE_MAP);
+    config->has_commands = commands != NULL;
+    if (commands != NULL)
+        check_commands(check, commands, &config->commands);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)
         check_fail(check, most != NULL ? most : first, most != NULL ? "cloud.retry_most" : "cloud.retry_first",

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/common/command_settings.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
 #include "gateway/common/plant.h"
@@ -32,6 +33,8 @@ struct config {
     uint64_t quota_bytes;                 /* store.quota, at least 16 MiB, default 8 GiB */
     bool has_cloud;
     struct link_settings link; /* cloud: */
+    bool has_commands;
+    struct command_settings commands; /* cloud.commands: */
     bool has_page;
     struct config_page page; /* page: */
     struct plant plant;      /* buses:, instruments: */

@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "gateway/common/command_settings.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
+#include "gateway/common/log.h"
 #include "gateway/core/peers.h"
 #include "store/store.h"
 
@@ -16,6 +18,8 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* A command from the cloud, not verified yet; answer it with cloud_peer_reply(). Borrowed for the call. */
+    void (*command)(uint64_t id, const uint8_t *bytes, size_t length, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */
@@ -27,6 +31,20 @@ void cloud_peer_free(struct cloud_peer *cloud);
 
 /* The link to keep; NULL for none. Copied. Told at once if forebay-cloud is there. */
 void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *settings);
+
+/* Where commands come from and replies go; NULL: none are wanted. Copied. Told at once. */
+void cloud_peer_set_commands(struct cloud_peer *cloud, const struct command_settings *settings, const char *gateway);
+/* What became of a command: settle it as taken or as refused for this reason, and send the reply (length bytes of JSON,
+ * at most COMMAND_REPLY_BYTES_MAX; 0: none). */
+void cloud_peer_reply(struct cloud_peer *cloud, uint64_t id, bool accepted, const char *reason, const char *reply,
+                      size_t length);
+/* forebay-cloud is to log up to this level for so long. FB_CLOSED: it is not running. */
+enum fb_error cloud_peer_log(struct cloud_peer *cloud, enum log_level level, uint32_t time_ms,
+                             struct fb_cause *cause) FB_MUST_USE;
+/* Hand out again what was sent already and holds readings from from_ms to to_ms (UTC), behind everything else.
+ * FB_AGAIN: such a walk is under way. */
+enum fb_error cloud_peer_resend(struct cloud_peer *cloud, int64_t from_ms, int64_t to_ms,
+                                struct fb_cause *cause) FB_MUST_USE;
 
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);

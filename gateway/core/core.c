@@ -12,6 +12,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
+#include "gateway/core/cloud_commands.h"
 #include "gateway/core/control.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
@@ -42,8 +43,13 @@ static void on_link_changed(bool up, void *user) {
     intake_set_link(core->intake, up);
 }
 
+static void on_command(uint64_t id, const uint8_t *bytes, size_t length, void *user) {
+    const struct core *core = user;
+    cloud_commands_take(core->commands, id, bytes, length);
+}
+
 static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed};
+static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed, .command = on_command};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {
@@ -159,6 +165,9 @@ static void apply(struct core *core) {
         abort(); /* out of memory: start anew */
     field_peer_set_plant(core->field, &core->config.plant);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
+    const struct command_settings *commands = core->config.has_commands ? &core->config.commands : NULL;
+    cloud_commands_configure(core->commands, commands);
+    cloud_peer_set_commands(core->cloud, commands, core->config.name);
 }
 
 static void on_salvaged(void *user) {
@@ -199,6 +208,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = cloud_peer_new(core->event, core->config.run, core->store, &cloud_handlers, core, &core->cloud, cause);
     if (error == FB_OK)
+        error = cloud_commands_new(core, &core->commands, cause);
+    if (error == FB_OK)
         error = start_upkeep(core, cause);
     if (error == FB_OK)
         error = control_new(core, &core->control, cause);
@@ -219,6 +230,7 @@ void core_stop(struct core *core) {
     core->records = NULL;
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
+    cloud_commands_free(core->commands);
     store_close(core->store);
     values_done(&core->values);
     config_done(&core->config);
@@ -269,7 +281,8 @@ static void note_buses(json_t *changed, const struct plant *old, const struct pl
 static json_t *list_changes(const struct config *old, const struct config *fresh) {
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
-    if (old->has_cloud != fresh->has_cloud ||
+    if (old->has_cloud != fresh->has_cloud || old->has_commands != fresh->has_commands ||
+        !command_settings_equal(&old->commands, &fresh->commands) ||
         (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))))
         json_array_append_new(changed, json_string("cloud"));
     if (old->commit_interval_ms != fresh->commit_interval_ms ||

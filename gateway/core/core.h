@@ -13,6 +13,7 @@
 #include "gateway/core/values.h"
 #include "store/store.h"
 
+struct cloud_commands;
 struct control;
 struct records;
 struct upkeep;
@@ -35,6 +36,7 @@ struct core {
     struct values values;
     struct field_peer *field;
     struct cloud_peer *cloud;
+    struct cloud_commands *commands;
     struct control *control;
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */

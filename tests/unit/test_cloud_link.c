@@ -1,4 +1,4 @@
-// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

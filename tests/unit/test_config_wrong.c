@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
 /* What a person reads who got a configuration wrong: one document for each way, the place and the words of its first
  * error. */
 #include <setjmp.h>

@@ -1,0 +1,38 @@
+/* token.h - a signed command as it comes from the cloud: a compact JWS (RFC 7515) by a key that is pinned here. The key
+ * decides the algorithm: Ed25519 (RFC 8037) or ES256 (RFC 7518 section 3.4). Nothing of it is parsed before its
+ * signature has been verified. Used by commands.c. */
+#ifndef FB_CORE_TOKEN_H
+#define FB_CORE_TOKEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+
+#include "gateway/common/error.h"
+
+#define TOKEN_BYTES_MAX (64 * 1024)
+#define TOKEN_KEY_FILE_BYTES_MAX 8192
+
+enum token_algorithm { TOKEN_EDDSA, TOKEN_ES256 };
+
+struct token_key {
+    EVP_PKEY *key;
+    enum token_algorithm algorithm;
+};
+
+/* A public key of Ed25519 or of the curve P-256. file: PEM, "BEGIN PUBLIC KEY" and nothing else.
+ * ret_key: end it with token_key_done(). FB_NOT_FOUND, FB_IO, FB_LIMIT, FB_INVALID. */
+enum fb_error token_key_load(const char *file, struct token_key *ret_key, struct fb_cause *cause) FB_MUST_USE;
+/* The pure part. */
+enum fb_error token_key_read(const char *pem, size_t length, struct token_key *ret_key,
+                             struct fb_cause *cause) FB_MUST_USE;
+void token_key_done(struct token_key *key);
+
+/* Verify the token against each of the keys. ret_payload: what was signed, malloc, with one NUL behind its length;
+ * ret_key: index of the key that has signed it. FB_LIMIT, FB_INVALID: no token. FB_DENIED: signed by none of them.
+ * FB_MEMORY. */
+enum fb_error token_open(const uint8_t *bytes, size_t length, const struct token_key *keys, size_t count,
+                         char **ret_payload, size_t *ret_length, size_t *ret_key, struct fb_cause *cause) FB_MUST_USE;
+
+#endif
