@@ -12,6 +12,7 @@ static const struct {
     {"run", "run the gateway in the foreground", run_main},
     {"status", "show the state of the running gateway", status_main},
     {"reload", "apply the changed configuration to the running gateway", reload_main},
+    {"config", "apply a configuration that the cloud has proposed", config_apply_main},
     {"check-config", "check a configuration file, and predict the load of its buses", check_config_main},
     {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
     {"verify", "check that no batch was altered, removed or reordered", verify_main},
@@ -20,6 +21,7 @@ static const struct {
     {"scan", "find the units on a bus that nobody polls", scan_main},
     {"profiles", "list the models of instruments that are known, or show one", profiles_main},
     {"trace", "write the raw frames of a bus to a file for Wireshark", trace_main},
+    {"command", "sign a command for a gateway", command_main},
     {"receive", "take batches from gateways or a broker and write their readings", receive_main},
     {"demo", "run a gateway with simulated instruments and a receiver, to try it", demo_main},
 };

@@ -126,6 +126,7 @@ static void came_up(struct link *link) {
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct link *link = user;
     link->status.step = step;
+    log_event(LOG_LEVEL_DEBUG, "step", "step=%s peer=%s", amqp_step_word(step), amqp_peer_address(amqp));
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
     if (step == AMQP_CREDIT)
@@ -144,6 +145,8 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
         parcel->state = WINDOW_DECIDED;
     else
         window_forget(&link->window, parcel);
+    log_event(LOG_LEVEL_DEBUG, "parcel-decided", "kind=%d number=%llu outcome=%d %s", (int)kind,
+              (unsigned long long)number, (int)outcome, reason);
     link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 

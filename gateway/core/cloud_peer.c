@@ -91,6 +91,8 @@ static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool hi
     message_put_bytes(&writer, store_id(cloud->store), PROTOCOL_STORE_BYTES);
     message_put_bytes(&writer, bytes, length);
     channel_send(cloud->peer.channel, &writer);
+    log_event(LOG_LEVEL_DEBUG, "parcel-out", "kind=%d number=%llu bytes=%zu historical=%d", (int)kind,
+              (unsigned long long)number, length, historical);
     cloud->room_messages--;
     cloud->room_bytes -= length < cloud->room_bytes ? (uint32_t)length : cloud->room_bytes;
 }

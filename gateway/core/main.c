@@ -55,7 +55,7 @@ static enum fb_error watch_signals(struct core *core, struct fb_cause *cause) {
 }
 
 static int serve(const char *config_file) {
-    struct core core;
+    struct core core = {0};
     struct fb_cause cause = {0};
     enum fb_error error = confine_self(&cause);
     if (error == FB_OK)

@@ -15,7 +15,7 @@ from common import make_certificates, rounds
 
 QUEUES = (
     "main", "cable", "input", "judged", "reload", "receive", "mirror",
-    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock",
+    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "commanded", "commands", "replies",
 )  # fmt: skip
 EXCHANGES = {"copies": ("receive", "mirror")}
 SCENARIO_LIMIT_S = 420 + 10 * rounds(0)
