@@ -35,12 +35,12 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;      /* "batch" or "catalogue" */
-    const char *group_id;     /* the gateway's name */
-    const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
+    const char *subject;        /* "batch" or "catalogue" */
+    const char *group_id;       /* the gateway's name */
+    const char *content_type;   /* "application/vnd.forebay.batch" or "...catalogue" */
     const char *correlation_id; /* of a reply: the message id of what it answers; NULL or "": none. Sent only */
-    bool historical;          /* application property "historical" */
-    const uint8_t *body;      /* one data section */
+    bool historical;            /* application property "historical" */
+    const uint8_t *body;        /* one data section */
     size_t body_length;
 };
 
@@ -113,9 +113,9 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
 
-/* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the same
- * connection, from AMQP_UP on. Its failures never touch the main link: it is opened again after AMQP_SIDE_RETRY_MS.
- * source: NULL for none any more; both are copied. */
+/* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the
+ * same connection, from AMQP_UP on. Its failures never touch the main link: it is opened again after
+ * AMQP_SIDE_RETRY_MS. source: NULL for none any more; both are copied. */
 #define AMQP_SIDE_CREDIT 8 /* messages that may wait for an answer */
 #define AMQP_SIDE_BYTES_MAX (64 * 1024)
 #define AMQP_SIDE_RETRY_MS 30000

@@ -78,8 +78,8 @@ struct amqp {
     char *outgoing;              /* sender: the encoded message that proton has not got whole; NULL: none */
     size_t outgoing_length, outgoing_sent;
     pn_delivery_t *outgoing_delivery;
-    uint64_t delivery;   /* receiver: number of the last one */
-    uint32_t unanswered; /* receiver: messages handed out and not yet answered */
+    uint64_t delivery;            /* receiver: number of the last one */
+    uint32_t unanswered;          /* receiver: messages handed out and not yet answered */
     struct connection_side *side; /* NULL: none is wanted */
 };
 

@@ -120,7 +120,8 @@ static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
     const pn_session_t *session = pn_link_session(pn_event_link(event));
     if (side_has_session(amqp, session))
         side_link_flow(amqp);
-    else if (!is_aside(amqp, session) && amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT && pn_link_credit(pn_event_link(event)) > 0)
+    else if (!is_aside(amqp, session) && amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT &&
+             pn_link_credit(pn_event_link(event)) > 0)
         connection_step(amqp, AMQP_UP);
 }
 
@@ -130,7 +131,7 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
         char why[CONDITION_TEXT_MAX];
         if (side_has_session(amqp, pn_link_session(link)))
             side_ended(amqp, link == amqp->side->sender ? amqp->side->target : amqp->side->source,
-                   condition_text(pn_link_remote_condition(link), why));
+                       condition_text(pn_link_remote_condition(link), why));
         return;
     }
     if (!amqp->server) {
@@ -157,9 +158,11 @@ static void on_session_close(struct amqp *amqp, pn_event_t *event) {
         return;
     }
     if (amqp->server) {
+        pn_session_close(session);
+        if (amqp->link == NULL || pn_link_session(amqp->link) != session)
+            return; /* one beside it, such as for commands, which there are none of here */
         amqp->link = NULL;
         connection_deadline(amqp, amqp->settings.open_timeout_ms);
-        pn_session_close(session);
         return;
     }
     char text[CONDITION_TEXT_MAX];

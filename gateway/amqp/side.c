@@ -248,8 +248,7 @@ enum fb_error amqp_side(struct amqp *amqp, const char *source, const char *targe
 bool amqp_side_room(const struct amqp *amqp) {
     const struct connection_side *side = amqp->side;
     return side != NULL && amqp->driver_ready && !amqp->ended && !amqp->closing && is_up(side) &&
-           pn_link_credit(side->sender) > 0 &&
-           pn_session_outgoing_bytes(side->session) < CONNECTION_SEND_BYTES_MAX;
+           pn_link_credit(side->sender) > 0 && pn_session_outgoing_bytes(side->session) < CONNECTION_SEND_BYTES_MAX;
 }
 
 enum fb_error amqp_side_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,

@@ -26,19 +26,18 @@
 #define SIGNATURE_BYTES 64
 #define DER_BYTES_MAX 80
 
-static const char help[] =
-    "Usage: forebay command sign --key FILE --gateway NAME [--minutes N] [--document FILE]\n"
-    "                            COMMAND [ARGUMENTS]\n"
-    "\n"
-    "Prints a signed command, to be sent as the body of one AMQP message (docs/commands.md).\n"
-    "\n"
-    "  COMMAND          status, catalogue, read-now, backfill, log-level or configuration\n"
-    "  ARGUMENTS        a JSON object, like '{\"instrument\": \"turbidity-1\"}'\n"
-    "  --key FILE       the private key: Ed25519 or P-256, in PEM\n"
-    "  --gateway NAME   for which gateway\n"
-    "  --minutes N      how long it is valid, 1 to 60 (default 5)\n"
-    "  --document FILE  becomes the argument \"document\" (of configuration)\n"
-    "  --help           show this\n";
+static const char help[] = "Usage: forebay command sign --key FILE --gateway NAME [--minutes N] [--document FILE]\n"
+                           "                            COMMAND [ARGUMENTS]\n"
+                           "\n"
+                           "Prints a signed command, to be sent as the body of one AMQP message (docs/commands.md).\n"
+                           "\n"
+                           "  COMMAND          status, catalogue, read-now, backfill, log-level or configuration\n"
+                           "  ARGUMENTS        a JSON object, like '{\"instrument\": \"turbidity-1\"}'\n"
+                           "  --key FILE       the private key: Ed25519 or P-256, in PEM\n"
+                           "  --gateway NAME   for which gateway\n"
+                           "  --minutes N      how long it is valid, 1 to 60 (default 5)\n"
+                           "  --document FILE  becomes the argument \"document\" (of configuration)\n"
+                           "  --help           show this\n";
 
 struct arguments {
     const char *key, *gateway, *document, *command, *json;
@@ -96,17 +95,16 @@ static enum fb_error make_claims(const struct arguments *arguments, json_t **ret
         json_decref(object);
         return fb_fail(cause, FB_INVALID, "ARGUMENTS is no JSON object");
     }
-    const enum fb_error error =
-        arguments->document != NULL ? add_document(object, arguments->document, cause) : FB_OK;
+    const enum fb_error error = arguments->document != NULL ? add_document(object, arguments->document, cause) : FB_OK;
     if (error != FB_OK) {
         json_decref(object);
         return error;
     }
     base64url_encode(nonce, sizeof nonce, text);
     const json_int_t now_s = clock_utc_ms() / 1000;
-    *ret_claims = json_pack("{s:s, s:s, s:I, s:I, s:s, s:o}", "gateway", arguments->gateway, "nonce", text, "iat", now_s,
-                            "exp", now_s + (json_int_t)arguments->minutes * 60, "command", arguments->command,
-                            "arguments", object);
+    *ret_claims =
+        json_pack("{s:s, s:s, s:I, s:I, s:s, s:o}", "gateway", arguments->gateway, "nonce", text, "iat", now_s, "exp",
+                  now_s + (json_int_t)arguments->minutes * 60, "command", arguments->command, "arguments", object);
     return *ret_claims != NULL ? FB_OK : fb_fail(cause, FB_INVALID, "not UTF-8, or out of memory");
 }
 
@@ -122,10 +120,9 @@ static enum fb_error load_key(const char *file, EVP_PKEY **ret_key, struct fb_ca
 /* From OpenSSL's DER to two numbers of 32 bytes (RFC 7518 section 3.4). */
 static bool to_raw(const uint8_t *der, size_t length, uint8_t ret_raw[static SIGNATURE_BYTES]) {
     ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)length);
-    const bool good = signature != NULL &&
-                      BN_bn2binpad(ECDSA_SIG_get0_r(signature), ret_raw, TOKEN_ES256_HALF) == TOKEN_ES256_HALF &&
-                      BN_bn2binpad(ECDSA_SIG_get0_s(signature), ret_raw + TOKEN_ES256_HALF, TOKEN_ES256_HALF) ==
-                          TOKEN_ES256_HALF;
+    const bool good =
+        signature != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(signature), ret_raw, TOKEN_ES256_HALF) == TOKEN_ES256_HALF &&
+        BN_bn2binpad(ECDSA_SIG_get0_s(signature), ret_raw + TOKEN_ES256_HALF, TOKEN_ES256_HALF) == TOKEN_ES256_HALF;
     ECDSA_SIG_free(signature);
     return good;
 }
@@ -134,9 +131,8 @@ static bool sign_text(EVP_PKEY *key, bool raw, const char *text, uint8_t ret_sig
     uint8_t bytes[DER_BYTES_MAX];
     size_t length = sizeof bytes;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    const bool good =
-        context != NULL && EVP_DigestSignInit(context, NULL, raw ? NULL : EVP_sha256(), NULL, key) == 1 &&
-        EVP_DigestSign(context, bytes, &length, (const unsigned char *)text, strlen(text)) == 1;
+    const bool good = context != NULL && EVP_DigestSignInit(context, NULL, raw ? NULL : EVP_sha256(), NULL, key) == 1 &&
+                      EVP_DigestSign(context, bytes, &length, (const unsigned char *)text, strlen(text)) == 1;
     EVP_MD_CTX_free(context);
     if (!good || (raw && length != SIGNATURE_BYTES))
         return false;

@@ -63,8 +63,8 @@ static enum fb_error read_commands_config(struct message_reader *reader, struct 
     json_t *json = message_done(reader) ? json_loadb((const char *)text, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
     enum fb_error error = FB_OK;
     if (!json_is_object(json) || json_object_size(json) > 0)
-        error = json_read_fields(json, commands_fields, sizeof commands_fields / sizeof commands_fields[0], message,
-                                 cause);
+        error =
+            json_read_fields(json, commands_fields, sizeof commands_fields / sizeof commands_fields[0], message, cause);
     json_decref(json);
     return error == FB_OK ? FB_OK : fb_context(cause, FB_INVALID, "COMMANDS_CONFIG");
 }
@@ -93,12 +93,8 @@ static const struct {
     enum protocol_cloud type;
     enum fb_error (*read)(struct message_reader *reader, struct cloud_message *message, struct fb_cause *cause);
 } types[] = {
-    {PROTOCOL_LINK_CONFIG, read_link_config},
-    {PROTOCOL_PARCEL, read_parcel},
-    {PROTOCOL_SETTLED, read_settled},
-    {PROTOCOL_COMMANDS_CONFIG, read_commands_config},
-    {PROTOCOL_REPLY, read_reply},
-    {PROTOCOL_CLOUD_LOG, read_log},
+    {PROTOCOL_LINK_CONFIG, read_link_config},         {PROTOCOL_PARCEL, read_parcel}, {PROTOCOL_SETTLED, read_settled},
+    {PROTOCOL_COMMANDS_CONFIG, read_commands_config}, {PROTOCOL_REPLY, read_reply},   {PROTOCOL_CLOUD_LOG, read_log},
 };
 
 enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,

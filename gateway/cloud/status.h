@@ -22,7 +22,7 @@ struct status {
     int64_t last_accepted_ms; /* UTC; 0: never */
     uint32_t in_flight;
     uint64_t accepted, rejected, released;
-    int64_t retry_at_ms; /* UTC; 0: no retry is due */
+    int64_t retry_at_ms;          /* UTC; 0: no retry is due */
     enum commands_state commands; /* the way back */
     char commands_reason[FB_CAUSE_MAX];
 };

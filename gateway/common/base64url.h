@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* Characters with NUL of so many bytes, and bytes that so many characters can hold. */
-#define BASE64URL_TEXT_BYTES(length) (((length)*4 + 2) / 3 + 1)
-#define BASE64URL_BYTES(characters) ((characters)*3 / 4)
+#define BASE64URL_TEXT_BYTES(length) (((length) * 4 + 2) / 3 + 1)
+#define BASE64URL_BYTES(characters) ((characters) * 3 / 4)
 
 /* ret_text: BASE64URL_TEXT_BYTES(length) of room; ends with NUL. */
 void base64url_encode(const uint8_t *bytes, size_t length, char *ret_text);

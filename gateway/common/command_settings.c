@@ -3,8 +3,8 @@
 #include <string.h>
 
 const char *const command_words[] = {
-    [COMMAND_STATUS] = "status",       [COMMAND_CATALOGUE] = "catalogue", [COMMAND_READ_NOW] = "read-now",
-    [COMMAND_BACKFILL] = "backfill",   [COMMAND_LOG_LEVEL] = "log-level", [COMMAND_CONFIGURATION] = "configuration",
+    [COMMAND_STATUS] = "status",     [COMMAND_CATALOGUE] = "catalogue", [COMMAND_READ_NOW] = "read-now",
+    [COMMAND_BACKFILL] = "backfill", [COMMAND_LOG_LEVEL] = "log-level", [COMMAND_CONFIGURATION] = "configuration",
     [COMMAND_KINDS] = NULL,
 };
 

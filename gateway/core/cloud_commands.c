@@ -186,14 +186,14 @@ static void audit(struct cloud_commands *commands, const struct taking *taking) 
 
 static char *reply_text(const struct cloud_commands *commands, const struct taking *taking) {
     const bool done = taking->refusal == REFUSAL_NONE;
-    json_t *reply = json_pack("{s:s, s:s, s:s, s:I, s:b}", "gateway", commands->core->config.name, "nonce",
-                              taking->claims.nonce, "command", taking->claims.command, "time_ms",
-                              (json_int_t)clock_utc_ms(), "ok", done);
+    json_t *reply =
+        json_pack("{s:s, s:s, s:s, s:I, s:b}", "gateway", commands->core->config.name, "nonce", taking->claims.nonce,
+                  "command", taking->claims.command, "time_ms", (json_int_t)clock_utc_ms(), "ok", done);
     if (done)
         json_object_set(reply, "result", taking->result);
     else
-        json_object_update_new(reply, json_pack("{s:s, s:s}", "refused", refusal_word(taking->refusal), "reason",
-                                                taking->cause.text));
+        json_object_update_new(
+            reply, json_pack("{s:s, s:s}", "refused", refusal_word(taking->refusal), "reason", taking->cause.text));
     char *text = reply != NULL ? json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(reply);
     return text;
@@ -236,8 +236,7 @@ static void refuse_unknown(struct cloud_commands *commands, uint64_t id, const c
     commands->refused++;
     records_audit(commands->core, "cloud:unknown", "command", refusal_word(REFUSAL_UNKNOWN),
                   json_pack("{s:s}", "reason", why));
-    const bool told =
-        take_allowance(&commands->unknown, CLOUD_COMMANDS_UNKNOWN_BURST, CLOUD_COMMANDS_UNKNOWN_EACH_MS);
+    const bool told = take_allowance(&commands->unknown, CLOUD_COMMANDS_UNKNOWN_BURST, CLOUD_COMMANDS_UNKNOWN_EACH_MS);
     cloud_peer_reply(commands->core->cloud, id, false, "refused", reply, told ? sizeof reply - 1 : 0);
 }
 

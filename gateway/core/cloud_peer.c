@@ -41,7 +41,7 @@ struct cloud_peer {
     uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
     struct lanes lanes;
     struct resend resend;
-    char *commands; /* what COMMANDS_CONFIG says, JSON; NULL: nothing yet */
+    char *commands;                         /* what COMMANDS_CONFIG says, JSON; NULL: nothing yet */
     uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
     size_t accepted_count;
     bool marking_failed;
@@ -410,8 +410,7 @@ static const struct {
     bool (*handle)(struct cloud_peer *cloud, struct message_reader *reader);
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
-    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},
-    {PROTOCOL_COMMAND, on_command},
+    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_COMMAND, on_command},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {

@@ -20,7 +20,8 @@ static enum fb_error check_arguments(const json_t *arguments, const char *const 
     size_t known = 0;
     for (; *names != NULL; names++)
         known += json_object_get(arguments, *names) != NULL;
-    return known == json_object_size(arguments) ? FB_OK : fb_fail(cause, FB_INVALID, "arguments: has an unknown member");
+    return known == json_object_size(arguments) ? FB_OK
+                                                : fb_fail(cause, FB_INVALID, "arguments: has an unknown member");
 }
 
 /* Of a plant so large that it does not fit the lists are left out. */
@@ -109,9 +110,9 @@ static enum fb_error add_instrument(const struct values *values, const json_t *i
     const size_t count = json_array_size(result);
     if (count == 0)
         return fb_fail(cause, FB_NOT_FOUND, "there is no instrument %.64s", name);
-    return count <= COMMAND_CALL_VALUES_MAX ? FB_OK
-                                            : fb_fail(cause, FB_LIMIT, "%zu tags; ask for at most %d by \"tags\"", count,
-                                                      COMMAND_CALL_VALUES_MAX);
+    return count <= COMMAND_CALL_VALUES_MAX
+               ? FB_OK
+               : fb_fail(cause, FB_LIMIT, "%zu tags; ask for at most %d by \"tags\"", count, COMMAND_CALL_VALUES_MAX);
 }
 
 /* What was read last, which is at most an interval ago: the bus's own schedule is not for the cloud to disturb. */

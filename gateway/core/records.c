@@ -189,9 +189,8 @@ static void hash_document(const char *document, size_t length, char ret_digits[s
 static enum fb_error keep_configuration(struct records *records, json_t *header, const char *document, size_t length,
                                         uint64_t *ret_number, struct fb_cause *cause) {
     char *text = header != NULL ? json_dumps(header, JSON_COMPACT) : NULL;
-    const enum fb_error error = text != NULL
-                                    ? add_configuration(records, text, document, length, ret_number, cause)
-                                    : fb_fail(cause, FB_INVALID, "not in UTF-8, or out of memory");
+    const enum fb_error error = text != NULL ? add_configuration(records, text, document, length, ret_number, cause)
+                                             : fb_fail(cause, FB_INVALID, "not in UTF-8, or out of memory");
     json_decref(header);
     free(text);
     return error;

@@ -57,8 +57,7 @@ bool resend_settle(struct resend *resend, uint64_t number, bool accepted) {
     for (size_t i = 0; i < resend->flight_count; i++) {
         if (resend->flights[i].number != number)
             continue;
-        memmove(&resend->flights[i], &resend->flights[i + 1],
-                (--resend->flight_count - i) * sizeof resend->flights[0]);
+        memmove(&resend->flights[i], &resend->flights[i + 1], (--resend->flight_count - i) * sizeof resend->flights[0]);
         resend->sent += accepted;
         resend->refused += !accepted;
         return true;

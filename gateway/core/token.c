@@ -91,8 +91,8 @@ static enum fb_error split(const char *text, size_t length, struct parts *parts,
     parts->signed_length = (size_t)(dot - text);
     const size_t left = length - parts->signed_length - 1;
     size_t bytes;
-    if (BASE64URL_BYTES(left) != SIGNATURE_BYTES ||
-        !base64url_decode(dot + 1, left, parts->signature, &bytes) || bytes != SIGNATURE_BYTES)
+    if (BASE64URL_BYTES(left) != SIGNATURE_BYTES || !base64url_decode(dot + 1, left, parts->signature, &bytes) ||
+        bytes != SIGNATURE_BYTES)
         return fb_fail(cause, FB_INVALID, "its signature is not %d bytes in base64url", SIGNATURE_BYTES);
     return FB_OK;
 }
@@ -117,10 +117,10 @@ static bool verify(const struct parts *parts, const struct token_key *key) {
     const bool raw = key->algorithm == TOKEN_EDDSA;
     const size_t der_length = raw ? 0 : to_der(parts->signature, der);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    const bool good =
-        context != NULL && EVP_DigestVerifyInit(context, NULL, raw ? NULL : EVP_sha256(), NULL, key->key) == 1 &&
-        EVP_DigestVerify(context, raw ? parts->signature : der, raw ? SIGNATURE_BYTES : der_length,
-                         (const unsigned char *)parts->signed_text, parts->signed_length) == 1;
+    const bool good = context != NULL &&
+                      EVP_DigestVerifyInit(context, NULL, raw ? NULL : EVP_sha256(), NULL, key->key) == 1 &&
+                      EVP_DigestVerify(context, raw ? parts->signature : der, raw ? SIGNATURE_BYTES : der_length,
+                                       (const unsigned char *)parts->signed_text, parts->signed_length) == 1;
     EVP_MD_CTX_free(context);
     return good;
 }

@@ -150,8 +150,8 @@ static void assert_audit(const struct world *world, const char *who, const char 
     json_t *last = NULL;
     struct fb_cause cause;
     intake_commit_now(world->fixture->core.intake);
-    assert_int_equal(store_records_read(world->fixture->core.store, STORE_RECORD_AUDIT, 0, 1000, keep_last, &last, &cause),
-                     FB_OK);
+    assert_int_equal(
+        store_records_read(world->fixture->core.store, STORE_RECORD_AUDIT, 0, 1000, keep_last, &last, &cause), FB_OK);
     assert_non_null(last);
     assert_string_equal(json_string_value(json_object_get(last, "who")), who);
     assert_string_equal(json_string_value(json_object_get(last, "action")), action);
@@ -279,7 +279,7 @@ static void arguments_are_checked(void **state) {
         {"log-level", "{\"program\":\"core\",\"level\":\"debug\",\"minutes\":61}", "minutes: 61"},
         {"log-level", "{\"program\":\"sh\",\"level\":\"debug\",\"minutes\":1}", "core or cloud"},
         {"configuration", "{\"document\":\"\"}", "\"document\" and a \"reason\""},
-        {"configuration", "{\"document\":\"a: [\",\"reason\":\"r\"}", "document: 1:"},
+        {"configuration", "{\"document\":\"a: [\",\"reason\":\"r\"}", "document: 2:1:"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         command(world, rows[i].command, json_loads(rows[i].arguments, 0, NULL));

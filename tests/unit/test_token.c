@@ -93,9 +93,12 @@ static void the_key_decides_the_algorithm_and_the_header_must_agree(void **state
 static void any_other_header_is_refused_unparsed(void **state) {
     const struct keys *keys = *state;
     static const char *const others[] = {
-        "{\"alg\":\"none\"}", "{\"alg\":\"EdDSA\"}", "{\"typ\":\"forebay-command\",\"alg\":\"EdDSA\"}",
+        "{\"alg\":\"none\"}",
+        "{\"alg\":\"EdDSA\"}",
+        "{\"typ\":\"forebay-command\",\"alg\":\"EdDSA\"}",
         "{\"alg\":\"HS256\",\"typ\":\"forebay-command\"}",
-        "{\"alg\":\"EdDSA\",\"typ\":\"forebay-command\",\"jwk\":{}}", "",
+        "{\"alg\":\"EdDSA\",\"typ\":\"forebay-command\",\"jwk\":{}}",
+        "",
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char header[128];
