@@ -32,6 +32,8 @@ CONFINE := gateway/common/confine.c
 COMMON := $(filter-out $(CONFINE),$(wildcard gateway/common/*.c))
 CONFIG := $(wildcard gateway/config/*.c)
 AMQP := $(wildcard gateway/amqp/*.c)
+# How long certificates hold: what core needs of them.
+VALIDITY := gateway/amqp/validity.c gateway/amqp/certificate.c
 STORE := $(wildcard store/*.c)
 # What is pure, and therefore also linked into the command and the tests.
 BATCH := $(wildcard store/batch*.c store/catalogue*.c) store/record_chain.c
@@ -40,9 +42,9 @@ DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
 # What the command needs to ask an instrument itself, when no gateway runs.
 PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
-  drivers/probe.c drivers/recorder.c drivers/tcp_connect.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
+  drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
-core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE)
+core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
 core_LIBS := libseccomp libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
@@ -136,6 +138,7 @@ fuzz-targets: $(FUZZ)
 setup:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
@@ -145,6 +148,7 @@ e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 check:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
+	@tests/peers.sh tests/peers
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory V=asan unit corpus
 	@$(MAKE) --no-print-directory V=release all e2e
@@ -154,6 +158,11 @@ N ?= 100
 abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
 	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
+
+# 200 endpoints and two lines for so long, instead of the minute in make check.
+MINUTES ?= 10
+soak: all
+	@MINUTES=$(MINUTES) $(PYTEST) -s tests/e2e/test_soak.py
 
 demo:
 	@tests/setup.sh
@@ -195,6 +204,7 @@ help:
 	  'make check      everything a change must pass; sets the machine up first' \
 	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
+  'make soak MINUTES=10  200 endpoints with faults; memory must stay flat' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
@@ -207,5 +217,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse demo bench lint install help clean
+.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak demo bench lint install help clean
 .SECONDARY:

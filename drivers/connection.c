@@ -79,3 +79,19 @@ void connection_read(struct connection *connection, const struct plan_request *r
             return;
     }
 }
+
+void connection_write(struct connection *connection, const struct modbus_write *write,
+                      struct connection_result *ret_result) {
+    *ret_result = (struct connection_result){.quality = connection->waiting_quality};
+    if (connection->driver->write == NULL) {
+        snprintf(connection->reason, sizeof connection->reason, "nothing can be written on this bus");
+        return;
+    }
+    if (!ensure_open(connection))
+        return;
+    struct driver_reply reply;
+    connection->driver->write(connection->port, write, &reply);
+    note(connection, &reply);
+    *ret_result =
+        (struct connection_result){.quality = qualities[reply.outcome], .detail = reply.exception, .sent = true};
+}

@@ -39,4 +39,8 @@ void connection_done(struct connection *connection);
 void connection_read(struct connection *connection, const struct plan_request *request,
                      struct connection_result *ret_result);
 
+/* One write, which is never repeated, whatever becomes of it: data is NULL. */
+void connection_write(struct connection *connection, const struct modbus_write *write,
+                      struct connection_result *ret_result);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "drivers/text_value.h"
 #include "gateway/common/quality.h"
 
 /* Every integer up to here is a double. */
@@ -82,6 +83,8 @@ static struct raw raw_value(enum plant_type type, uint64_t bits) {
         return raw_bcd(bits, 4);
     case PLANT_BCD32:
         return raw_bcd(bits, 8);
+    case PLANT_TEXT:
+        break;
     }
     return (struct raw){.is_real = true, .real = (double)NAN};
 }
@@ -173,7 +176,7 @@ static uint64_t bit_field(const struct plant_tag *tag, uint64_t bits) {
 
 struct reading decode_tag(const struct plant_tag *tag, const uint8_t *bytes, int64_t time_ms) {
     const bool in_register = !plant_table_is_bits(tag->table);
-    const uint64_t bits = in_register ? gather(bytes, plant_type_registers(tag->type), tag->word_order) : bytes[0];
+    const uint64_t bits = in_register ? gather(bytes, plant_tag_registers(tag), tag->word_order) : bytes[0];
     const enum reading_kind kind = plant_tag_kind(tag);
     if (is_no_value(tag, bits))
         return reading_bad(tag->number, kind, time_ms, QUALITY_SENTINEL, 0);
@@ -191,6 +194,15 @@ struct reading decode_tag(const struct plant_tag *tag, const uint8_t *bytes, int
     return reading;
 }
 
+static size_t decode_text(const struct plant_tag *tag, const uint8_t *bytes, int64_t time_ms,
+                          struct reading *ret_units) {
+    uint8_t text[2 * PLANT_TEXT_REGISTERS_MOST];
+    const unsigned swapped = tag->word_order == PLANT_BADC || tag->word_order == PLANT_DCBA;
+    for (size_t i = 0; i < 2 * (size_t)tag->length; i++)
+        text[i] = bytes[i ^ swapped];
+    return text_value_make(tag->number, text, 2 * (size_t)tag->length, time_ms, ret_units);
+}
+
 static void judge_status(const struct plan_request *request, const struct plant_tag *tag, const uint8_t *data,
                          struct reading *reading) {
     const size_t at = (size_t)(tag->status.address - request->address) * 2;
@@ -201,19 +213,38 @@ static void judge_status(const struct plan_request *request, const struct plant_
         reading->quality = QUALITY_MAINTENANCE;
 }
 
-void decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
-                  struct reading *ret_readings) {
+/* The value alone, its text behind it. */
+static void decode_value(const struct plan_request *request, const struct plant_tag *tag, const uint8_t *data,
+                         int64_t time_ms, struct reading *ret_units) {
+    const unsigned at = (unsigned)(tag->address - request->address);
+    /* Modbus application protocol V1.1b3, section 6.1: the first bit is the lowest of the first byte. */
+    const uint8_t bit = plant_table_is_bits(request->table) ? data[at / 8] >> at % 8 & 1 : 0;
+    if (tag->type == PLANT_TEXT)
+        decode_text(tag, data + (size_t)at * 2, time_ms, ret_units);
+    else
+        *ret_units = decode_tag(tag, plant_table_is_bits(request->table) ? &bit : data + (size_t)at * 2, time_ms);
+}
+
+size_t decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
+                    struct reading *ret_readings) {
+    struct reading *reading = ret_readings;
     for (size_t i = 0; i < request->tag_count; i++) {
         const struct plant_tag *tag = request->tags[i];
-        const unsigned at = (unsigned)(tag->address - request->address);
-        /* Modbus application protocol V1.1b3, section 6.1: the first bit is the lowest of the first byte. */
-        const uint8_t bit = plant_table_is_bits(request->table) ? data[at / 8] >> at % 8 & 1 : 0;
-        ret_readings[i] = decode_tag(tag, plant_table_is_bits(request->table) ? &bit : data + (size_t)at * 2, time_ms);
+        decode_value(request, tag, data, time_ms, reading);
         if (plant_tag_has_status(tag))
-            judge_status(request, tag, data, &ret_readings[i]);
-        if (clock == CLOCK_NOT_SET && ret_readings[i].quality == QUALITY_GOOD)
-            ret_readings[i].quality = QUALITY_CLOCK_NOT_SET;
+            judge_status(request, tag, data, reading);
+        if (clock == CLOCK_NOT_SET && reading->quality == QUALITY_GOOD)
+            reading->quality = QUALITY_CLOCK_NOT_SET;
+        reading += reading_units(reading);
     }
+    return (size_t)(reading - ret_readings);
+}
+
+size_t decode_units(const struct plan_request *request) {
+    size_t units = 0;
+    for (size_t i = 0; i < request->tag_count; i++)
+        units += request->tags[i]->type == PLANT_TEXT ? READING_UNITS_MAX : 1;
+    return units;
 }
 
 uint16_t decode_watch(const struct plan_request *request, enum plan_watch watch, const uint8_t *data) {

@@ -29,6 +29,7 @@ struct driver_reply {
     size_t data_length;  /* bytes; exactly what the request asked for. Lines of text: see line_frame.h */
 };
 
+struct modbus_write;
 struct driver_port; /* each driver's own: an open connection or serial port */
 
 struct driver {
@@ -41,10 +42,12 @@ struct driver {
     /* One request and its reply, within the request's time-out (the bus's, where it has none), the pauses and the time
      * on the wire. */
     void (*exchange)(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply);
+    /* One write that the guard has a grant for, never repeated; NULL: this protocol has none. Limits as exchange(). */
+    void (*write)(struct driver_port *port, const struct modbus_write *write, struct driver_reply *ret_reply);
     void (*close)(struct driver_port *port); /* NULL is fine */
     /* The data of a reply to readings; pure, see decode_reply(). */
-    void (*decode)(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
-                   struct reading *ret_readings);
+    size_t (*decode)(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
+                     struct reading *ret_readings);
 };
 
 extern const struct driver modbus_tcp_driver;

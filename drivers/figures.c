@@ -26,6 +26,13 @@ static struct figures_instrument instrument_start(const struct plant_instrument 
     return known;
 }
 
+static size_t count_instruments_on(const struct plant *plant, size_t bus) {
+    size_t count = 0;
+    for (size_t i = 0; i < plant->instrument_count; i++)
+        count += plant->instruments[i].bus == bus;
+    return count;
+}
+
 enum fb_error figures_make(const struct plant *plant, size_t bus, const struct plan *plan, int64_t now_ms,
                            uint64_t now_us, struct figures *ret_figures) {
     struct figures figures = {.bus = &plant->buses[bus],
@@ -34,7 +41,7 @@ enum fb_error figures_make(const struct plant *plant, size_t bus, const struct p
                               .window_from_us = now_us,
                               .request_count = plan->request_count,
                               .changed = true};
-    figures.instruments = calloc(plant->instrument_count + 1, sizeof *figures.instruments);
+    figures.instruments = calloc(count_instruments_on(plant, bus) + 1, sizeof *figures.instruments);
     figures.qualities = malloc(plan->request_most + 1);
     if (figures.instruments == NULL || figures.qualities == NULL) {
         figures_done(&figures);

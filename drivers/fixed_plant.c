@@ -13,7 +13,8 @@ static size_t bytes_of(const struct plant *plant) {
     size_t bytes = aligned(plant->bus_count * sizeof *plant->buses) +
                    aligned(plant->instrument_count * sizeof *plant->instruments);
     for (size_t i = 0; i < plant->instrument_count; i++)
-        bytes += aligned(plant->instruments[i].tag_count * sizeof *plant->instruments[i].tags);
+        bytes += aligned(plant->instruments[i].tag_count * sizeof *plant->instruments[i].tags) +
+                 aligned(plant->instruments[i].write_count * sizeof *plant->instruments[i].writes);
     return bytes;
 }
 
@@ -39,6 +40,8 @@ enum fb_error fixed_plant_make(const struct plant *plant, struct fixed_plant *re
             const struct plant_instrument *instrument = &plant->instruments[i];
             fixed.plant.instruments[i].tags =
                 place(&at, instrument->tags, instrument->tag_count * sizeof *instrument->tags);
+            fixed.plant.instruments[i].writes =
+                place(&at, instrument->writes, instrument->write_count * sizeof *instrument->writes);
         }
         mprotect(fixed.mapping, fixed.bytes, PROT_READ);
     }

@@ -13,6 +13,7 @@ void health_answered(struct health *health) {
 }
 
 static void declare_dead(struct health *health, int64_t now_ms) {
+    health->probes += health_dead(health);
     const uint32_t doubled = health->probe_wait_ms == 0 ? HEALTH_PROBE_FIRST_MS : health->probe_wait_ms * 2;
     health->probe_wait_ms = doubled < HEALTH_PROBE_MOST_MS ? doubled : HEALTH_PROBE_MOST_MS;
     health->probe_at_ms = now_ms + health->probe_wait_ms;

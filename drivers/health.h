@@ -28,6 +28,7 @@ struct health {
     uint32_t probe_wait_ms; /* 0: not dead */
     uint64_t failed_due_us; /* the slot of the failure counted last */
     uint32_t failed_cycles;
+    uint32_t probes; /* that have failed since it is dead */
 };
 
 enum health_advice {

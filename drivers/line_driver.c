@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "drivers/driver.h"
+#include "drivers/guard.h"
 #include "drivers/line_frame.h"
 #include "drivers/line_port.h"
 #include "drivers/recorder.h"
@@ -122,16 +123,27 @@ static void wait_for_turn(struct driver_port *port) {
     discard(port, 0, clock_monotonic_ms() + IDLE_WAIT_MAX_MS);
 }
 
-static bool send_all(struct driver_port *port, const uint8_t *bytes, size_t length) {
+static void fail_send(struct driver_reply *ret_reply) {
+    if (errno == EPERM)
+        fail(ret_reply, DRIVER_UNFIT, "the question was not let out: it is none that only reads");
+    else
+        fail(ret_reply, DRIVER_CLOSED, "the line is gone");
+}
+
+/* False with ret_reply filled when it could not be sent as a whole. */
+static bool send_all(struct driver_port *port, const struct plant_instrument *instrument, const uint8_t *bytes,
+                     size_t length, struct driver_reply *ret_reply) {
     size_t sent = 0;
+    errno = 0;
     while (sent < length) {
         struct pollfd line = {.fd = port->descriptor, .events = POLLOUT};
         const int64_t left_ms = port->deadline_ms - clock_monotonic_ms();
-        if (left_ms <= 0 || poll(&line, 1, (int)left_ms) <= 0)
+        const bool ready = left_ms > 0 && poll(&line, 1, (int)left_ms) > 0;
+        const ssize_t done = ready ? guard_send_line(port->descriptor, instrument, bytes, length, sent) : -1;
+        if (!ready || (done < 0 && errno != EAGAIN && errno != EINTR)) {
+            fail_send(ret_reply);
             return false;
-        const ssize_t done = write(port->descriptor, bytes + sent, length - sent);
-        if (done < 0 && errno != EAGAIN && errno != EINTR)
-            return false;
+        }
         sent += done > 0 ? (size_t)done : 0;
     }
     recorder_note(RECORDER_OUT, bytes, length);
@@ -250,22 +262,23 @@ static void exchange_lines(struct driver_port *port, const struct plan_request *
     const struct plant_lines *lines = &request->instrument->lines;
     const size_t length = line_request(request->instrument, out);
     const char *reason;
-    const bool gone =
-        length > 0 ? !send_all(port, out, length) : next_line(port, lines, port->deadline_ms, &reason) == LINE_GONE;
-    if (gone)
+    if (length > 0 && !send_all(port, request->instrument, out, length, ret_reply))
+        return;
+    if (length == 0 && next_line(port, lines, port->deadline_ms, &reason) == LINE_GONE)
         fail(ret_reply, DRIVER_CLOSED, "the line is gone");
     else
         collect_lines(port, request, length > 0, ret_reply);
 }
 
-/* "0M!" and the like. False when it cannot be sent. */
-static bool send_command(struct driver_port *port, char address, const char *command) {
-    uint8_t out[PLANT_LINES_ASK_MAX];
+/* "0M!" and the like. False with ret_reply filled when it cannot be sent. */
+static bool send_command(struct driver_port *port, const struct plant_instrument *instrument, const char *command,
+                         struct driver_reply *ret_reply) {
+    uint8_t out[PLANT_LINES_ASK_MAX + 2];
     const size_t length = strlen(command);
-    out[0] = (uint8_t)address;
+    out[0] = (uint8_t)plant_lines_address(instrument->unit);
     memcpy(out + 1, command, length);
     out[length + 1] = '!';
-    return send_all(port, out, length + 2);
+    return send_all(port, instrument, out, length + 2, ret_reply);
 }
 
 /* A command's answer; an adapter may echo the command first. */
@@ -322,16 +335,14 @@ static size_t sdi12_take(struct driver_port *port, char address, struct driver_r
     return values;
 }
 
-static bool sdi12_fetch(struct driver_port *port, const struct plant_lines *lines, char address, unsigned wanted,
+static bool sdi12_fetch(struct driver_port *port, const struct plant_instrument *instrument, unsigned wanted,
                         struct driver_reply *ret_reply) {
+    const char address = plant_lines_address(instrument->unit);
     size_t values = 0;
     for (unsigned i = 0; values < wanted && i < SDI12_DATA_COMMANDS; i++) {
         const char command[] = {'D', (char)('0' + i), '\0'};
-        if (!send_command(port, address, command)) {
-            fail(ret_reply, DRIVER_CLOSED, "the line is gone");
-            return false;
-        }
-        if (!sdi12_line(port, lines, address, port->deadline_ms, ret_reply))
+        if (!send_command(port, instrument, command, ret_reply) ||
+            !sdi12_line(port, &instrument->lines, address, port->deadline_ms, ret_reply))
             return false;
         const size_t more = sdi12_take(port, address, ret_reply);
         if (more == 0)
@@ -344,17 +355,15 @@ static bool sdi12_fetch(struct driver_port *port, const struct plant_lines *line
 static void exchange_sdi12(struct driver_port *port, const struct plan_request *request,
                            struct driver_reply *ret_reply) {
     const struct plant_lines *lines = &request->instrument->lines;
-    const char address = (char)('0' + request->instrument->unit);
+    const char address = plant_lines_address(request->instrument->unit);
     unsigned wanted;
-    bool good = send_command(port, address, lines->ask);
-    if (!good)
-        fail(ret_reply, DRIVER_CLOSED, "the line is gone");
-    else if (lines->ask[0] == 'R')
+    bool good = send_command(port, request->instrument, lines->ask, ret_reply);
+    if (good && lines->ask[0] == 'R')
         good =
             sdi12_line(port, lines, address, port->deadline_ms, ret_reply) && sdi12_take(port, address, ret_reply) > 0;
-    else
+    else if (good)
         good = sdi12_measure(port, request->instrument, address, &wanted, ret_reply) &&
-               sdi12_fetch(port, lines, address, wanted, ret_reply);
+               sdi12_fetch(port, request->instrument, wanted, ret_reply);
     port->reply_used = strlen(port->reply);
     if (good)
         answered(port, ret_reply);

@@ -7,6 +7,7 @@
 
 #include "drivers/checksum.h"
 #include "drivers/decode.h"
+#include "drivers/text_value.h"
 #include "gateway/common/quality.h"
 
 #define NUMBER_CHARACTERS_MAX 40
@@ -160,24 +161,35 @@ static bool is_unit(const char *text) {
            ((first == '%' || isalpha(first) || first >= 0x80) && (blanks > 0 || strpbrk(text, "0123456789") == NULL));
 }
 
-enum line_value line_number(const char *body, const char *beginning, unsigned field, const char *separator,
-                            double *ret_number) {
-    char text[PLANT_LINES_BYTES_MAX + 1];
+enum line_value line_text(const char *body, const char *beginning, unsigned field, const char *separator,
+                          const char **ret_text, size_t *ret_length) {
     size_t length;
     const char *found = find_field(body + strlen(beginning), field, separator, &length);
     if (found == NULL)
         return LINE_STRANGE;
     const size_t blanks = strspn(found, " \t");
-    const size_t skipped = blanks < length ? blanks : length;
-    if (skipped == length)
+    if (blanks >= length)
         return LINE_EMPTY;
-    snprintf(text, sizeof text, "%.*s", (int)(length - skipped), found + skipped);
+    *ret_text = found + blanks;
+    *ret_length = length - blanks;
+    return LINE_FOUND;
+}
+
+enum line_value line_number(const char *body, const char *beginning, unsigned field, const char *separator,
+                            double *ret_number) {
+    char text[PLANT_LINES_BYTES_MAX + 1];
+    const char *found;
+    size_t length;
+    const enum line_value value = line_text(body, beginning, field, separator, &found, &length);
+    if (value != LINE_FOUND)
+        return value;
+    snprintf(text, sizeof text, "%.*s", (int)length, found);
     const size_t digits = number_length(text);
     if (digits == 0 || digits > NUMBER_CHARACTERS_MAX || !is_unit(text + digits))
         return LINE_STRANGE;
     text[digits] = '\0';
     *ret_number = strtod(text, NULL);
-    return LINE_NUMBER;
+    return LINE_FOUND;
 }
 
 /* Scale, offset and range are those of a 64-bit register value: one way to do them. */
@@ -190,14 +202,19 @@ static struct reading decode_number(const struct plant_tag *tag, double number, 
     return decode_tag(tag, bytes, time_ms);
 }
 
-static struct reading decode_line(const struct plant_tag *tag, const char *body, const char *separator,
-                                  int64_t time_ms) {
-    static const uint8_t qualities[] = {[LINE_EMPTY] = QUALITY_SENTINEL, [LINE_STRANGE] = QUALITY_BAD_REPLY};
+static enum line_value decode_line(const struct plant_tag *tag, const char *body, const char *separator,
+                                   int64_t time_ms, struct reading *ret_units) {
     double number;
-    const enum line_value value = line_number(body, tag->line, tag->field, separator, &number);
-    if (value == LINE_NUMBER)
-        return decode_number(tag, number, time_ms);
-    return reading_bad(tag->number, plant_tag_kind(tag), time_ms, qualities[value], 0);
+    const char *text;
+    size_t length;
+    const bool is_text = tag->type == PLANT_TEXT;
+    const enum line_value value = is_text ? line_text(body, tag->line, tag->field, separator, &text, &length)
+                                          : line_number(body, tag->line, tag->field, separator, &number);
+    if (value == LINE_FOUND && is_text)
+        text_value_make(tag->number, (const uint8_t *)text, length, time_ms, ret_units);
+    else if (value == LINE_FOUND)
+        *ret_units = decode_number(tag, number, time_ms);
+    return value;
 }
 
 /* The line that the tag is in, NUL-terminated. False: it did not come. */
@@ -210,17 +227,29 @@ static bool find_line(const char *data, const char *beginning, char *ret_body) {
     return false;
 }
 
-void line_decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
-                       struct reading *ret_readings) {
+/* The tag's reading from the lines that have come. */
+static void decode_lines(const struct plant_tag *tag, const char *data, const char *separator, int64_t time_ms,
+                         struct reading *ret_units) {
+    static const uint8_t qualities[] = {[LINE_EMPTY] = QUALITY_SENTINEL, [LINE_STRANGE] = QUALITY_BAD_REPLY};
     char body[PLANT_LINES_BYTES_MAX + 1];
+    *ret_units = reading_bad(tag->number, plant_tag_kind(tag), time_ms, QUALITY_TIMEOUT, 0);
+    if (!find_line(data, tag->line, body))
+        return;
+    const enum line_value value = decode_line(tag, body, separator, time_ms, ret_units);
+    if (value != LINE_FOUND)
+        ret_units->quality = qualities[value];
+}
+
+size_t line_decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms,
+                         enum clock_state clock, struct reading *ret_readings) {
+    struct reading *reading = ret_readings;
     for (size_t i = 0; i < request->tag_count; i++) {
-        const struct plant_tag *tag = request->tags[i];
-        ret_readings[i] = reading_bad(tag->number, plant_tag_kind(tag), time_ms, QUALITY_TIMEOUT, 0);
-        if (find_line((const char *)data, tag->line, body))
-            ret_readings[i] = decode_line(tag, body, request->instrument->lines.separator, time_ms);
-        if (clock == CLOCK_NOT_SET && ret_readings[i].quality == QUALITY_GOOD)
-            ret_readings[i].quality = QUALITY_CLOCK_NOT_SET;
+        decode_lines(request->tags[i], (const char *)data, request->instrument->lines.separator, time_ms, reading);
+        if (clock == CLOCK_NOT_SET && reading->quality == QUALITY_GOOD)
+            reading->quality = QUALITY_CLOCK_NOT_SET;
+        reading += reading_units(reading);
     }
+    return (size_t)(reading - ret_readings);
 }
 
 size_t line_request(const struct plant_instrument *instrument, uint8_t ret_bytes[static PLANT_LINES_ASK_MAX]) {

@@ -20,20 +20,25 @@ const char *line_body(enum plant_checksum checksum, const uint8_t *line, size_t 
 bool line_begins(const char *body, const char *beginning);
 
 enum line_value {
-    LINE_NUMBER,
+    LINE_FOUND,
     LINE_EMPTY,  /* the field is there and empty: how NMEA 0183 says that it has no value */
     LINE_STRANGE /* no such field, or no decimal number in it */
 };
+
+/* A field of what follows the beginning in the body, counted from 1, without the blanks before it. ret_text: in body,
+ * ret_length bytes. */
+enum line_value line_text(const char *body, const char *beginning, unsigned field, const char *separator,
+                          const char **ret_text, size_t *ret_length);
 
 /* The number in a field of what follows the beginning in the body, counted from 1. After the number only a unit may
  * stand: it begins with a letter, % or a character beyond ASCII, and has no digits unless a blank is before it. */
 enum line_value line_number(const char *body, const char *beginning, unsigned field, const char *separator,
                             double *ret_number);
 
-/* The driver's reply (bodies, each ended by a line feed, with a NUL behind the last) to readings: those whose line did
- * not come have quality timeout, strange ones bad reply, empty ones no value. */
-void line_decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms, enum clock_state clock,
-                       struct reading *ret_readings);
+/* The driver's reply (bodies, each ended by a line feed, with a NUL behind the last) to readings, as decode_reply():
+ * those whose line did not come have quality timeout, strange ones bad reply, empty ones no value. */
+size_t line_decode_reply(const struct plan_request *request, const uint8_t *data, int64_t time_ms,
+                         enum clock_state clock, struct reading *ret_readings);
 
 /* The bytes to send: the instrument's ask with {unit} replaced. Returns their number, at most PLANT_LINES_ASK_MAX. */
 size_t line_request(const struct plant_instrument *instrument, uint8_t ret_bytes[static PLANT_LINES_ASK_MAX]);

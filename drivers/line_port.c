@@ -6,6 +6,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "drivers/rs485.h"
+
 static const struct {
     uint32_t baud;
     speed_t speed;
@@ -47,6 +49,10 @@ enum fb_error line_port_open(const struct plant_bus *bus, int *ret_descriptor, s
         const int error = errno;
         close(descriptor);
         return fb_fail_errno(cause, FB_IO, error, "%s does not take these settings", bus->device);
+    }
+    if (rs485_set(descriptor, bus, cause) != FB_OK) {
+        close(descriptor);
+        return FB_IO;
     }
     *ret_descriptor = descriptor;
     return FB_OK;

@@ -107,7 +107,7 @@ static void on_ask(uint64_t id, const char *text, size_t length, void *user) {
     const struct recorder *recorder = error == FB_OK ? workers_recorder(field->workers, ask.bus) : NULL;
     if (error == FB_OK && recorder == NULL)
         error = fb_fail(&cause, FB_NOT_FOUND, "there is no bus %s", ask.bus);
-    if (error == FB_OK && ask.call == ASK_PROBE)
+    if (error == FB_OK && ask.call != ASK_TRACE)
         error = workers_ask(field->workers, ask.bus, id, text, length, &cause);
     else if (error == FB_OK)
         tell(field, id, ask_answer(ask_trace(recorder, ask.after)));

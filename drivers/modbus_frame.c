@@ -6,6 +6,7 @@
 #define EXCEPTION_BIT 0x80
 #define REPLY_HEADER_BYTES 3 /* unit, function, byte count */
 #define EXCEPTION_BYTES 3    /* unit, function, code */
+#define WRITTEN_BYTES 6      /* unit, function, address, value or count */
 
 static const uint8_t functions[] = {
     [PLANT_COIL] = 1,
@@ -58,11 +59,18 @@ void modbus_frame_rtu_request(const struct plan_request *request,
     ret_frame[MODBUS_FRAME_REQUEST_BYTES + 1] = (uint8_t)(crc >> 8);
 }
 
+/* Functions whose replies say nothing of their length. */
+static bool is_write(uint8_t function) {
+    return function == 5 || function == 6 || function == 16;
+}
+
 size_t modbus_frame_rtu_length(const uint8_t *bytes, size_t length) {
     if (length < REPLY_HEADER_BYTES)
         return 0;
     if ((bytes[1] & EXCEPTION_BIT) != 0)
         return EXCEPTION_BYTES + MODBUS_FRAME_CRC_BYTES;
+    if (is_write(bytes[1]))
+        return WRITTEN_BYTES + MODBUS_FRAME_CRC_BYTES;
     const size_t whole = REPLY_HEADER_BYTES + (size_t)bytes[2] + MODBUS_FRAME_CRC_BYTES;
     return whole <= MODBUS_FRAME_RTU_MAX_BYTES ? whole : SIZE_MAX;
 }
@@ -90,27 +98,38 @@ void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame
             .outcome = DRIVER_ANSWERED, .data = frame + REPLY_HEADER_BYTES, .data_length = data_length};
 }
 
-void modbus_frame_rtu_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
-                            struct driver_reply *ret_reply) {
+bool modbus_frame_rtu_whole(const uint8_t *frame, size_t length, struct driver_reply *ret_reply) {
     if (length <= MODBUS_FRAME_CRC_BYTES || modbus_frame_rtu_length(frame, length) != length) {
         unfit(ret_reply, "not a Modbus RTU frame");
-        return;
+        return false;
     }
     const size_t covered = length - MODBUS_FRAME_CRC_BYTES;
     const uint16_t crc = checksum_crc16(frame, covered);
-    if (frame[covered] != (uint8_t)crc || frame[covered + 1] != crc >> 8)
+    const bool good = frame[covered] == (uint8_t)crc && frame[covered + 1] == crc >> 8;
+    if (!good)
         unfit(ret_reply, "wrong CRC");
-    else
-        modbus_frame_judge(request, frame, covered, ret_reply);
+    return good;
 }
 
-void modbus_frame_tcp_judge(const struct plan_request *request, uint16_t transaction, const uint8_t *frame,
-                            size_t length, struct driver_reply *ret_reply) {
+void modbus_frame_rtu_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
+                            struct driver_reply *ret_reply) {
+    if (modbus_frame_rtu_whole(frame, length, ret_reply))
+        modbus_frame_judge(request, frame, length - MODBUS_FRAME_CRC_BYTES, ret_reply);
+}
+
+bool modbus_frame_tcp_whole(uint16_t transaction, const uint8_t *frame, size_t length, struct driver_reply *ret_reply) {
     if (length < MODBUS_FRAME_TCP_HEADER_BYTES || modbus_frame_tcp_length(frame, length) != length)
         unfit(ret_reply, "not a Modbus TCP frame");
     else if (get_word(frame) != transaction)
         unfit(ret_reply, "reply to another transaction");
     else
+        return true;
+    return false;
+}
+
+void modbus_frame_tcp_judge(const struct plan_request *request, uint16_t transaction, const uint8_t *frame,
+                            size_t length, struct driver_reply *ret_reply) {
+    if (modbus_frame_tcp_whole(transaction, frame, length, ret_reply))
         modbus_frame_judge(request, frame + MODBUS_FRAME_TCP_HEADER_BYTES, length - MODBUS_FRAME_TCP_HEADER_BYTES,
                            ret_reply);
 }

@@ -37,6 +37,12 @@ void modbus_frame_rtu_request(const struct plan_request *request,
 /* The same of the RTU frame that begins here, CRC included. */
 size_t modbus_frame_rtu_length(const uint8_t *bytes, size_t length);
 
+/* False with ret_reply UNFIT when the RTU frame is not whole or its CRC is wrong; its body is what is before the CRC.
+ */
+bool modbus_frame_rtu_whole(const uint8_t *frame, size_t length, struct driver_reply *ret_reply);
+/* The same for a TCP frame, which must be of this transaction; its body is behind the header. */
+bool modbus_frame_tcp_whole(uint16_t transaction, const uint8_t *frame, size_t length, struct driver_reply *ret_reply);
+
 /* Judge a complete frame from the unit on, without CRC: ANSWERED, REFUSED or UNFIT. ret_reply borrows it. */
 void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
                         struct driver_reply *ret_reply);

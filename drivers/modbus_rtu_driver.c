@@ -13,16 +13,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drivers/checksum.h"
 #include "drivers/decode.h"
 #include "drivers/driver.h"
 #include "drivers/guard.h"
 #include "drivers/modbus_frame.h"
+#include "drivers/modbus_write.h"
 #include "drivers/recorder.h"
+#include "drivers/rs485.h"
 #include "drivers/tcp_connect.h"
 #include "gateway/common/clock.h"
 
 #define DATA_BITS 8
 #define REQUEST_BYTES (MODBUS_FRAME_REQUEST_BYTES + MODBUS_FRAME_CRC_BYTES)
+#define WRITE_BYTES_MAX (MODBUS_WRITE_BYTES_MAX + MODBUS_FRAME_CRC_BYTES)
 #define REPLY_OVERHEAD_BYTES 5 /* unit, function, byte count, CRC */
 #define REPLY_LEAST_BYTES 5    /* an exception */
 /* A USB adapter hands over what it got every 16 ms at the latest, serial servers are alike: shorter gaps do not mean
@@ -62,7 +66,7 @@ static enum fb_error open_serial(struct driver_port *port, struct fb_cause *caus
     if (port->modbus == NULL || modbus_connect(port->modbus) < 0)
         return fb_fail_errno(cause, errno == ENOENT ? FB_NOT_FOUND : FB_IO, errno, "%s", bus->device);
     port->descriptor = modbus_get_socket(port->modbus);
-    return FB_OK;
+    return rs485_set(port->descriptor, bus, cause);
 }
 
 static enum fb_error open_over_tcp(struct driver_port *port, struct fb_cause *cause) {
@@ -105,9 +109,7 @@ static void keep_quiet(const struct driver_port *port) {
 }
 
 /* The time-out is the instrument's own; the time its bytes take is added. */
-static int64_t reply_deadline_us(const struct driver_port *port, const struct plan_request *request) {
-    const uint64_t bytes = REQUEST_BYTES + REPLY_OVERHEAD_BYTES + request->count * 2u;
-    const uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : port->bus->timeout_ms;
+static int64_t deadline_us(const struct driver_port *port, uint32_t timeout_ms, uint64_t bytes) {
     return clock_monotonic_us() + (int64_t)(timeout_ms * UINT64_C(1000) + bytes * port->character_us);
 }
 
@@ -189,30 +191,55 @@ static size_t receive_frame(struct driver_port *port, int64_t deadline_us, struc
     return have;
 }
 
-static void transact(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply) {
-    uint8_t out[REQUEST_BYTES];
-    modbus_frame_rtu_request(request, out);
+/* Send the frame and wait for one, which may take so many bytes' time longer than the time-out. Returns its length, or
+ * 0 with ret_reply filled. */
+static size_t transact(struct driver_port *port, const uint8_t *out, size_t length, uint32_t timeout_ms, size_t most,
+                       struct driver_reply *ret_reply) {
     keep_quiet(port);
     discard(port, 0, clock_monotonic_ms() + IDLE_WAIT_MAX_MS);
-    const int64_t deadline_us = reply_deadline_us(port, request);
-    if (guard_send(port->descriptor, GUARD_RTU, out, sizeof out) != (ssize_t)sizeof out) {
+    const int64_t until_us = deadline_us(port, timeout_ms, length + most);
+    if (guard_send(port->descriptor, GUARD_RTU, out, length) != (ssize_t)length) {
         fail_closed(port, ret_reply);
-        return;
+        return 0;
     }
-    recorder_note(RECORDER_OUT, out, sizeof out);
-    const size_t length = receive_frame(port, deadline_us, ret_reply);
-    recorder_note(RECORDER_IN, port->frame, length);
-    if (length > 0)
-        modbus_frame_rtu_judge(request, port->frame, length, ret_reply);
+    recorder_note(RECORDER_OUT, out, length);
+    const size_t got = receive_frame(port, until_us, ret_reply);
+    recorder_note(RECORDER_IN, port->frame, got);
+    return got;
+}
+
+static void conclude(struct driver_port *port, uint8_t unit, const struct driver_reply *reply) {
+    if (reply->outcome == DRIVER_SILENT || reply->outcome == DRIVER_UNFIT)
+        recover(port, unit, reply->outcome);
+    port->last_us = clock_monotonic_us();
 }
 
 static void exchange(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply) {
+    uint8_t out[REQUEST_BYTES];
     const uint8_t unit = request->instrument->unit;
+    const uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : port->bus->timeout_ms;
     wait_for_owed_reply(port, unit);
-    transact(port, request, ret_reply);
-    if (ret_reply->outcome == DRIVER_SILENT || ret_reply->outcome == DRIVER_UNFIT)
-        recover(port, unit, ret_reply->outcome);
-    port->last_us = clock_monotonic_us();
+    modbus_frame_rtu_request(request, out);
+    const size_t length =
+        transact(port, out, sizeof out, timeout_ms, REPLY_OVERHEAD_BYTES + request->count * 2u, ret_reply);
+    if (length > 0)
+        modbus_frame_rtu_judge(request, port->frame, length, ret_reply);
+    conclude(port, unit, ret_reply);
+}
+
+static void write_once(struct driver_port *port, const struct modbus_write *write, struct driver_reply *ret_reply) {
+    uint8_t out[WRITE_BYTES_MAX];
+    const uint8_t unit = write->bytes[0];
+    const uint16_t crc = checksum_crc16(write->bytes, write->length);
+    wait_for_owed_reply(port, unit);
+    memcpy(out, write->bytes, write->length);
+    out[write->length] = (uint8_t)crc;
+    out[write->length + 1] = (uint8_t)(crc >> 8);
+    const size_t length =
+        transact(port, out, write->length + MODBUS_FRAME_CRC_BYTES, port->bus->timeout_ms, REQUEST_BYTES, ret_reply);
+    if (length > 0 && modbus_frame_rtu_whole(port->frame, length, ret_reply))
+        modbus_write_judge(write, port->frame, length - MODBUS_FRAME_CRC_BYTES, ret_reply);
+    conclude(port, unit, ret_reply);
 }
 
 const struct driver modbus_rtu_driver = {
@@ -220,6 +247,7 @@ const struct driver modbus_rtu_driver = {
     .reopen_after_fault = false,
     .open = serial_open,
     .exchange = exchange,
+    .write = write_once,
     .close = port_close,
     .decode = decode_reply,
 };
@@ -229,6 +257,7 @@ const struct driver modbus_rtu_tcp_driver = {
     .reopen_after_fault = false,
     .open = over_tcp_open,
     .exchange = exchange,
+    .write = write_once,
     .close = port_close,
     .decode = decode_reply,
 };

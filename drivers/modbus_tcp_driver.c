@@ -3,6 +3,7 @@
  * seven system calls where send() and recv() do. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 #include "drivers/driver.h"
 #include "drivers/guard.h"
 #include "drivers/modbus_frame.h"
+#include "drivers/modbus_write.h"
 #include "drivers/recorder.h"
 #include "drivers/tcp_connect.h"
 #include "gateway/common/clock.h"
@@ -89,25 +91,45 @@ static void keep_pause(const struct driver_port *port) {
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-static void exchange(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply) {
+/* Send the bytes from the unit on behind a header, and wait for a frame of at most most bytes. Returns its length, or 0
+ * with ret_reply filled. */
+static size_t transact(struct driver_port *port, const uint8_t *bytes, size_t length, uint32_t timeout_ms, size_t most,
+                       struct driver_reply *ret_reply) {
+    uint8_t out[MODBUS_FRAME_TCP_HEADER_BYTES + MODBUS_WRITE_BYTES_MAX];
+    const size_t out_length = MODBUS_FRAME_TCP_HEADER_BYTES + length;
     keep_pause(port);
     port->transaction++;
-    uint8_t out[MODBUS_FRAME_TCP_HEADER_BYTES + MODBUS_FRAME_REQUEST_BYTES];
-    modbus_frame_tcp_header(port->transaction, MODBUS_FRAME_REQUEST_BYTES, out);
-    modbus_frame_request(request, out + MODBUS_FRAME_TCP_HEADER_BYTES);
-    const uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : port->bus->timeout_ms;
+    modbus_frame_tcp_header(port->transaction, (uint16_t)length, out);
+    memcpy(out + MODBUS_FRAME_TCP_HEADER_BYTES, bytes, length);
     if (set_timeout(port, timeout_ms) < 0 ||
-        guard_send(port->descriptor, GUARD_TCP, out, sizeof out) != (ssize_t)sizeof out) {
+        guard_send(port->descriptor, GUARD_TCP, out, out_length) != (ssize_t)out_length) {
         fail(ret_reply, DRIVER_CLOSED, "the connection broke");
-        return;
+        return 0;
     }
-    recorder_note(RECORDER_OUT, out, sizeof out);
-    const size_t length = receive_frame(port, modbus_frame_tcp_reply_bytes(request), ret_reply);
-    recorder_note(RECORDER_IN, port->frame, length);
-    if (length > 0)
-        modbus_frame_tcp_judge(request, port->transaction, port->frame, length, ret_reply);
+    recorder_note(RECORDER_OUT, out, out_length);
+    const size_t got = receive_frame(port, most, ret_reply);
+    recorder_note(RECORDER_IN, port->frame, got);
     if (port->bus->pause_ms > 0)
         port->last_us = clock_monotonic_us();
+    return got;
+}
+
+static void exchange(struct driver_port *port, const struct plan_request *request, struct driver_reply *ret_reply) {
+    uint8_t bytes[MODBUS_FRAME_REQUEST_BYTES];
+    const uint32_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : port->bus->timeout_ms;
+    modbus_frame_request(request, bytes);
+    const size_t length =
+        transact(port, bytes, sizeof bytes, timeout_ms, modbus_frame_tcp_reply_bytes(request), ret_reply);
+    if (length > 0)
+        modbus_frame_tcp_judge(request, port->transaction, port->frame, length, ret_reply);
+}
+
+static void write_once(struct driver_port *port, const struct modbus_write *write, struct driver_reply *ret_reply) {
+    const size_t length = transact(port, write->bytes, write->length, port->bus->timeout_ms,
+                                   MODBUS_FRAME_TCP_HEADER_BYTES + MODBUS_WRITE_REPLY_BYTES, ret_reply);
+    if (length > 0 && modbus_frame_tcp_whole(port->transaction, port->frame, length, ret_reply))
+        modbus_write_judge(write, port->frame + MODBUS_FRAME_TCP_HEADER_BYTES, length - MODBUS_FRAME_TCP_HEADER_BYTES,
+                           ret_reply);
 }
 
 const struct driver modbus_tcp_driver = {
@@ -115,6 +137,7 @@ const struct driver modbus_tcp_driver = {
     .reopen_after_fault = true,
     .open = port_open,
     .exchange = exchange,
+    .write = write_once,
     .close = port_close,
     .decode = decode_reply,
 };

@@ -13,8 +13,14 @@
 /* The filter follows a slower reply at once and a faster one by this share. */
 #define PATIENCE_FILTER 64
 
+/* Probes of a dead instrument have all the time that is configured only every so often, for they disturb the others: of
+ * one that has once answered, and of one that never has, so that nobody knows how slow it is. */
+#define PATIENCE_FULL_TURN_KNOWN 4
+#define PATIENCE_FULL_TURN_UNKNOWN 2
+
 struct patience {
     uint32_t latency_us; /* filtered; 0: not known */
+    uint32_t wont_us;    /* what it was before the last failure; 0: has never answered */
 };
 
 void patience_answered(struct patience *patience, uint64_t latency_us);
@@ -24,5 +30,9 @@ void patience_failed(struct patience *patience);
 
 /* max(100 ms, 4 x filtered latency), at most ceiling_ms; that alone while nothing is known. */
 uint32_t patience_ms(const struct patience *patience, uint32_t ceiling_ms);
+
+/* The same for a probe, the probes-th since it died: as long as it was wont to need while it lived, or for gap_ms, in
+ * which nobody else waits, if that is longer; now and then the whole ceiling. */
+uint32_t patience_probe_ms(const struct patience *patience, uint32_t probes, uint32_t gap_ms, uint32_t ceiling_ms);
 
 #endif

@@ -6,8 +6,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/quality.h"
 
-/* The last frame of each direction since the position. */
-static void set_frames(json_t *result, uint64_t since) {
+void probe_add_frames(json_t *result, uint64_t since) {
     static const char *const names[] = {[RECORDER_OUT] = "sent", [RECORDER_IN] = "received"};
     static struct recorder_cut cut;
     struct recorder_frame frame;
@@ -31,6 +30,6 @@ json_t *probe_read(struct connection *connection, const struct ask *ask) {
         (int)read.detail, "reason", good || read.detail != 0 ? "" : connection->reason, "time_ms",
         (json_int_t)clock_utc_ms(), "data", ask_hex(read.data, length), "sent", "", "received", "");
     if (result != NULL)
-        set_frames(result, since);
+        probe_add_frames(result, since);
     return result;
 }

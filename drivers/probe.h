@@ -11,4 +11,7 @@
  * memory. */
 json_t *probe_read(struct connection *connection, const struct ask *ask);
 
+/* Set "sent" and "received" to the last frame of each direction since the position (recorder.h). */
+void probe_add_frames(json_t *result, uint64_t since);
+
 #endif

@@ -1,5 +1,7 @@
 #include "drivers/pulse.h"
 
+#include <string.h>
+
 #include "gateway/common/quality.h"
 
 static void miss(struct pulse *pulse) {
@@ -28,16 +30,21 @@ bool pulse_stopped(const struct pulse *pulse) {
     return pulse->misses >= PLANT_HEARTBEAT_MISSES;
 }
 
-void pulse_judge(const struct pulse *pulse, struct reading *readings, size_t count) {
+size_t pulse_judge(const struct pulse *pulse, struct reading *readings, size_t units) {
     const bool stopped = pulse_stopped(pulse);
-    for (size_t i = 0; i < count && (stopped || pulse->in_service); i++) {
-        struct reading *reading = &readings[i];
-        if (!reading_has_value(reading))
-            continue;
-        if (stopped)
+    size_t kept = 0;
+    if (!stopped && !pulse->in_service)
+        return units;
+    for (size_t i = 0, step; i < units; i += step) {
+        struct reading *reading = &readings[kept];
+        step = reading_units(&readings[i]);
+        memmove(reading, &readings[i], step * sizeof *reading);
+        if (reading_has_value(reading) && stopped)
             *reading = reading_bad(reading->tag, (enum reading_kind)reading->kind, reading->time_ms,
                                    QUALITY_STALE_HEARTBEAT, 0);
-        else
+        else if (reading_has_value(reading))
             reading->quality = QUALITY_MAINTENANCE;
+        kept += reading_units(reading);
     }
+    return kept;
 }

@@ -28,7 +28,7 @@ void pulse_service(struct pulse *pulse, uint16_t value);
 bool pulse_stopped(const struct pulse *pulse);
 
 /* Give the readings of the instrument the quality that follows: stale heartbeat, without a value; or maintenance. Those
- * that are bad already keep their reason. */
-void pulse_judge(const struct pulse *pulse, struct reading *readings, size_t count);
+ * that are bad already keep their reason. Returns the units that are left: a text that goes closes its place. */
+size_t pulse_judge(const struct pulse *pulse, struct reading *readings, size_t units);
 
 #endif

@@ -13,6 +13,10 @@ uint32_t subject_timeout_ms(const struct subject *subject, const struct plant_bu
     return shared ? patience_ms(&subject->patience, bus->timeout_ms) : bus->timeout_ms;
 }
 
+uint32_t subject_probe_ms(const struct subject *subject, const struct plant_bus *bus, uint32_t gap_ms) {
+    return patience_probe_ms(&subject->patience, subject->health.probes, gap_ms, bus->timeout_ms);
+}
+
 static bool is_silent(const struct connection_result *result) {
     return result->quality == QUALITY_TIMEOUT ||
            (result->quality == QUALITY_EXCEPTION && result->detail == EXCEPTION_GATEWAY_TARGET);

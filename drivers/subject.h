@@ -29,6 +29,9 @@ struct subject_times {
 /* The time-out for its next request in ms. shared: others use the bus too, so that waiting costs them. */
 uint32_t subject_timeout_ms(const struct subject *subject, const struct plant_bus *bus, bool shared);
 
+/* The time-out in ms for a probe of it, dead as it is, when nobody else is due for gap_ms. */
+uint32_t subject_probe_ms(const struct subject *subject, const struct plant_bus *bus, uint32_t gap_ms);
+
 /* A request ended so. */
 void subject_note(struct subject *subject, const struct connection_result *result, const struct plant_bus *bus,
                   bool shared, struct subject_times times);

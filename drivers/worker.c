@@ -16,6 +16,7 @@
 #include "drivers/probe.h"
 #include "drivers/schedule.h"
 #include "drivers/subject.h"
+#include "drivers/write.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/error.h"
 #include "gateway/common/log.h"
@@ -38,6 +39,7 @@ struct logged {
 };
 
 struct worker {
+    const struct plant *plant;
     const struct plant_bus *bus;
     struct plan plan;
     struct schedule schedule;
@@ -46,7 +48,7 @@ struct worker {
     struct subject *subjects; /* one for each of figures.instruments */
     struct logged *logged;    /* the same */
     struct health_budget budget;
-    struct reading *readings; /* room for the request with the most tags */
+    struct reading *readings; /* room for the request with the most */
     struct outbox outbox;
     int parent;        /* socket, borrowed; -1: it asks nothing any more */
     uint64_t asked_us; /* monotonic: when it was last looked at while the bus was not idle */
@@ -96,14 +98,15 @@ static void ask(struct worker *worker, struct subject *subject, struct plan_requ
 static uint8_t tell_readings(struct worker *worker, const struct plan_request *request, struct subject *subject,
                              const struct connection_result *result) {
     const int64_t time_ms = clock_utc_ms();
+    size_t units = request->tag_count;
     if (result->quality == QUALITY_GOOD)
-        worker->connection.driver->decode(request, result->data, time_ms, look_at_clock(worker, clock_monotonic_ms()),
-                                          worker->readings);
+        units = worker->connection.driver->decode(request, result->data, time_ms,
+                                                  look_at_clock(worker, clock_monotonic_ms()), worker->readings);
     else
         decode_failure(request, result->quality, result->detail, time_ms, worker->readings);
-    pulse_judge(&subject->pulse, worker->readings, request->tag_count);
-    if (request->tag_count > 0)
-        outbox_send_readings(&worker->outbox, worker->readings, request->tag_count);
+    units = pulse_judge(&subject->pulse, worker->readings, units);
+    if (units > 0)
+        outbox_send_readings(&worker->outbox, worker->readings, units);
     const bool stopped = result->quality == QUALITY_GOOD && pulse_stopped(&subject->pulse);
     return stopped ? QUALITY_STALE_HEARTBEAT : result->quality;
 }
@@ -134,13 +137,16 @@ static uint64_t probe_time_us(const struct worker *worker) {
     return (uint64_t)(wanted_us > ready_us ? wanted_us : ready_us);
 }
 
-static void probe_dead(struct worker *worker) {
+/* due_us: when the next of the others has its turn; until then waiting costs nobody. */
+static void probe_dead(struct worker *worker, uint64_t due_us) {
     struct subject *subject = subject_next_probe(worker->subjects, worker->figures.instrument_count);
     const uint64_t began_us = (uint64_t)clock_monotonic_us();
     if (!health_budget_allows(&worker->budget, (int64_t)began_us))
         return;
     const size_t first = worker->figures.instruments[subject - worker->subjects].first_request;
-    const struct plan_request light = plan_light_request(&worker->plan.requests[first]);
+    struct plan_request light = plan_light_request(&worker->plan.requests[first]);
+    const uint64_t gap_ms = due_us > began_us ? (due_us - began_us) / 1000 : 0;
+    light.timeout_ms = subject_probe_ms(subject, worker->bus, gap_ms < UINT32_MAX ? (uint32_t)gap_ms : UINT32_MAX);
     struct connection_result result;
     connection_read(&worker->connection, &light, &result);
     const struct subject_times times = {began_us, began_us, (uint64_t)clock_monotonic_us()};
@@ -197,10 +203,15 @@ static void log_instruments(struct worker *worker, int64_t now_ms) {
 static char *answer_ask(struct worker *worker, const char *text, size_t length) {
     struct ask ask;
     struct fb_cause cause;
+    json_t *result = NULL;
     enum fb_error error = ask_read(text, length, &ask, &cause);
-    if (error == FB_OK && ask.call != ASK_PROBE)
+    if (error == FB_OK && ask.call == ASK_PROBE)
+        result = probe_read(&worker->connection, &ask);
+    else if (error == FB_OK && ask.call == ASK_WRITE)
+        error = write_granted(&worker->connection, worker->plant, &ask, &result, &cause);
+    else if (error == FB_OK)
         error = fb_fail(&cause, FB_INVALID, "call: not for a worker");
-    return error == FB_OK ? ask_answer(probe_read(&worker->connection, &ask)) : ask_failure(error, cause.text);
+    return error == FB_OK ? ask_answer(result) : ask_failure(error, cause.text);
 }
 
 /* Answer one question of the parent, if there is one. */
@@ -249,27 +260,35 @@ static void idle_until(struct worker *worker, uint64_t due_us) {
     if (now_us >= due_us) {
         look_now_and_then(worker, now_us);
         if (probe_time_us(worker) <= now_us)
-            probe_dead(worker);
+            probe_dead(worker, due_us);
         return;
     }
     log_bus(worker, (int64_t)(now_us / 1000));
     log_instruments(worker, (int64_t)(now_us / 1000));
-    for (uint64_t probe_us; (probe_us = probe_time_us(worker)) < due_us;) {
+    /* A probe begins with the pause, which is the longest it can have, or where the pause is long enough for all of it.
+     */
+    if (probe_time_us(worker) <= now_us)
+        probe_dead(worker, due_us);
+    const uint64_t whole_us = worker->bus->timeout_ms * UINT64_C(1000);
+    for (uint64_t probe_us; (probe_us = probe_time_us(worker)) < due_us && due_us - probe_us > whole_us;) {
         wait_until(worker, probe_us);
-        probe_dead(worker);
+        probe_dead(worker, due_us);
     }
     wait_until(worker, due_us);
 }
 
-static size_t most_tags(const struct plan *plan) {
+static size_t most_units(const struct plan *plan) {
     size_t most = 0;
-    for (size_t i = 0; i < plan->request_count; i++)
-        most = plan->requests[i].tag_count > most ? plan->requests[i].tag_count : most;
+    for (size_t i = 0; i < plan->request_count; i++) {
+        const size_t units = decode_units(&plan->requests[i]);
+        most = units > most ? units : most;
+    }
     return most;
 }
 
 static enum fb_error prepare(struct worker *worker, const struct plant *plant, size_t bus, int parent) {
     const uint64_t now_us = (uint64_t)clock_monotonic_us();
+    worker->plant = plant;
     worker->bus = &plant->buses[bus];
     worker->parent = parent;
     outbox_init(&worker->outbox, parent);
@@ -287,7 +306,7 @@ static enum fb_error prepare(struct worker *worker, const struct plant *plant, s
     worker->status_ms = -STATUS_INTERVAL_MS;
     worker->subjects = calloc(worker->figures.instrument_count + 1, sizeof *worker->subjects);
     worker->logged = calloc(worker->figures.instrument_count + 1, sizeof *worker->logged);
-    worker->readings = calloc(most_tags(&worker->plan) + 1, sizeof *worker->readings);
+    worker->readings = calloc(most_units(&worker->plan) + 1, sizeof *worker->readings);
     if (worker->subjects == NULL || worker->logged == NULL || worker->readings == NULL)
         return FB_MEMORY;
     for (size_t i = 0; i < worker->figures.instrument_count; i++)

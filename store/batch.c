@@ -1,3 +1,4 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* batch_hash() */
 #include "store/batch.h"
 
 #include <assert.h>
@@ -13,12 +14,12 @@
 #define MESSAGE "batch"
 #define NUMBER_MAX ((uint64_t)INT64_MAX)
 /* What stands before the columns: fixed members and the texts, then the loss records of at most 6 x 9 + 1 bytes; and
- * behind them: a key, a head, and correction records of at most 5 x 9 + 1 bytes. */
+ * behind them: a key, a head, and correction records of at most 5 x 9 + 17 + 1 bytes. */
 #define ENVELOPE_ROOM 320
 #define LOSS_ROOM 55
 #define LOSS_MEMBERS 6
-#define CORRECTION_ROOM 46
-#define CORRECTION_MEMBERS 5
+#define CORRECTION_ROOM 63
+#define CORRECTION_MEMBERS 5 /* and the store, if it is another */
 
 _Static_assert(SHA256_DIGEST_LENGTH == BATCH_HASH_BYTES, "hashes are SHA-256");
 
@@ -54,6 +55,12 @@ static void put_losses(const struct batch_info *info, struct batch_writer *write
     }
 }
 
+static bool is_elsewhere(const struct batch_info *info, const struct batch_correction *correction) {
+    static const uint8_t here[BATCH_STORE_ID_BYTES];
+    return memcmp(correction->store_id, here, sizeof here) != 0 &&
+           memcmp(correction->store_id, info->store_id, sizeof here) != 0;
+}
+
 static void put_corrections(const struct batch_info *info, struct batch_writer *writer) {
     if (info->correction_count == 0)
         return;
@@ -61,12 +68,15 @@ static void put_corrections(const struct batch_info *info, struct batch_writer *
     batch_cbor_put_array(writer, info->correction_count);
     for (size_t i = 0; i < info->correction_count; i++) {
         const struct batch_correction *correction = &info->corrections[i];
-        batch_cbor_put_array(writer, CORRECTION_MEMBERS);
+        const bool elsewhere = is_elsewhere(info, correction);
+        batch_cbor_put_array(writer, CORRECTION_MEMBERS + elsewhere);
         batch_cbor_put_unsigned(writer, correction->first_batch);
         batch_cbor_put_unsigned(writer, correction->last_batch);
         batch_cbor_put_unsigned(writer, (uint64_t)correction->from_ms);
         batch_cbor_put_unsigned(writer, (uint64_t)correction->to_ms);
         batch_cbor_put_unsigned(writer, (uint64_t)correction->right_ms);
+        if (elsewhere)
+            batch_cbor_put_bytes(writer, correction->store_id, sizeof correction->store_id);
     }
 }
 
@@ -159,23 +169,30 @@ static void get_losses(struct batch_cbor *cbor, struct batch_info *info) {
         get_loss(cbor, info->number, &info->losses[i]);
 }
 
-static void get_correction(struct batch_cbor *cbor, uint64_t number, struct batch_correction *ret_correction) {
+static void get_correction(struct batch_cbor *cbor, const struct batch_info *info,
+                           struct batch_correction *ret_correction) {
     const uint64_t time_max = (uint64_t)READING_TIME_MAX_MS;
-    batch_cbor_array(cbor, CORRECTION_MEMBERS, CORRECTION_MEMBERS);
-    ret_correction->first_batch = batch_cbor_unsigned(cbor, 1, number);
-    ret_correction->last_batch = batch_cbor_unsigned(cbor, ret_correction->first_batch, number);
+    const bool elsewhere = batch_cbor_array(cbor, CORRECTION_MEMBERS, CORRECTION_MEMBERS + 1) > CORRECTION_MEMBERS;
+    const uint64_t number_max = elsewhere ? NUMBER_MAX : info->number;
+    ret_correction->first_batch = batch_cbor_unsigned(cbor, 1, number_max);
+    ret_correction->last_batch = batch_cbor_unsigned(cbor, ret_correction->first_batch, number_max);
     const uint64_t from_ms = batch_cbor_unsigned(cbor, 0, time_max);
     const uint64_t to_ms = batch_cbor_unsigned(cbor, from_ms, time_max);
     ret_correction->from_ms = (int64_t)from_ms;
     ret_correction->to_ms = (int64_t)to_ms;
     ret_correction->right_ms = (int64_t)batch_cbor_unsigned(cbor, 0, time_max - (to_ms - from_ms));
+    memcpy(ret_correction->store_id, info->store_id, sizeof ret_correction->store_id);
+    if (elsewhere)
+        batch_cbor_fixed(cbor, ret_correction->store_id, sizeof ret_correction->store_id);
+    if (elsewhere && !is_elsewhere(info, ret_correction)) /* the shorter form is for that */
+        cbor->reader.bad = true;
 }
 
 static void get_corrections(struct batch_cbor *cbor, struct batch_info *info) {
     batch_cbor_key(cbor, KEY_CORRECTIONS, "corrections");
     info->correction_count = batch_cbor_array(cbor, 1, BATCH_CORRECTIONS_MAX);
     for (size_t i = 0; i < info->correction_count && !cbor->reader.bad; i++)
-        get_correction(cbor, info->number, &info->corrections[i]);
+        get_correction(cbor, info, &info->corrections[i]);
 }
 
 /* Batch 1 follows on nothing. */
@@ -242,7 +259,11 @@ enum fb_error batch_decode(const uint8_t *bytes, size_t length, struct batch_inf
     return FB_OK;
 }
 
+/* By the calls that need no memory: OpenSSL's newer ones may have none, just when a wrong hash would look like damage.
+ */
 void batch_hash(const uint8_t *bytes, size_t length, uint8_t ret_hash[static BATCH_HASH_BYTES]) {
-    const uint8_t *hash = SHA256(bytes, length, ret_hash);
-    assert(hash != NULL); /* no memory for it: better no program than a wrong hash */
+    SHA256_CTX context;
+    const bool works = SHA256_Init(&context) == 1 && SHA256_Update(&context, bytes, length) == 1 &&
+                       SHA256_Final(ret_hash, &context) == 1;
+    assert(works);
 }

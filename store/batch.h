@@ -41,11 +41,14 @@ struct batch_loss {
 
 /* Readings whose times were taken from a clock that was not set, and by how much they are wrong. */
 struct batch_correction {
-    uint64_t first_batch; /* the readings stand in these batches; the last may be the one that carries this record */
+    uint64_t first_batch; /* the readings stand in these batches; the last may be the one that carries this record, if
+                             they are its own store's */
     uint64_t last_batch;
     int64_t from_ms; /* their times as they stand there */
     int64_t to_ms;
     int64_t right_ms; /* what from_ms is in truth; the times up to to_ms are wrong by the same difference */
+    /* Whose batches they are. All 0, for encoding: those of the store whose batch carries this record. */
+    uint8_t store_id[BATCH_STORE_ID_BYTES];
 };
 
 struct batch_info {

@@ -8,12 +8,17 @@
 
 #include "store/batch.h"
 
-/* The record that speaks of a reading that stands in batch number with this time: the first that fits; count when none
- * does. */
-size_t batch_correction_of(const struct batch_correction *corrections, size_t count, uint64_t number, int64_t time_ms);
+/* Where a reading stands. */
+struct batch_place {
+    const uint8_t *store_id; /* BATCH_STORE_ID_BYTES, as the batch says; so does number */
+    uint64_t number;
+    int64_t time_ms;
+};
 
-/* The true time of a reading that stands in batch number with this time; that time itself when no record speaks of it.
- * corrections: of the batch's own store, count of them; the first that fits counts. */
-int64_t batch_true_ms(const struct batch_correction *corrections, size_t count, uint64_t number, int64_t time_ms);
+/* The record that speaks of a reading that stands there: the first that fits; count when none does. */
+size_t batch_correction_of(const struct batch_correction *corrections, size_t count, const struct batch_place *place);
+
+/* Its true time; that where it stands when no record speaks of it. */
+int64_t batch_true_ms(const struct batch_correction *corrections, size_t count, const struct batch_place *place);
 
 #endif

@@ -42,17 +42,18 @@ bool batch_walk_next(struct batch_walk *walk) {
     return true;
 }
 
-size_t batch_walk_pick(const struct batch_walk *walk, uint64_t number, struct reading *readings, size_t units) {
+size_t batch_walk_pick(const struct batch_walk *walk, const struct batch_info *info, struct reading *readings,
+                       size_t units) {
     if (walk->correction_count == 0)
         return units;
     size_t left = 0;
     for (size_t i = 0, taken; i < units; i += taken) {
-        const int64_t time_ms = readings[i].time_ms;
+        const struct batch_place place = {info->store_id, info->number, readings[i].time_ms};
         taken = reading_units(&readings[i]);
-        if (batch_correction_of(walk->corrections, walk->correction_count, number, time_ms) != walk->round)
+        if (batch_correction_of(walk->corrections, walk->correction_count, &place) != walk->round)
             continue;
         memmove(&readings[left], &readings[i], taken * sizeof readings[0]);
-        readings[left].time_ms = batch_true_ms(walk->corrections, walk->correction_count, number, time_ms);
+        readings[left].time_ms = batch_true_ms(walk->corrections, walk->correction_count, &place);
         left += taken;
     }
     return left;

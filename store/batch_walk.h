@@ -28,8 +28,9 @@ void batch_walk_begin(struct batch_walk *walk, int64_t from_ms, int64_t to_ms);
 bool batch_walk_next(struct batch_walk *walk);
 
 /* Keep what this round is for, with its true times: each reading is kept in one round alone. Readings before from_ms or
- * behind to_ms may be among them. number: that the store gave the batch. Returns the units that are left. */
-size_t batch_walk_pick(const struct batch_walk *walk, uint64_t number, struct reading *readings, size_t units);
+ * behind to_ms may be among them. info: of their batch. Returns the units that are left. */
+size_t batch_walk_pick(const struct batch_walk *walk, const struct batch_info *info, struct reading *readings,
+                       size_t units);
 
 /* An earlier round has come across this batch, whose times as they stand are first_ms to last_ms. */
 bool batch_walk_repeats(const struct batch_walk *walk, int64_t first_ms, int64_t last_ms);

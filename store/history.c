@@ -91,7 +91,9 @@ void history_plot_add(struct history_plot *plot, const struct reading *readings,
 void history_plot_add_tail(struct history_plot *plot, const struct store *store) {
     struct batch_correction corrections[STORE_CORRECTIONS_MAX];
     const size_t count = store_corrections(store, corrections);
-    const uint64_t number = store_last_number(store) + 1; /* of the batch that it will be */
-    for (size_t i = 0; i < store->tail_count; i += reading_units(&store->tail[i]))
-        add_reading(plot, &store->tail[i], batch_true_ms(corrections, count, number, store->tail[i].time_ms));
+    struct batch_place place = {store->id, store_last_number(store) + 1, 0}; /* of the batch that it will be */
+    for (size_t i = 0; i < store->tail_count; i += reading_units(&store->tail[i])) {
+        place.time_ms = store->tail[i].time_ms;
+        add_reading(plot, &store->tail[i], batch_true_ms(corrections, count, &place));
+    }
 }

@@ -141,7 +141,8 @@ static enum fb_error load_all(struct key_ring *ring, struct fb_cause *cause) {
     return error == FB_OK ? load_next(ring, cause) : error;
 }
 
-enum fb_error key_open(const char *path, struct key_ring **ret_ring, struct fb_cause *cause) {
+static enum fb_error open_with(const char *path, enum fb_error (*load_keys)(struct key_ring *, struct fb_cause *),
+                               struct key_ring **ret_ring, struct fb_cause *cause) {
     struct key_ring *ring = mmap(NULL, sizeof *ring, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring == MAP_FAILED)
         return fb_fail_errno(cause, FB_MEMORY, errno, "key");
@@ -153,12 +154,24 @@ enum fb_error key_open(const char *path, struct key_ring **ret_ring, struct fb_c
         key_close(ring);
         return fb_fail(cause, FB_LIMIT, "key file: path too long");
     }
-    const enum fb_error error = load_all(ring, cause);
+    const enum fb_error error = load_keys(ring, cause);
     if (error == FB_OK)
         *ret_ring = ring;
     else
         key_close(ring);
     return error;
+}
+
+enum fb_error key_open(const char *path, struct key_ring **ret_ring, struct fb_cause *cause) {
+    return open_with(path, load_all, ret_ring, cause);
+}
+
+static enum fb_error load_one(struct key_ring *ring, struct fb_cause *cause) {
+    return load(ring->path, false, ring->key, cause);
+}
+
+enum fb_error key_open_file(const char *path, struct key_ring **ret_ring, struct fb_cause *cause) {
+    return open_with(path, load_one, ret_ring, cause);
 }
 
 void key_close(struct key_ring *ring) {

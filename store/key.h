@@ -30,6 +30,9 @@ struct key_ring {
  * mode 0600. ret_ring: yours, end it with key_close(). FB_DENIED: others may read it; the cause says which mode it has
  * and what to do. FB_INVALID: not a key. */
 enum fb_error key_open(const char *path, struct key_ring **ret_ring, struct fb_cause *cause) FB_MUST_USE;
+/* Read the one key in a file that must be there, as for a store that was set aside; no credential is looked for. The
+ * same rules. FB_NOT_FOUND: there is no such file. */
+enum fb_error key_open_file(const char *path, struct key_ring **ret_ring, struct fb_cause *cause) FB_MUST_USE;
 /* Wipes it. NULL is fine. */
 void key_close(struct key_ring *ring);
 

@@ -7,6 +7,11 @@
 
 #include "store/store_internal.h"
 
+#define LOOKS_MOST 3
+/* What ended that many runs without a check of everything in between is damage, found or not. */
+#define MARKS_BELIEVED 2
+#define SEARCH_US 10000000 /* at the start after such an end: some 4 GB */
+
 static enum fb_error open_once(struct store *store, const struct store_settings *settings,
                                const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
                                struct fb_cause *cause) {
@@ -37,21 +42,54 @@ static enum fb_error replace(struct store *store, const struct store_settings *s
     return error == FB_OK ? open_once(store, settings, key, opening, cause) : error;
 }
 
+/* A page that the disk did not give, or that OpenSSL had no memory for, comes as "not a database", too: damage is
+ * believed when it shows in the file itself, or each time. */
+static enum fb_error open_patiently(struct store *store, const struct store_settings *settings,
+                                    const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
+                                    struct fb_cause *cause) {
+    enum fb_error error = FB_CORRUPT, found = FB_NOT_FOUND;
+    for (int look = 0; look < LOOKS_MOST && error == FB_CORRUPT && found == FB_NOT_FOUND; look++) {
+        opening->next_key_fits = false;
+        error = open_once(store, settings, key, opening, cause);
+        if (error != FB_CORRUPT)
+            return error;
+        store_database_detach(store);
+        snprintf(opening->reason, sizeof opening->reason, "%.*s", STORE_REASON_MAX - 1, cause->text);
+        if (look > 0)
+            found = store_damage_explain(settings->path, opening->next_key_fits ? settings->next_key : key,
+                                         opening->reason, sizeof opening->reason);
+    }
+    return found == FB_MEMORY ? fb_fail(cause, FB_MEMORY, "out of memory for OpenSSL") : error;
+}
+
+/* An earlier run ended because of damage. It may have been OpenSSL's lack of memory: the file is looked through, and
+ * the work goes on when nothing is found, up to the next time. */
+static enum fb_error check_marks(struct store *store, const struct store_settings *settings,
+                                 const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
+                                 struct fb_cause *cause) {
+    char reason[STORE_REASON_MAX] = "";
+    const unsigned marks = store_aside_marks(settings->path, reason, sizeof reason);
+    if (marks == 0)
+        return FB_OK;
+    enum fb_error error =
+        store_damage_search(store, opening->next_key_fits ? settings->next_key : key, SEARCH_US, cause);
+    if (error == FB_OK && marks >= MARKS_BELIEVED)
+        error = fb_fail(cause, FB_CORRUPT, "damaged, though its pages hold");
+    if (error != FB_CORRUPT)
+        return error;
+    store_database_detach(store);
+    snprintf(opening->reason, sizeof opening->reason, "%.96s; %.150s", cause->text, reason);
+    return FB_CORRUPT;
+}
+
 static enum fb_error open_or_set_aside(struct store *store, const struct store_settings *settings,
                                        const uint8_t key[static STORE_KEY_BYTES], struct store_opening *opening,
                                        struct fb_cause *cause) {
     struct fb_cause reason = {""};
-    enum fb_error error = open_once(store, settings, key, opening, &reason);
-    if (error == FB_CORRUPT) { /* a page that the disk did not give comes as "not a database", too: look twice */
-        store_database_detach(store);
-        opening->next_key_fits = false;
-        error = open_once(store, settings, key, opening, &reason);
-    }
+    enum fb_error error = open_patiently(store, settings, key, opening, &reason);
+    if (error == FB_OK)
+        error = check_marks(store, settings, key, opening, &reason);
     if (error == FB_CORRUPT) {
-        store_database_detach(store);
-        snprintf(opening->reason, sizeof opening->reason, "%.*s", STORE_REASON_MAX - 1, reason.text);
-        store_damage_explain(settings->path, opening->next_key_fits ? settings->next_key : key, opening->reason,
-                             sizeof opening->reason);
         opening->next_key_fits = false;
         error = replace(store, settings, key, opening, &reason);
     }
@@ -76,6 +114,7 @@ enum fb_error store_open(const struct store_settings *settings, const uint8_t ke
         store_close(store);
         return error;
     }
+    store_database_forget_old(settings->path);
     *ret_opening = opening;
     *ret_store = store;
     return FB_OK;

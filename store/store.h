@@ -6,8 +6,9 @@
  * history, which stays until the quota needs its place.
  *
  * FB_CORRUPT from any call but store_read_catalogue(): the file has damage that cannot be worked around. That is noted
- * in path.failed, and the next store_open() puts the file aside: close the store and open it again (or end the
- * program). A batch that cannot be read any more is no such case: it is counted as a loss, and the work goes on. */
+ * in path.failed, and the next store_open() puts the file aside, if it finds the damage or it was noted twice: close
+ * the store and open it again (or end the program). A batch that cannot be read any more is no such case: it is counted
+ * as a loss, and the work goes on. */
 #ifndef FB_STORE_STORE_H
 #define FB_STORE_STORE_H
 
@@ -75,6 +76,11 @@ enum fb_error store_number_tags(struct store *store, struct plant *plant, struct
 enum fb_error store_set_catalogue(struct store *store, const struct plant *plant, int64_t now_ms,
                                   struct fb_cause *cause) FB_MUST_USE;
 
+/* What the plant can go on with while the disk takes nothing: tags that have a number, and that the current catalogue
+ * names as the plant does, keep it; the number of all others becomes 0. Writes nothing. ret_unknown: how many. */
+enum fb_error store_known_tags(struct store *store, struct plant *plant, size_t *ret_unknown,
+                               struct fb_cause *cause) FB_MUST_USE;
+
 /* The bytes of a catalogue by its hash (as a batch carries it). ret_bytes: CATALOGUE_BYTES_MAX bytes of room. */
 enum fb_error store_read_catalogue(struct store *store, const uint8_t hash[static BATCH_HASH_BYTES],
                                    uint64_t *ret_revision, uint8_t *ret_bytes, size_t *ret_length,
@@ -101,11 +107,16 @@ struct store_cursor store_committed_cursor(const struct store *store);
 /* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
 void store_note_loss(struct store *store, const struct batch_loss *loss);
 
-/* Note that readings bear wrong times, see struct batch_correction; last_batch is filled in: it goes out with the next
- * batch, which is the last that may hold such readings. Durable with the next commit. */
+/* Take what was noted as lost for this reason since it was asked the last time, taken together, to be told to people.
+ * False: nothing. */
+bool store_take_noted_loss(struct store *store, enum batch_loss_reason reason, struct batch_loss *ret_loss);
+
+/* Note that readings bear wrong times, see struct batch_correction; last_batch and store_id are filled in: it goes out
+ * with the next batch, which is the last that may hold such readings. One of batch 1 on is told of the batches of a
+ * store set aside, too, that were sealed in the same run of the clock. Durable with the next commit. */
 void store_note_correction(struct store *store, const struct batch_correction *correction);
-/* The corrections so far, the oldest first; of very many only the newest are kept. ret_corrections:
- * STORE_CORRECTIONS_MAX of room. Returns how many. */
+/* The corrections so far, the oldest first, those of stores set aside among them; of very many only the newest are
+ * kept. ret_corrections: STORE_CORRECTIONS_MAX of room. Returns how many. */
 #define STORE_CORRECTIONS_MAX 32
 size_t store_corrections(const struct store *store, struct batch_correction *ret_corrections);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,18 +10,21 @@
 #include "store/store_internal.h"
 
 #define NAMES_TRIED 100
-#define MARK_BYTES_MAX 1024
+#define MARK_BYTES_MAX 65536
 
 static void mark_name(const char *path, char ret_name[static PATH_MAX]) {
     snprintf(ret_name, PATH_MAX, "%s.failed", path);
 }
 
+/* One line for each time. */
 void store_aside_mark(const char *path, const char *reason) {
-    char name[PATH_MAX];
+    char name[PATH_MAX], line[STORE_REASON_MAX + 1];
     mark_name(path, name);
     /* Where even this cannot be written, the damage shows again after the next start. */
-    if (file_write(name, reason, strlen(reason), 0600, NULL) != FB_OK)
-        return;
+    FB_CLEANUP(file_close_descriptor) int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const int length = snprintf(line, sizeof line, "%.*s\n", (int)strcspn(reason, "\n"), reason);
+    if (fd >= 0 && write(fd, line, length < (int)sizeof line ? (size_t)length : sizeof line - 1) > 0)
+        fsync(fd);
 }
 
 void store_aside_forget_mark(const char *path) {
@@ -29,14 +33,18 @@ void store_aside_forget_mark(const char *path) {
     unlink(name);
 }
 
-enum fb_error store_aside_check_mark(const char *path, struct fb_cause *cause) {
+unsigned store_aside_marks(const char *path, char *ret_reason, size_t size) {
     char name[PATH_MAX];
     size_t length;
-    FB_CLEANUP(file_free) char *reason = NULL;
+    unsigned lines = 1;
+    FB_CLEANUP(file_free) char *text = NULL;
     mark_name(path, name);
-    if (file_read(name, MARK_BYTES_MAX, &reason, &length, NULL) != FB_OK)
-        return FB_OK;
-    return fb_fail(cause, FB_CORRUPT, "%s", reason);
+    if (file_read(name, MARK_BYTES_MAX, &text, &length, NULL) != FB_OK)
+        return 0;
+    snprintf(ret_reason, size, "%.*s", (int)strcspn(text, "\n"), text);
+    for (const char *end = strchr(text, '\n'); end != NULL && end[1] != '\0'; end = strchr(end + 1, '\n'))
+        lines++;
+    return lines;
 }
 
 enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name, size_t size, struct fb_cause *cause) {

@@ -77,21 +77,26 @@ static enum fb_error describe(const struct plant *plant, struct catalogue *catal
     return FB_OK;
 }
 
-static enum fb_error same_as_current(struct store *store, const struct catalogue *catalogue, uint8_t *bytes,
-                                     bool *ret_same, struct fb_cause *cause) {
-    *ret_same = false;
-    if (store->state.catalogue_revision == 0)
-        return FB_OK;
+/* FB_NOT_FOUND: there is none that can be read. ret_current: catalogue_done(). bytes: CATALOGUE_BYTES_MAX of room. */
+static enum fb_error read_current(struct store *store, uint8_t *bytes, struct catalogue *ret_current,
+                                  struct fb_cause *cause) {
     uint64_t revision;
     size_t length;
-    struct catalogue current;
+    if (store->state.catalogue_revision == 0)
+        return FB_NOT_FOUND;
     enum fb_error error = store_read_catalogue(store, store->state.catalogue_hash, &revision, bytes, &length, cause);
     if (error == FB_OK)
-        error = catalogue_decode(bytes, length, &current, cause);
-    if (error == FB_CORRUPT) /* unreadable: nothing is the same as that */
-        return FB_OK;
+        error = catalogue_decode(bytes, length, ret_current, cause);
+    return error == FB_CORRUPT ? FB_NOT_FOUND : error;
+}
+
+static enum fb_error same_as_current(struct store *store, const struct catalogue *catalogue, uint8_t *bytes,
+                                     bool *ret_same, struct fb_cause *cause) {
+    struct catalogue current;
+    *ret_same = false;
+    const enum fb_error error = read_current(store, bytes, &current, cause);
     if (error != FB_OK)
-        return error;
+        return error == FB_NOT_FOUND ? FB_OK : error;
     *ret_same = catalogue_same_tags(catalogue, &current);
     catalogue_done(&current);
     return FB_OK;
@@ -139,6 +144,47 @@ enum fb_error store_set_catalogue(struct store *store, const struct plant *plant
     catalogue_done(&catalogue);
     free(bytes);
     return store_finish(store, error, "catalogue", cause);
+}
+
+/* Whether the catalogue names it as it is now. */
+static bool is_named(const struct catalogue *catalogue, const char *instrument, const struct plant_tag *tag) {
+    const struct catalogue_tag wanted = {.number = tag->number};
+    const struct catalogue_tag *found =
+        catalogue->tag_count > 0 ? bsearch(&wanted, catalogue->tags, catalogue->tag_count, sizeof wanted, by_number)
+                                 : NULL;
+    return found != NULL && found->kind == plant_tag_kind(tag) && strcmp(found->instrument, instrument) == 0 &&
+           strcmp(found->name, tag->name) == 0 && strcmp(found->unit, tag->unit) == 0;
+}
+
+static enum fb_error keep_named(struct store *store, const struct catalogue *current, struct plant *plant,
+                                size_t *ret_unknown, struct fb_cause *cause) {
+    *ret_unknown = 0;
+    for (size_t i = 0; i < plant->instrument_count; i++) {
+        struct plant_instrument *instrument = &plant->instruments[i];
+        for (size_t k = 0; k < instrument->tag_count; k++) {
+            struct plant_tag *tag = &instrument->tags[k];
+            const enum fb_error error = find_number(store, instrument->name, tag, cause);
+            if (error != FB_OK && error != FB_NOT_FOUND)
+                return error;
+            if (error == FB_OK && is_named(current, instrument->name, tag))
+                continue;
+            tag->number = 0;
+            ++*ret_unknown;
+        }
+    }
+    return FB_OK;
+}
+
+enum fb_error store_known_tags(struct store *store, struct plant *plant, size_t *ret_unknown, struct fb_cause *cause) {
+    struct catalogue current = {0};
+    uint8_t *bytes = malloc(CATALOGUE_BYTES_MAX);
+    enum fb_error error =
+        bytes != NULL ? read_current(store, bytes, &current, cause) : fb_fail(cause, FB_MEMORY, "out of memory");
+    if (error == FB_OK || error == FB_NOT_FOUND)
+        error = keep_named(store, &current, plant, ret_unknown, cause);
+    catalogue_done(&current);
+    free(bytes);
+    return store_finish(store, error, "known tags", cause);
 }
 
 static enum fb_error copy_row(struct store *store, const uint8_t *hash, uint64_t *ret_revision, uint8_t *ret_bytes,

@@ -13,13 +13,20 @@ struct store_check {
     struct store *store;
     sqlite3_stmt *tables;       /* the first name behind ?1 */
     char table[TABLE_NAME_MAX]; /* that was checked last */
-    sqlite3_stmt *dead;         /* whether a batch was given up before */
+    size_t long_table;          /* of long_tables, that is read */
+    sqlite3_stmt *rows;         /* its first row above ?1 */
+    int64_t row;
+    sqlite3_stmt *dead; /* whether a batch was given up before */
     struct store_walk walk;
     bool tables_done;
     uint64_t batches, unreadable;
 };
 
-/* SQLite's own check of a table with its indexes. All but batches are small. */
+/* Without an index, and so large that they are read row by row; the batches come after them. */
+static const char *const long_tables[] = {"queue", "records"};
+#define LONG_TABLES (sizeof long_tables / sizeof long_tables[0])
+
+/* SQLite's own check of a table with its indexes, for those that are small. */
 static enum fb_error check_table(struct store *store, const char *name, struct fb_cause *cause) {
     char sql[TABLE_NAME_MAX + 64];
     sqlite3_stmt *statement = NULL;
@@ -49,6 +56,38 @@ static enum fb_error check_next_table(struct store_check *check, struct fb_cause
                               : store_result(check->store->db, code, cause, "tables");
 }
 
+static enum fb_error begin_long_table(struct store_check *check, struct fb_cause *cause) {
+    char sql[TABLE_NAME_MAX + 64];
+    const char *name = long_tables[check->long_table];
+    snprintf(sql, sizeof sql, "SELECT rowid, * FROM \"%s\" WHERE rowid > ?1 ORDER BY rowid LIMIT 1", name);
+    check->row = INT64_MIN;
+    return store_result(check->store->db, sqlite3_prepare_v2(check->store->db, sql, -1, &check->rows, NULL), cause,
+                        name);
+}
+
+/* Reads the whole row, with the pages that it goes on in. */
+static enum fb_error check_next_row(struct store_check *check, struct fb_cause *cause) {
+    enum fb_error error = check->rows == NULL ? begin_long_table(check, cause) : FB_OK;
+    if (error != FB_OK)
+        return error;
+    sqlite3_bind_int64(check->rows, 1, check->row);
+    const int code = sqlite3_step(check->rows);
+    error = store_result(check->store->db, code, cause, long_tables[check->long_table]);
+    for (int i = 0; code == SQLITE_ROW && i < sqlite3_column_count(check->rows); i++)
+        if (sqlite3_column_type(check->rows, i) == SQLITE_BLOB && sqlite3_column_bytes(check->rows, i) > 0 &&
+            sqlite3_column_blob(check->rows, i) == NULL)
+            error = fb_fail(cause, FB_CORRUPT, "damaged: a row of %s", long_tables[check->long_table]);
+    if (code == SQLITE_ROW)
+        check->row = sqlite3_column_int64(check->rows, 0);
+    sqlite3_reset(check->rows);
+    if (code != SQLITE_DONE)
+        return error;
+    sqlite3_finalize(check->rows);
+    check->rows = NULL;
+    check->long_table++;
+    return FB_OK;
+}
+
 static bool row_holds(const struct store_check *check) {
     sqlite3_stmt *row = check->walk.row;
     uint8_t hash[BATCH_HASH_BYTES];
@@ -76,8 +115,9 @@ static enum fb_error check_next_batch(struct store_check *check, bool *ret_done,
     check->batches++;
     if (good || was_given_up(check))
         return FB_OK;
-    check->unreadable++;
-    return store_quota_give_up(check->store, (uint64_t)check->walk.number, cause);
+    const enum fb_error error = store_quota_give_up(check->store, (uint64_t)check->walk.number, cause);
+    check->unreadable += error == FB_OK;
+    return error == FB_AGAIN ? FB_OK : error;
 }
 
 static enum fb_error save(const struct store_check *check, int64_t now_ms, struct fb_cause *cause) {
@@ -95,9 +135,11 @@ enum fb_error store_check_step(struct store_check *check, int64_t budget_us, int
     if (!check->tables_done)
         error = check_next_table(check, cause);
     while (error == FB_OK && check->tables_done && !done && clock_monotonic_us() < until_us)
-        error = check_next_batch(check, &done, cause);
+        error = check->long_table < LONG_TABLES ? check_next_row(check, cause) : check_next_batch(check, &done, cause);
     if (error == FB_OK && done)
         error = save(check, now_ms, cause);
+    if (error == FB_OK && done)
+        store_aside_forget_mark(check->store->path);
     if (error == FB_OK)
         *ret_done = done;
     return store_finish(check->store, error, "integrity check", cause);
@@ -110,7 +152,7 @@ enum fb_error store_check_begin(struct store *store, struct store_check **ret_ch
     check->store = store;
     int code = sqlite3_prepare_v2(store->db,
                                   "SELECT min(name) FROM sqlite_master WHERE type = 'table' AND name > ?1"
-                                  " AND name NOT IN ('batches', 'records') HAVING min(name) NOT NULL",
+                                  " AND name NOT IN ('batches', 'queue', 'records') HAVING min(name) NOT NULL",
                                   -1, &check->tables, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(store->db, "SELECT 1 FROM queue WHERE number = ?1 AND damaged = 1", -1, &check->dead,
@@ -129,6 +171,7 @@ void store_check_end(struct store_check *check) {
     if (check == NULL)
         return;
     sqlite3_finalize(check->tables);
+    sqlite3_finalize(check->rows);
     sqlite3_finalize(check->dead);
     store_walk_end(&check->walk);
     free(check);

@@ -1,5 +1,6 @@
-/* store_check.h - the integrity check: every batch is read and held against its hash, every other table and index is
- * checked by SQLite. In slices, so that it is never in the way. Used by forebay-core alone. */
+/* store_check.h - the integrity check: every batch and every record is read, batches are held against their hashes,
+ * every other table and index is checked by SQLite. In slices, so that it is never in the way. Used by forebay-core
+ * alone. */
 #ifndef FB_STORE_STORE_CHECK_H
 #define FB_STORE_STORE_CHECK_H
 

@@ -29,6 +29,7 @@ struct sample {
     size_t good, bad;
     bool first_good;
     bool looks_random;
+    bool cannot_tell; /* OpenSSL failed */
 };
 
 static bool is_plain_sqlite(const uint8_t *page) {
@@ -54,15 +55,23 @@ static bool derive(struct sample *sample, const uint8_t key[static STORE_KEY_BYT
                              sizeof sample->hmac_key, sample->hmac_key) == 1;
 }
 
-static bool page_holds(const struct sample *sample, uint32_t number) {
+/* One that was never written; SQLCipher takes it so, too. */
+static bool is_unused(const uint8_t *page) {
+    return page[0] == 0 && memcmp(page, page + 1, STORE_PAGE_BYTES - 1) == 0;
+}
+
+static bool page_holds(struct sample *sample, uint32_t number) {
     uint8_t text[STORE_PAGE_BYTES], hmac[HMAC_BYTES];
     const size_t from = number == 1 ? SALT_BYTES : 0;
     const size_t length = STORE_PAGE_BYTES - HMAC_BYTES - from;
     memcpy(text, sample->page + from, length);
     for (size_t i = 0; i < sizeof number; i++)
         text[length + i] = (uint8_t)(number >> 8 * i);
-    if (HMAC(EVP_sha512(), sample->hmac_key, sizeof sample->hmac_key, text, length + sizeof number, hmac, NULL) == NULL)
+    if (HMAC(EVP_sha512(), sample->hmac_key, sizeof sample->hmac_key, text, length + sizeof number, hmac, NULL) ==
+        NULL) {
+        sample->cannot_tell = true;
         return false;
+    }
     return memcmp(hmac, sample->page + STORE_PAGE_BYTES - HMAC_BYTES, sizeof hmac) == 0;
 }
 
@@ -71,16 +80,18 @@ static bool read_page(struct sample *sample, uint64_t number) {
            STORE_PAGE_BYTES;
 }
 
+static void look_at(struct sample *sample, uint64_t number) {
+    const bool good = read_page(sample, number) && (is_unused(sample->page) || page_holds(sample, (uint32_t)number));
+    sample->good += good;
+    sample->bad += !good;
+    sample->first_good = sample->first_good || (good && number == 1);
+}
+
 /* The first page, the last, and others evenly between them. */
 static void look(struct sample *sample) {
     const uint64_t count = sample->pages < PAGES_LOOKED_AT ? sample->pages : PAGES_LOOKED_AT;
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t number = count == 1 ? 1 : 1 + i * (sample->pages - 1) / (count - 1);
-        const bool good = read_page(sample, number) && page_holds(sample, (uint32_t)number);
-        sample->good += good;
-        sample->bad += !good;
-        sample->first_good = sample->first_good || (good && number == 1);
-    }
+    for (uint64_t i = 0; i < count; i++)
+        look_at(sample, count == 1 ? 1 : 1 + i * (sample->pages - 1) / (count - 1));
 }
 
 static void add(char *reason, size_t size, const char *text) {
@@ -105,23 +116,79 @@ static void conclude(const struct sample *sample, char *reason, size_t size) {
     }
 }
 
-void store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason, size_t size) {
-    FB_CLEANUP(file_close_descriptor) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+static bool open_sample(const char *path, struct sample *ret_sample, off_t *ret_size) {
     struct stat status;
-    struct sample sample = {.fd = fd};
-    if (fd < 0 || fstat(fd, &status) < 0 || status.st_size == 0)
-        return;
-    sample.pages = (uint64_t)status.st_size / STORE_PAGE_BYTES;
-    if (sample.pages == 0 || !read_page(&sample, 1)) {
-        snprintf(reason, size, "foreign or cut off: %lld bytes, not a database of Forebay", (long long)status.st_size);
-    } else if (is_plain_sqlite(sample.page)) {
-        snprintf(reason, size, "foreign: an SQLite file without encryption, not a database of Forebay");
-    } else if (derive(&sample, key)) {
-        sample.looks_random = looks_random(sample.page);
-        look(&sample);
-        conclude(&sample, reason, size);
-        if (status.st_size % STORE_PAGE_BYTES != 0)
-            add(reason, size, " (cut off in the middle of a page)");
+    *ret_sample = (struct sample){.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
+    if (ret_sample->fd < 0 || fstat(ret_sample->fd, &status) < 0)
+        return false;
+    *ret_size = status.st_size;
+    ret_sample->pages = (uint64_t)status.st_size / STORE_PAGE_BYTES;
+    return status.st_size > 0;
+}
+
+static void close_sample(struct sample *sample) {
+    OPENSSL_cleanse(sample->hmac_key, sizeof sample->hmac_key);
+    file_close_descriptor(&sample->fd);
+}
+
+static enum fb_error explain(struct sample *sample, off_t size_bytes, const uint8_t key[static STORE_KEY_BYTES],
+                             char *reason, size_t size) {
+    if (sample->pages == 0 || !read_page(sample, 1)) {
+        snprintf(reason, size, "foreign or cut off: %lld bytes, not a database of Forebay", (long long)size_bytes);
+        return FB_OK;
     }
-    OPENSSL_cleanse(sample.hmac_key, sizeof sample.hmac_key);
+    if (is_plain_sqlite(sample->page)) {
+        snprintf(reason, size, "foreign: an SQLite file without encryption, not a database of Forebay");
+        return FB_OK;
+    }
+    if (!derive(sample, key))
+        return FB_MEMORY;
+    sample->looks_random = looks_random(sample->page);
+    look(sample);
+    if (sample->cannot_tell)
+        return FB_MEMORY;
+    conclude(sample, reason, size);
+    if (size_bytes % STORE_PAGE_BYTES != 0)
+        add(reason, size, " (cut off in the middle of a page)");
+    return sample->bad > 0 || size_bytes % STORE_PAGE_BYTES != 0 ? FB_OK : FB_NOT_FOUND;
+}
+
+enum fb_error store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason,
+                                   size_t size) {
+    struct sample sample;
+    off_t size_bytes;
+    enum fb_error error = FB_NOT_FOUND;
+    if (open_sample(path, &sample, &size_bytes))
+        error = explain(&sample, size_bytes, key, reason, size);
+    close_sample(&sample);
+    return error;
+}
+
+/* What the log has goes into the file before: pages there may wait for it, half written. */
+enum fb_error store_damage_search(struct store *store, const uint8_t key[static STORE_KEY_BYTES], int64_t budget_us,
+                                  struct fb_cause *cause) {
+    const int64_t until_us = clock_monotonic_us() + budget_us;
+    struct sample sample;
+    off_t size_bytes;
+    sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    const bool can_tell =
+        open_sample(store->path, &sample, &size_bytes) && read_page(&sample, 1) && derive(&sample, key);
+    for (uint64_t number = 1; can_tell && number <= sample.pages && clock_monotonic_us() < until_us; number++)
+        look_at(&sample, number);
+    close_sample(&sample);
+    if (!can_tell || sample.cannot_tell)
+        return fb_fail(cause, FB_MEMORY, "out of memory for OpenSSL");
+    return sample.bad == 0
+               ? FB_OK
+               : fb_fail(cause, FB_CORRUPT, "damaged: %zu page%s of the file", sample.bad, sample.bad == 1 ? "" : "s");
+}
+
+bool store_damage_can_tell(void) {
+    static const uint8_t key[STORE_KEY_BYTES];
+    uint8_t hmac[HMAC_BYTES];
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    const bool works = cipher != NULL && EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, key, 1) == 1 &&
+                       HMAC(EVP_sha512(), key, sizeof key, key, sizeof key, hmac, NULL) != NULL;
+    EVP_CIPHER_CTX_free(cipher);
+    return works;
 }

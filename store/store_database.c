@@ -16,7 +16,8 @@
  * when the disk is full. */
 #define WAL_PAGES_MAX 1000
 #define WAL_PAGES_MIN 32
-/* Room that batches leave to the tail, the tables and the pages that a large transaction needs. */
+/* Room that batches leave to the tail (half of it), to batches while thinning goes on (a quarter), to the tables and
+ * the pages that a large transaction needs. */
 #define RESERVE_PAGES_MAX 512
 #define RESERVE_PAGES_MIN 28
 /* Room that batches leave to records: one part in so many, and no more than their quotas are. */
@@ -26,10 +27,9 @@
 /* cipher_memory_security would lock and wipe each page of the cache, above what RLIMIT_MEMLOCK allows, to hide readings
  * that core holds anyway; swap and core dumps are closed by the image. secure_delete would write freed pages that are
  * unreadable without the key. Without auto_vacuum the file keeps its largest size and its free pages are used again:
- * moving pages would double the writes to give a bounded file's room back. EXCLUSIVE keeps a second core out and needs
- * no -shm. */
+ * moving pages would double the writes to give a bounded file's room back. The
+ * locking mode, EXCLUSIVE, keeps a second core out and needs no -shm. */
 static const char settings_sql[] = "PRAGMA cipher_memory_security = OFF;"
-                                   "PRAGMA locking_mode = EXCLUSIVE;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA secure_delete = OFF;"
                                    "PRAGMA cache_size = -256;"
@@ -47,6 +47,8 @@ static enum fb_error set_quota(struct store *store, struct fb_cause *cause) {
     const uint64_t reserve = clamp(most / 8, RESERVE_PAGES_MIN, RESERVE_PAGES_MAX);
     const uint64_t records = store_records_share_pages(most / RECORDS_SHARE);
     store->batch_pages_most = most - reserve - records;
+    store->reserve_pages = reserve + records;
+    store->spare_pages = reserve / 4;
     store_records_set_quotas(store, records);
     store->log_pages_most = wal;
     store->slots_most = (uint32_t)reserve / 2;
@@ -91,6 +93,9 @@ static enum fb_error unlock(const char *path, int flags, const uint8_t key[stati
         code = store_database_set_key(*ret_db, "main", key);
     if (code == SQLITE_OK) /* it would write to standard error what comes back as an error anyway */
         code = sqlite3_exec(*ret_db, "PRAGMA cipher_log_level = NONE", NULL, NULL, NULL);
+    /* Before the first read, which would else make a -shm: a full disk has no room for one. */
+    if (code == SQLITE_OK && (flags & SQLITE_OPEN_READWRITE) != 0)
+        code = sqlite3_exec(*ret_db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
     const enum fb_error error = store_result(*ret_db, code, cause, "opening");
     if (error != FB_OK)
         return error;
@@ -151,6 +156,12 @@ static enum fb_error other_name(const char *path, const char *suffix, char ret_n
     if ((size_t)snprintf(ret_name, PATH_MAX, "%s%s", path, suffix) >= PATH_MAX - 8)
         return fb_fail(cause, FB_LIMIT, "path too long");
     return FB_OK;
+}
+
+void store_database_forget_old(const char *path) {
+    char name[PATH_MAX];
+    if (other_name(path, STORE_OLD_SUFFIX, name, NULL) == FB_OK)
+        unlink(name);
 }
 
 /* Under another name: a cut never leaves an empty or half-made file in its place. */
@@ -247,6 +258,5 @@ enum fb_error store_database_open(struct store *store, const struct store_settin
         return fb_fail(cause, FB_IO, "not a regular file");
     if (status.st_size == 0)
         return fb_fail(cause, FB_CORRUPT, "empty file");
-    error = store_aside_check_mark(settings->path, cause);
-    return error == FB_OK ? attach_existing(store, settings, key, opening, cause) : error;
+    return attach_existing(store, settings, key, opening, cause);
 }

@@ -130,6 +130,8 @@ static enum fb_error take_all(struct estate *estate, const char *aside) {
         take_rows(estate, queries[i].sql, queries[i].take);
     if (!estate->has_state)
         store_salvage_name_id(aside, estate->id);
+    else
+        store_corrections_inherit(heir, estate->old, estate->id, estate->last_number, true);
     error = store_result(heir->db, note_salvage(estate, aside), NULL, "salvage");
     return store_end(heir, error, true, NULL);
 }

@@ -54,10 +54,12 @@ enum store_statement {
     STORE_STATEMENTS
 };
 
-/* carrier: the batch that tells it, 0 until there is one. Its record's last_batch is 0 until it was told once. */
+/* carrier: the batch that tells it, 0 until there is one. Its record's last_batch is 0 until it was told once. Of a
+ * store set aside whose clock was not set yet only the batches are known until it is. */
 struct store_correction {
     struct batch_correction record;
     uint64_t carrier;
+    bool waits_for_clock;
 };
 
 /* A record's row has its kind in the highest byte of its id and its number below: so each kind stands together, in
@@ -92,7 +94,8 @@ struct store_state {
     uint64_t evicted_to;   /* the highest number that was history and gave way */
     struct batch_loss losses[BATCH_LOSSES_MAX];
     size_t loss_count;
-    bool losses_changed; /* against the table */
+    bool losses_changed;                             /* against the table */
+    struct batch_loss noted[BATCH_LOSS_THINNED + 1]; /* by reason: to be told to people; to_ms 0: nothing */
     struct store_correction corrections[STORE_CORRECTIONS_MAX];
     size_t correction_count;
     struct store_clock clock;
@@ -116,6 +119,8 @@ struct store {
     uint8_t id[BATCH_STORE_ID_BYTES];
     uint64_t quota_bytes;
     uint64_t batch_pages_most; /* pages in use above which batches are evicted */
+    uint64_t spare_pages;      /* by which batches may pass that while thinning goes on */
+    uint64_t reserve_pages;    /* that batches leave free above it, in all */
     uint64_t log_pages_most;   /* to which the log grows before it begins anew */
     uint32_t slots_most;       /* slots that the tail takes before it is sealed, and that it keeps */
     struct store_state state;
@@ -131,6 +136,7 @@ struct store {
     size_t records_waiting_bytes;
     unsigned records_hold; /* commits that leave them out, since the disk had no room for them */
     uint64_t record_quotas[STORE_RECORD_KINDS + 1];
+    bool marked;               /* by this run, see store_aside_mark() */
     uint64_t unreadable_batch; /* which one made the last call fail with FB_CORRUPT; 0: none did */
 };
 
@@ -154,7 +160,7 @@ enum fb_error store_begin(struct store *store, struct fb_cause *cause) FB_MUST_U
 enum fb_error store_end(struct store *store, enum fb_error error, bool save_state, struct fb_cause *cause) FB_MUST_USE;
 
 /* The end of every public call: puts "store: what: " in front of the cause, and notes beside the file that it is broken
- * when error is FB_CORRUPT, so that the next open puts it aside. Returns error. */
+ * when error is FB_CORRUPT, for the next open. Returns error; FB_MEMORY for FB_CORRUPT that is want of memory. */
 enum fb_error store_finish(struct store *store, enum fb_error error, const char *what, struct fb_cause *cause);
 
 /* Corrections in the state: whether one waits to be told; put those that wait into a batch; tell those again that a
@@ -165,6 +171,13 @@ void store_corrections_retell(struct store_state *state, uint64_t carrier);
 int store_corrections_save(struct store *store);
 bool store_corrections_load(struct store *store, sqlite3_stmt *row);
 bool store_clock_load(struct store *store, sqlite3_stmt *row);
+/* After a batch that did not take all of the tail: the next may hold such readings as well. */
+void store_corrections_extend(struct store *store, uint64_t carrier);
+/* Take over what the store set aside in old, whose identity and last batch are given, knew of its own batches' times,
+ * and tell it (again); goes_on: with its clock and its tail, which are ours now. Inside a transaction. What
+ * cannot be read, or finds no place, stays away. */
+void store_corrections_inherit(struct store *store, sqlite3 *old, const uint8_t id[static BATCH_STORE_ID_BYTES],
+                               uint64_t last_number, bool goes_on);
 
 /* Records, see store_records.c. Of so many pages those that records may take; share them out among the kinds. Pages
  * that they take now. */
@@ -173,9 +186,9 @@ void store_records_set_quotas(struct store *store, uint64_t pages);
 uint64_t store_records_pages(const struct store *store);
 /* The place that a record takes: its share of a page, or its pages. */
 uint64_t store_records_row_bytes(size_t length);
-/* Inside a transaction: write those that wait. They go on waiting until store_records_settle() is told how the
- * transaction ended, and whether they were in it. */
-bool store_records_due(const struct store *store);
+/* Whether any wait, and the disk has room for them. Inside a transaction: write those that wait. They go on waiting
+ * until store_records_settle() is told how the transaction ended, and whether they were in it. */
+bool store_records_due(struct store *store);
 enum fb_error store_records_write(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 void store_records_settle(struct store *store, enum fb_error error, bool written);
 void store_records_drop_waiting(struct store *store);
@@ -215,13 +228,16 @@ int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[st
  * fit, or it cannot be read. ret_db: sqlite3_close(). */
 enum fb_error store_database_look(const char *path, const uint8_t key[static STORE_KEY_BYTES], sqlite3 **ret_db,
                                   struct fb_cause *cause) FB_MUST_USE;
+/* The file under the old key, which a rekey that was cut off left beside its copy, goes. */
+#define STORE_OLD_SUFFIX ".old"
+void store_database_forget_old(const char *path);
 /* fsync the folder that path stands in. */
 enum fb_error store_database_sync_folder(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
-/* What becomes of a file that cannot be used, see store_aside.c. Leave path.failed beside it, with the reason. */
+/* What becomes of a file that cannot be used, see store_aside.c. Leave the reason in path.failed beside it. */
 void store_aside_mark(const char *path, const char *reason);
-/* FB_CORRUPT when an earlier run left path.failed. */
-enum fb_error store_aside_check_mark(const char *path, struct fb_cause *cause) FB_MUST_USE;
+/* How often earlier runs did so, 0 for never; ret_reason: the first one. */
+unsigned store_aside_marks(const char *path, char *ret_reason, size_t size);
 void store_aside_forget_mark(const char *path);
 /* A name that nothing has yet: path.unreadable-20261231T235959Z, then ...-2 and so on. */
 enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name, size_t size,
@@ -229,9 +245,18 @@ enum fb_error store_aside_name(const char *path, int64_t now_ms, char *ret_name,
 /* Rename path, -wal and -shm to name...; what is missing is skipped. */
 enum fb_error store_aside_rename(const char *path, const char *name, struct fb_cause *cause) FB_MUST_USE;
 
-/* Why the file cannot be opened, more exactly than SQLite tells; see store_damage.c. Reads a few pages of it. The
- * reason stays as it is when nothing more is found. */
-void store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason, size_t size);
+/* Damage looked for in the file itself, past SQLCipher, which takes any failure of OpenSSL for damage of the page at
+ * hand; see store_damage.c.
+ * Why the file cannot be opened: a few pages are read. The reason stays as it is when nothing more is found, which is
+ * FB_NOT_FOUND. FB_MEMORY: OpenSSL does not work, nobody can tell. */
+enum fb_error store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason,
+                                   size_t size);
+/* All pages of the store, which is open, for budget_us: FB_CORRUPT: some are damaged, the cause says how many. FB_OK:
+ * none that was looked at. FB_MEMORY. */
+enum fb_error store_damage_search(struct store *store, const uint8_t key[static STORE_KEY_BYTES], int64_t budget_us,
+                                  struct fb_cause *cause) FB_MUST_USE;
+/* Whether OpenSSL does what SQLCipher needs of it, right now. */
+bool store_damage_can_tell(void);
 /* FB_CORRUPT when the log has lost commits in its middle, which SQLite takes for its end; see store_wal.c. */
 enum fb_error store_wal_check(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
@@ -279,17 +304,24 @@ static inline const struct reading *store_tail_from(const struct store *store, s
 enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) FB_MUST_USE;
 
-/* Inside a transaction: thin the oldest unsent batch that was not thinned yet. FB_NOT_FOUND: there is none. */
-enum fb_error store_thin_next(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+/* Inside a transaction: thin the oldest unsent batch that was not thinned yet. ret_readings: how many it had.
+ * FB_NOT_FOUND: there is none. */
+enum fb_error store_thin_next(struct store *store, uint64_t *ret_readings, struct fb_cause *cause) FB_MUST_USE;
+/* Whether there is one. */
+bool store_thin_waits(struct store *store);
 
 /* Inside a transaction: make room for pages more within the quota and the disk's free space, as far as one call may:
- * history gives way, then unsent batches are thinned, then they are dropped. */
+ * history gives way, then unsent batches are thinned, then they are dropped. While more can be thinned than one call
+ * may, the spare pages are used before any batch is dropped. */
 enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* The same, but only history gives way. FB_FULL: it is not enough. */
 enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) FB_MUST_USE;
 /* Whether the quota, and not the disk, is what keeps pages more from being written. */
 bool store_quota_reached(struct store *store, uint64_t pages);
-/* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. */
+/* Whether the disk, or the file's own unused pages, have room for pages more of records. */
+bool store_quota_disk_takes(struct store *store, uint64_t pages);
+/* In a transaction of its own: give the unreadable batch up; a loss if it was not sent. FB_AGAIN: it can be read, now.
+ * FB_MEMORY: nobody can tell. */
 enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct fb_cause *cause) FB_MUST_USE;
 /* After a call that ended with error: true when that was because of a batch that could not be evicted, and it has been
  * given up: try again, STORE_GIVE_UP_MOST times at most. */

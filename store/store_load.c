@@ -70,8 +70,7 @@ static const struct {
     {"SELECT revision, hash FROM catalogues WHERE revision < 1 << 62 ORDER BY revision DESC LIMIT 1", take_catalogue,
      0},
     {"SELECT reason, readings, from_ms, to_ms, first_batch, last_batch FROM losses ORDER BY id", take_loss, 0},
-    {"SELECT first_batch, last_batch, from_ms, to_ms, right_ms, carrier FROM corrections ORDER BY id",
-     store_corrections_load, 0},
+    {"SELECT * FROM corrections ORDER BY id", store_corrections_load, 0},
     {"SELECT boot, first_batch, ahead_ms, is_set FROM clock WHERE id = 1", store_clock_load, 0},
     {"SELECT kind, last, bytes, head, (SELECT id FROM records WHERE id > kind << 56 AND id < (kind + 1) << 56"
      " ORDER BY id LIMIT 1) FROM record_kinds",

@@ -46,7 +46,27 @@ void store_losses_add(struct store_state *state, const struct batch_loss *loss) 
     state->losses[state->loss_count++] = fresh;
 }
 
+static void note(struct batch_loss *noted, const struct batch_loss *loss) {
+    const bool is_first = noted->to_ms == 0;
+    noted->readings += loss->readings;
+    if (is_first || loss->from_ms < noted->from_ms)
+        noted->from_ms = loss->from_ms;
+    if (is_first || loss->to_ms > noted->to_ms)
+        noted->to_ms = loss->to_ms;
+}
+
+bool store_take_noted_loss(struct store *store, enum batch_loss_reason reason, struct batch_loss *ret_loss) {
+    struct batch_loss *noted = &store->state.noted[reason];
+    if (noted->to_ms == 0)
+        return false;
+    *ret_loss = *noted;
+    ret_loss->reason = reason;
+    *noted = (struct batch_loss){0};
+    return true;
+}
+
 void store_note_loss(struct store *store, const struct batch_loss *loss) {
     store->state.lost_readings += loss->readings;
+    note(&store->state.noted[loss->reason], loss);
     store_losses_add(&store->state, loss);
 }

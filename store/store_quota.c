@@ -7,11 +7,14 @@
 
 #include "store/store_internal.h"
 
-/* A smaller quota than before is reached step by step, so that no call takes long. Thinning a batch takes up to 20 ms,
- * and store_keep_room() has mostly done it before; one batch gives about a third of its room. */
-#define EVICT_MOST 64
-#define THIN_MOST_SEALING 4
-#define THIN_MOST_AHEAD 1
+/* A smaller quota than before is reached step by step, so that no call takes long: to evict a large batch takes 0.2 ms,
+ * to thin one of 32,768 readings 4 ms. store_keep_room() has mostly done both before. */
+#define EVICT_MOST 16
+#define THIN_MOST 16
+#define THIN_READINGS_MOST 32768 /* or one batch, if that has more */
+/* What is kept free ahead, in batches of the largest size; or that part of the quota, if it is less. */
+#define AHEAD_BATCHES 2
+#define AHEAD_SHARE 8
 /* What readings leave free on the disk, for the system's own files. */
 #define DISK_RESERVE_BYTES (UINT64_C(64) * 1024 * 1024)
 #define DISK_RESERVE_SHARE 20 /* or one part in so many, if that is less */
@@ -23,6 +26,10 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
     store_reset(store, statement);
     return code;
 }
+
+/* What records leave of the disk, and of the file's unused pages where the disk has none. */
+#define RECORDS_LEAVE_BYTES (UINT64_C(256) * 1024)
+#define RECORDS_LEAVE_PAGES 64
 
 /* How full file and disk are; all in pages. */
 struct room {
@@ -53,6 +60,18 @@ static uint64_t disk_pages(const struct store *store) {
     return left > reserve ? (left - reserve) / STORE_PAGE_BYTES : 0;
 }
 
+/* Records may use of the reserve what readings leave, but never so much that the log could not be written back. */
+bool store_quota_disk_takes(struct store *store, uint64_t pages) {
+    struct statvfs disk;
+    uint64_t unused = 0;
+    if (statvfs(store->path, &disk) < 0)
+        return true;
+    const uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (left >= log_room_bytes(store) + pages * STORE_PAGE_BYTES + RECORDS_LEAVE_BYTES)
+        return true;
+    return count(store, STORE_COUNT_FREE_PAGES, &unused) == SQLITE_ROW && pages + RECORDS_LEAVE_PAGES <= unused;
+}
+
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
     struct room room = {.disk = disk_pages(store), .records = store_records_pages(store)};
     int code = count(store, STORE_COUNT_PAGES, &room.file);
@@ -62,13 +81,22 @@ static enum fb_error measure(struct store *store, struct room *ret_room, struct 
     return store_result(store->db, code, cause, "counting pages");
 }
 
-static bool within_quota(const struct store *store, const struct room *room, uint64_t pages) {
+/* Records have a quota of their own. */
+static uint64_t pages_of_batches(const struct room *room) {
     const uint64_t used = room->file - room->unused;
-    return used - (room->records < used ? room->records : used) + pages <= store->batch_pages_most;
+    return used - (room->records < used ? room->records : used);
+}
+
+static bool within_quota(const struct store *store, const struct room *room, uint64_t pages) {
+    return pages_of_batches(room) + pages <= store->batch_pages_most;
 }
 
 static bool within_disk(const struct room *room, uint64_t pages) {
     return pages <= room->unused + room->disk;
+}
+
+static bool has_room(const struct store *store, const struct room *room, uint64_t pages) {
+    return within_quota(store, room, pages) && within_disk(room, pages);
 }
 
 static enum fb_error delete_batch(struct store *store, uint64_t number, struct fb_cause *cause) {
@@ -178,66 +206,101 @@ static enum fb_error evict_unsent(struct store *store, struct fb_cause *cause) {
 
 bool store_quota_reached(struct store *store, uint64_t pages) {
     struct room room;
-    return measure(store, &room, NULL) == FB_OK && !(within_quota(store, &room, pages) && within_disk(&room, pages));
+    return measure(store, &room, NULL) == FB_OK && !has_room(store, &room, pages);
 }
 
 /* What one call may do. */
 struct effort {
-    size_t evict, thin;
-    bool drop; /* unsent batches, when nothing can be thinned any more */
+    size_t evict, thin;   /* batches */
+    size_t thin_readings; /* may be passed by one batch */
+    bool drop;            /* unsent batches, when thinning gives no more room, or not in time */
 };
 
-static enum fb_error give_way(struct store *store, struct effort *effort, struct fb_cause *cause) {
+static const struct effort sealing = {EVICT_MOST, THIN_MOST, THIN_READINGS_MOST, true};
+static const struct effort ahead = {EVICT_MOST, THIN_MOST, THIN_READINGS_MOST, false};
+static const struct effort history_alone = {EVICT_MOST, 0, 0, false};
+
+/* FB_NOT_FOUND: no batch can be thinned. FB_AGAIN: one can, by a later call. */
+static enum fb_error thin_some(struct store *store, struct effort *effort, struct fb_cause *cause) {
+    uint64_t readings = 0;
+    if (!store_thin_waits(store))
+        return FB_NOT_FOUND;
+    if (effort->thin == 0 || effort->thin_readings == 0)
+        return FB_AGAIN;
+    const enum fb_error error = store_thin_next(store, &readings, cause);
+    effort->thin--;
+    effort->thin_readings -= readings < effort->thin_readings ? readings : effort->thin_readings;
+    return error;
+}
+
+/* Thinning goes before dropping: while it is still going on, a batch may use the spare pages, and what a file that has
+ * become too large for its quota has free. */
+static bool can_wait(const struct store *store, const struct room *room, uint64_t pages) {
+    return within_disk(room, pages) &&
+           (pages_of_batches(room) + pages <= store->batch_pages_most + store->spare_pages ||
+            room->unused >= pages + store->reserve_pages);
+}
+
+/* FB_NOT_FOUND: nothing more can give way, or needs to. */
+static enum fb_error give_way(struct store *store, const struct room *room, uint64_t pages, struct effort *effort,
+                              struct fb_cause *cause) {
     enum fb_error error = evict_history(store, cause);
-    if (error == FB_NOT_FOUND && effort->thin > 0) {
-        effort->thin--;
-        error = store_thin_next(store, cause);
-    }
-    if (error == FB_NOT_FOUND && effort->drop)
+    if (error == FB_NOT_FOUND) {
+        error = thin_some(store, effort, cause);
+        if (error == FB_OK || (error != FB_NOT_FOUND && error != FB_AGAIN))
+            return error;
+        if (!effort->drop || (error == FB_AGAIN && can_wait(store, room, pages)))
+            return FB_NOT_FOUND;
         error = evict_unsent(store, cause);
+    }
+    effort->evict--;
     return error;
 }
 
 static enum fb_error make_room(struct store *store, uint64_t pages, struct effort effort, struct fb_cause *cause) {
     struct room room;
+    bool some = false;
     enum fb_error error = measure(store, &room, cause);
-    size_t evicted = 0;
-    while (error == FB_OK && evicted < effort.evict &&
-           !(within_quota(store, &room, pages) && within_disk(&room, pages))) {
-        error = give_way(store, &effort, cause);
+    while (error == FB_OK && effort.evict > 0 && !has_room(store, &room, pages)) {
+        error = give_way(store, &room, pages, &effort, cause);
         if (error == FB_NOT_FOUND)
             break;
-        evicted++;
+        some = true;
         if (error == FB_OK)
             error = measure(store, &room, cause);
     }
     if (error != FB_OK && error != FB_NOT_FOUND)
         return error;
-    const int code =
-        evicted > 0 ? store_run(store, STORE_DROP_CATALOGUES, "i", store->state.catalogue_revision) : SQLITE_OK;
+    const int code = some ? store_run(store, STORE_DROP_CATALOGUES, "i", store->state.catalogue_revision) : SQLITE_OK;
     return store_result(store->db, code, cause, "catalogues");
 }
 
 enum fb_error store_quota_make_room(struct store *store, uint64_t pages, struct fb_cause *cause) {
-    return make_room(store, pages, (struct effort){EVICT_MOST, THIN_MOST_SEALING, true}, cause);
+    return make_room(store, pages, sealing, cause);
 }
 
 enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages, struct fb_cause *cause) {
-    const enum fb_error error = make_room(store, pages, (struct effort){EVICT_MOST, 0, false}, cause);
+    const enum fb_error error = make_room(store, pages, history_alone, cause);
     if (error == FB_OK && store_quota_reached(store, pages))
         return fb_fail(cause, FB_FULL, "the quota or the disk is full of batches that are not sent yet");
     return error;
 }
 
+static uint64_t pages_ahead(const struct store *store) {
+    const uint64_t one = BATCH_BYTES_MAX / STORE_PAGE_BYTES + STORE_TABLE_PAGES;
+    const uint64_t share = store->batch_pages_most / AHEAD_SHARE;
+    return share < one ? one : share < AHEAD_BATCHES * one ? share : AHEAD_BATCHES * one;
+}
+
 enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) {
-    const uint64_t pages = BATCH_BYTES_MAX / STORE_PAGE_BYTES + STORE_TABLE_PAGES;
+    const uint64_t pages = pages_ahead(store);
     const bool may_help = store->state.history_from <= store->state.last_number || store->state.unsent_batches > 0;
     if (!may_help || !store_quota_reached(store, pages))
         return FB_OK;
     enum fb_error error = store_begin(store, cause);
     if (error != FB_OK)
         return store_finish(store, error, "keeping room", cause);
-    error = make_room(store, pages, (struct effort){EVICT_MOST, THIN_MOST_AHEAD, false}, cause);
+    error = make_room(store, pages, ahead, cause);
     error = store_end(store, error, true, cause);
     if (store_quota_gave_up(store, error))
         return FB_OK;
@@ -252,9 +315,25 @@ static enum fb_error count_readings(struct store *store, uint64_t number, uint64
     return FB_OK;
 }
 
+/* What could not be read a moment ago: OpenSSL may have had no memory for it. FB_CORRUPT: it still cannot. */
+static enum fb_error look_again(struct store *store, uint64_t number, struct fb_cause *cause) {
+    struct store_batch *batch = malloc(sizeof *batch);
+    if (batch == NULL || !store_damage_can_tell()) {
+        free(batch);
+        return fb_fail(cause, FB_MEMORY, "out of memory");
+    }
+    batch->number = number;
+    const enum fb_error error = store_read_batch(store, batch, cause);
+    free(batch);
+    return error;
+}
+
 /* Its pages cannot be freed, for want of the chain that links them: the row stays, and queue says that it is dead. */
 enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct fb_cause *cause) {
-    enum fb_error error = store_begin(store, cause);
+    enum fb_error error = look_again(store, number, cause);
+    if (error != FB_CORRUPT)
+        return error == FB_OK ? fb_fail(cause, FB_AGAIN, "batch %" PRIu64 " can be read again", number) : error;
+    error = store_begin(store, cause);
     if (error != FB_OK)
         return error;
     struct batch_loss loss = {.readings = 0};
@@ -275,5 +354,8 @@ enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct f
 
 bool store_quota_gave_up(struct store *store, enum fb_error error) {
     const uint64_t number = store->unreadable_batch;
-    return error == FB_CORRUPT && number != 0 && store_quota_give_up(store, number, NULL) == FB_OK;
+    if (error != FB_CORRUPT || number == 0)
+        return false;
+    const enum fb_error given_up = store_quota_give_up(store, number, NULL);
+    return given_up == FB_OK || given_up == FB_AGAIN;
 }

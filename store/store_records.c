@@ -178,8 +178,13 @@ int store_records_save(struct store *store) {
     return code;
 }
 
-bool store_records_due(const struct store *store) {
-    return store->records != NULL && store->records_hold == 0;
+bool store_records_due(struct store *store) {
+    if (store->records == NULL || store->records_hold > 0)
+        return false;
+    uint64_t bytes = 0;
+    for (const struct store_record_waiting *record = store->records; record != NULL; record = record->next)
+        bytes += store_records_row_bytes(record->length);
+    return store_quota_disk_takes(store, bytes / STORE_PAGE_BYTES + STORE_TABLE_PAGES);
 }
 
 enum fb_error store_records_write(struct store *store, struct fb_cause *cause) {

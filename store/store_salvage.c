@@ -318,6 +318,20 @@ static enum fb_error find_row(struct store_salvage *salvage, struct fb_cause *ca
     return store_result(salvage->store->db, code, cause, "salvage");
 }
 
+/* What was found out about its batches' times before, unless it cannot say any more who it is. */
+static enum fb_error take_corrections(struct store_salvage *salvage, struct fb_cause *cause) {
+    struct store *store = salvage->store;
+    uint8_t no_id[BATCH_STORE_ID_BYTES];
+    store_salvage_name_id(salvage->path, no_id);
+    if (memcmp(salvage->id, no_id, sizeof no_id) == 0)
+        return FB_OK;
+    const enum fb_error error = store_begin(store, cause);
+    if (error != FB_OK)
+        return error;
+    store_corrections_inherit(store, salvage->old, salvage->id, (uint64_t)salvage->last_number, false);
+    return store_end(store, FB_OK, false, cause);
+}
+
 static enum fb_error prepare(struct store_salvage *salvage, struct fb_cause *cause) {
     int code = SQLITE_OK;
     for (size_t i = 0; code == SQLITE_OK && i < STATEMENTS; i++)
@@ -361,6 +375,8 @@ enum fb_error store_salvage_begin(struct store *store, const char *path, enum st
         error = fb_fail(cause, FB_INVALID, "%s: an earlier copy of the store in use, which has all of it", path);
     if (error == FB_OK)
         error = prepare(salvage, cause);
+    if (error == FB_OK)
+        error = take_corrections(salvage, cause);
     if (error != FB_OK) {
         store_salvage_end(salvage);
         return error;

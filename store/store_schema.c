@@ -52,6 +52,8 @@ static const char *const steps[] = {
     " NULL);"
     "CREATE TABLE record_kinds(kind INTEGER PRIMARY KEY, last INTEGER NOT NULL, bytes INTEGER NOT NULL, head BLOB NOT"
     " NULL);",
+    /* Whose batches; NULL: our own. */
+    "ALTER TABLE corrections ADD COLUMN store_id BLOB;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof steps / sizeof steps[0]))

@@ -79,6 +79,8 @@ static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
     state->unsent_readings += readings;
     sealing->done += units;
     sealing->batches++;
+    if (sealing->done < store->tail_committed)
+        store_corrections_extend(store, state->last_number);
     return FB_OK;
 }
 

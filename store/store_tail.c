@@ -80,9 +80,9 @@ static bool tail_changes(const struct store *store, struct store_cursor cursor) 
            cursor.sequence != store->state.cursor.sequence;
 }
 
-static enum fb_error commit(struct store *store, struct store_cursor cursor, uint64_t room_pages, uint8_t *bytes,
-                            struct fb_cause *cause) {
-    const bool with_records = store_records_due(store), with_tail = tail_changes(store, cursor);
+static enum fb_error commit(struct store *store, struct store_cursor cursor, uint64_t room_pages, bool with_records,
+                            uint8_t *bytes, struct fb_cause *cause) {
+    const bool with_tail = tail_changes(store, cursor);
     enum fb_error error = store_begin(store, cause);
     if (error != FB_OK)
         return error;
@@ -113,13 +113,13 @@ enum fb_error store_commit(struct store *store, struct store_cursor cursor, stru
     /* Batches leave the tail some room. Where it needs more, the quota takes it from them; a full disk does not. */
     const uint64_t pages = (store->tail_count - store->tail_committed) * READING_BYTES / STORE_PAGE_BYTES + 1;
     const bool with_records = store_records_due(store);
-    enum fb_error error = commit(store, cursor, 0, bytes, cause);
+    enum fb_error error = commit(store, cursor, 0, with_records, bytes, cause);
     if (error == FB_FULL && with_records) /* readings come first, and need less room */
-        error = commit(store, cursor, 0, bytes, cause);
+        error = commit(store, cursor, 0, false, bytes, cause);
     if (error == FB_FULL && store_quota_reached(store, pages))
-        error = commit(store, cursor, pages, bytes, cause);
+        error = commit(store, cursor, pages, false, bytes, cause);
     for (int i = 0; i < STORE_GIVE_UP_MOST && store_quota_gave_up(store, error); i++)
-        error = commit(store, cursor, pages, bytes, cause);
+        error = commit(store, cursor, pages, false, bytes, cause);
     free(bytes);
     if (error == FB_OK)
         store->tail_committed = store->tail_count;

@@ -67,11 +67,24 @@ static enum fb_error thin(struct store *store, struct thinning *thinning, int64_
     return error;
 }
 
-enum fb_error store_thin_next(struct store *store, struct fb_cause *cause) {
-    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", store->state.thinned_to + 1, STORE_SALVAGED_FIRST - 1);
-    const uint64_t number = code == SQLITE_ROW ? (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0) : 0;
-    const int64_t first_ms = code == SQLITE_ROW ? store_integer(store, STORE_FIRST_QUEUED, 3) : 0;
-    const int64_t last_ms = code == SQLITE_ROW ? store_integer(store, STORE_FIRST_QUEUED, 4) : 0;
+/* The first that may be thinned; SQLITE_DONE when there is none. */
+static int find(struct store *store) {
+    return store_step(store, STORE_FIRST_QUEUED, "ii", store->state.thinned_to + 1, STORE_SALVAGED_FIRST - 1);
+}
+
+bool store_thin_waits(struct store *store) {
+    const int code = find(store);
+    store_reset(store, STORE_FIRST_QUEUED);
+    return code != SQLITE_DONE;
+}
+
+enum fb_error store_thin_next(struct store *store, uint64_t *ret_readings, struct fb_cause *cause) {
+    const int code = find(store);
+    const bool is_there = code == SQLITE_ROW;
+    const uint64_t number = is_there ? (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0) : 0;
+    *ret_readings = is_there ? (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 2) : 0;
+    const int64_t first_ms = is_there ? store_integer(store, STORE_FIRST_QUEUED, 3) : 0;
+    const int64_t last_ms = is_there ? store_integer(store, STORE_FIRST_QUEUED, 4) : 0;
     store_reset(store, STORE_FIRST_QUEUED);
     if (code == SQLITE_DONE)
         return FB_NOT_FOUND;

@@ -64,7 +64,10 @@ enum fb_error store_end(struct store *store, enum fb_error error, bool with_stat
 enum fb_error store_finish(struct store *store, enum fb_error error, const char *what, struct fb_cause *cause) {
     if (error == FB_OK || error == FB_NOT_FOUND)
         return error;
-    if (error == FB_CORRUPT)
+    if (error == FB_CORRUPT && !store_damage_can_tell())
+        return fb_fail(cause, FB_MEMORY, "store: %s: out of memory for OpenSSL", what);
+    if (error == FB_CORRUPT && !store->marked)
         store_aside_mark(store->path, cause != NULL ? cause->text : what);
+    store->marked = store->marked || error == FB_CORRUPT;
     return fb_context(cause, error, "store: %s", what);
 }

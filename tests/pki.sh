@@ -18,7 +18,7 @@ new_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out 
 make_authority() {
     mkdir -p "$folder"
     new_key "$folder/ca.key"
-    openssl req -x509 -new -key "$folder/ca.key" -days 30 -subj '/CN=Forebay throw-away authority' \
+    openssl req -x509 -new -key "$folder/ca.key" -days 400 -subj '/CN=Forebay throw-away authority' \
         -addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign,cRLSign' \
         -out "$folder/ca.pem"
 }
@@ -33,7 +33,7 @@ issue() {
     } >"$folder/$name.extensions"
     new_key "$folder/$name.key"
     openssl req -new -key "$folder/$name.key" -subj "/CN=$subject" -out "$folder/$name.request"
-    openssl x509 -req -in "$folder/$name.request" -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -days 30 \
+    openssl x509 -req -in "$folder/$name.request" -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -days 400 \
         -set_serial "0x$(openssl rand -hex 16)" -extfile "$folder/$name.extensions" -out "$folder/$name.pem" 2>/dev/null
     rm "$folder/$name.request" "$folder/$name.extensions"
 }

@@ -11,7 +11,11 @@ run='nginx-light openssl ca-certificates'
 # clang 19 is in both releases: the same formatting, warnings and fuzzer everywhere.
 test='libcmocka-dev clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 cppcheck tidy man-db
  python3 python3-pytest python3-cbor2 python3-zstandard python3-qpid-proton python3-selenium python3-cryptography chromium chromium-driver
- nodejs mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring procps util-linux uidmap'
+ nodejs npm mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring procps util-linux uidmap
+ softhsm2'
+# What brings OpenSSL to PKCS#11 tokens differs.
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+case $codename in bookworm) test="$test libengine-pkcs11-openssl" ;; *) test="$test pkcs11-provider" ;; esac
 
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
@@ -22,6 +26,7 @@ sqlcipher_is_4() {
 missing() {
     for package in $build $run $test; do
         case $package in
+        npm) command -v npm >/dev/null || echo npm ;; # also comes with Node from elsewhere, which refuses Debian's beside it
         *sqlcipher*) sqlcipher_is_4 && installed "$package" || echo "$package" ;;
         *) installed "$package" || echo "$package" ;;
         esac
@@ -61,7 +66,7 @@ if [ "${1:-}" = --check ]; then
 fi
 echo "setup: building and testing Forebay needs these Debian packages, which apt-get installs now: $list"
 as_root apt-get update -q || { echo "setup: apt-get update failed; see its message above. Missing: $list" >&2; exit 1; }
-if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] && ! sqlcipher_is_4; then
+if [ "$codename" = bookworm ] && ! sqlcipher_is_4; then
     echo 'setup: SQLCipher 4.6 comes from bookworm-backports (sqlcipher, libsqlcipher-dev, libsqlcipher1, nothing else)'
     add_backports
     as_root apt-get update -q || { echo 'setup: bookworm-backports cannot be reached' >&2; exit 1; }

@@ -227,3 +227,7 @@ const char *amqp_peer_address(const struct amqp *amqp) {
 const char *amqp_peer_name(const struct amqp *amqp) {
     return amqp->peer_name;
 }
+
+const struct validity_list *amqp_peer_chain(const struct amqp *amqp) {
+    return &amqp->peer_chain;
+}

@@ -16,16 +16,32 @@
 
 struct amqp;
 struct amqp_trust;
+struct validity_list;
 
 /* How far an attempt came. Words: "dns", "tcp", "tls", "sasl", "open", "attach", "credit", "up". */
 enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
 const char *amqp_step_word(enum amqp_step step);
 
-/* Certificates, loaded once and used for many connections (SSL_CTX). server: the end that listens. The process ignores
- * SIGPIPE from then on, since OpenSSL writes with write(2).
+#define AMQP_PINS_MAX 8
+#define AMQP_CRLS_MAX 4
+
+struct amqp_trust_settings {
+    const char *ca;                  /* PEM file: the only authorities that are trusted */
+    const char *certificate;         /* PEM file: this end's certificate and chain */
+    const char *key;                 /* its private key: PEM file or "pkcs11:..." (pkcs11_uri.h) */
+    const char *key_pin_file;        /* file with the PIN of the token that holds the key; NULL or "": none */
+    const char *pins[AMQP_PINS_MAX]; /* pin.h, up to the first NULL: one must be of a key in the peer's chain, its own
+                                        or an issuer's; none: the chain is enough */
+    const char *crls[AMQP_CRLS_MAX]; /* PEM files, up to the first NULL: lists of revoked certificates. With any, each
+                                        certificate of the peer's chain needs a list of its issuer that is in force */
+    bool server;                     /* the end that listens */
+};
+
+/* Certificates, loaded once and used for many connections (SSL_CTX). Blocks while files are read and a token is asked.
+ * The process ignores SIGPIPE from then on, since OpenSSL writes with write(2).
  * FB_INVALID: the cause names the file and what is wrong with it (expired, key does not fit ...). */
-enum fb_error amqp_trust_load(const char *ca, const char *certificate, const char *key, bool server,
-                              struct amqp_trust **ret_trust, struct fb_cause *cause) FB_MUST_USE;
+enum fb_error amqp_trust_load(const struct amqp_trust_settings *settings, struct amqp_trust **ret_trust,
+                              struct fb_cause *cause) FB_MUST_USE;
 void amqp_trust_free(struct amqp_trust *trust); /* NULL is fine; connections hold their own reference */
 
 enum amqp_direction { AMQP_SEND, AMQP_RECEIVE };
@@ -134,5 +150,8 @@ const char *amqp_tls_version(const struct amqp *amqp);
  * peer's certificate; "" before. Borrowed. */
 const char *amqp_peer_address(const struct amqp *amqp);
 const char *amqp_peer_name(const struct amqp *amqp);
+/* The chain that the peer presented last, its own certificate first, also when it was refused; empty before. Borrowed.
+ */
+const struct validity_list *amqp_peer_chain(const struct amqp *amqp);
 
 #endif

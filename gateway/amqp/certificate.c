@@ -4,6 +4,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -73,8 +74,7 @@ static void whole_name(const X509_NAME *name, char *ret_text, size_t size) {
     clean(ret_text);
 }
 
-static bool common_name(const X509 *certificate, char *ret_text, size_t size) {
-    const X509_NAME *subject = X509_get_subject_name(certificate);
+static bool common_name(const X509_NAME *subject, char *ret_text, size_t size) {
     const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     if (at < 0)
         return false;
@@ -87,13 +87,17 @@ static bool common_name(const X509 *certificate, char *ret_text, size_t size) {
     return true;
 }
 
+void certificate_name(const X509_NAME *name, char *ret_text, size_t size) {
+    if (!common_name(name, ret_text, size))
+        whole_name(name, ret_text, size);
+}
+
 void certificate_subject(const X509 *certificate, char *ret_text, size_t size) {
-    if (!common_name(certificate, ret_text, size))
-        whole_name(X509_get_subject_name(certificate), ret_text, size);
+    certificate_name(X509_get_subject_name(certificate), ret_text, size);
 }
 
 void certificate_peer_name(const X509 *certificate, char *ret_text, size_t size) {
-    if (common_name(certificate, ret_text, size))
+    if (common_name(X509_get_subject_name(certificate), ret_text, size))
         return;
     certificate_names(certificate, ret_text, size);
     ret_text[strcspn(ret_text, ",")] = '\0';
@@ -151,23 +155,90 @@ static bool of_unknown_issuer(int error) {
            error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE || error == X509_V_ERR_CERT_SIGNATURE_FAILURE;
 }
 
-void certificate_refusal(int error, const X509 *certificate, const char *host, const char *authorities,
-                         struct fb_cause *cause) {
-    char subject[CERTIFICATE_TEXT_MAX];
-    certificate_subject(certificate, subject, sizeof subject);
+static void revoked(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    char date[DATE_MAX];
+    X509_REVOKED *entry = NULL;
+    X509_CRL *crl = (X509_CRL *)(uintptr_t)problem->crl; /* X509_CRL_get0_by_cert() only sorts it */
+    if (crl == NULL || X509_CRL_get0_by_cert(crl, &entry, (X509 *)(uintptr_t)problem->certificate) != 1) {
+        fb_fail(cause, FB_DENIED, "certificate of %s is revoked", subject);
+        return;
+    }
+    date_text(X509_REVOKED_get0_revocationDate(entry), date);
+    fb_fail(cause, FB_DENIED, "certificate of %s was revoked on %s", subject, date);
+}
+
+static void no_list(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    char issuer[CERTIFICATE_TEXT_MAX];
+    certificate_name(X509_get_issuer_name(problem->certificate), issuer, sizeof issuer);
+    fb_fail(cause, FB_DENIED, "revocation of %s cannot be checked: there is no list of revoked certificates of %s",
+            subject, issuer);
+}
+
+/* One of the same name. */
+static void foreign_list(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    char issuer[CERTIFICATE_TEXT_MAX];
+    certificate_name(X509_get_issuer_name(problem->certificate), issuer, sizeof issuer);
+    fb_fail(
+        cause, FB_DENIED,
+        "revocation of %s cannot be checked: the list of revoked certificates of %s is not signed by that authority",
+        subject, issuer);
+}
+
+static void list_not_in_force(const struct certificate_problem *problem, bool late, struct fb_cause *cause) {
+    char issuer[CERTIFICATE_TEXT_MAX], date[DATE_MAX], now[DATE_MAX];
+    certificate_name(X509_CRL_get_issuer(problem->crl), issuer, sizeof issuer);
+    date_text(late ? X509_CRL_get0_nextUpdate(problem->crl) : X509_CRL_get0_lastUpdate(problem->crl), date);
+    clock_text(now);
+    fb_fail(cause, FB_DENIED, "list of revoked certificates of %s %s %s; the clock here says %s", issuer,
+            late ? "expired on" : "is not valid before", date, now);
+}
+
+/* False: it is something else. */
+static bool of_revocation(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    if (problem->error == X509_V_ERR_CERT_REVOKED)
+        revoked(problem, subject, cause);
+    else if (problem->error == X509_V_ERR_UNABLE_TO_GET_CRL || problem->error == X509_V_ERR_DIFFERENT_CRL_SCOPE)
+        no_list(problem, subject, cause);
+    else if (problem->error == X509_V_ERR_CRL_SIGNATURE_FAILURE ||
+             problem->error == X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER)
+        foreign_list(problem, subject, cause);
+    else if (problem->crl != NULL && problem->error == X509_V_ERR_CRL_HAS_EXPIRED)
+        list_not_in_force(problem, true, cause);
+    else if (problem->crl != NULL && problem->error == X509_V_ERR_CRL_NOT_YET_VALID)
+        list_not_in_force(problem, false, cause);
+    else
+        return false;
+    return true;
+}
+
+static void of_certificate(const struct certificate_problem *problem, const char *subject, struct fb_cause *cause) {
+    const int error = problem->error;
+    const X509 *certificate = problem->certificate;
     if (error == X509_V_ERR_CERT_HAS_EXPIRED)
         expired(certificate, subject, cause);
     else if (error == X509_V_ERR_CERT_NOT_YET_VALID)
         not_yet_valid(certificate, subject, cause);
     else if (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH)
-        wrong_name(certificate, host == NULL ? "this host" : host, cause);
+        wrong_name(certificate, problem->host == NULL ? "this host" : problem->host, cause);
     else if (of_unknown_issuer(error))
-        unknown_issuer(certificate, subject, authorities, cause);
+        unknown_issuer(certificate, subject, problem->authorities, cause);
     else if (error == X509_V_ERR_INVALID_PURPOSE)
         fb_fail(cause, FB_DENIED, "certificate of %s is not meant for a %s (extended key usage)", subject,
-                host == NULL ? "client" : "server");
+                problem->host == NULL ? "client" : "server");
     else
         fb_fail(cause, FB_DENIED, "certificate of %s: %s (%d)", subject, X509_verify_cert_error_string(error), error);
+}
+
+void certificate_refusal(const struct certificate_problem *problem, struct fb_cause *cause) {
+    char subject[CERTIFICATE_TEXT_MAX];
+    if (problem->certificate == NULL) {
+        fb_fail(cause, FB_DENIED, "certificate: %s (%d)", X509_verify_cert_error_string(problem->error),
+                problem->error);
+        return;
+    }
+    certificate_subject(problem->certificate, subject, sizeof subject);
+    if (!of_revocation(problem, subject, cause))
+        of_certificate(problem, subject, cause);
 }
 
 enum fb_error certificate_in_time(const X509 *certificate, struct fb_cause *cause) {

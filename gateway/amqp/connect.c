@@ -121,6 +121,7 @@ static void handshake(struct amqp *amqp) {
         watch(amqp, result == TLS_WANTS_READ ? EPOLLIN : EPOLLOUT);
         return;
     }
+    amqp->peer_chain = *tls_peer_chain(amqp->tls);
     if (result == TLS_CLOSED)
         connection_end(amqp, "%s closed the connection during the TLS handshake", amqp->peer_address);
     if (result == TLS_FAILED)

@@ -67,6 +67,7 @@ struct amqp {
     char tls_version[CONNECTION_VERSION_MAX];
     char peer_address[INET6_ADDRSTRLEN];
     char peer_name[CONNECTION_NAME_MAX];
+    struct validity_list peer_chain;
 
     bool driver_ready;
     pn_connection_driver_t driver;

@@ -11,33 +11,16 @@
 
 #include "gateway/amqp/certificate.h"
 #include "gateway/amqp/tls_text.h"
+#include "gateway/amqp/verify.h"
 
 struct tls {
     SSL *ssl;
     struct amqp_trust *trust;
-    const char *host; /* borrowed; NULL: server */
-    struct fb_cause refusal;
+    struct verify verify;
     bool up;      /* the handshake is over */
     bool dead;    /* after a failure OpenSSL must not be asked for more */
     bool alerted; /* see tls_alerted() */
 };
-
-/* Called once for each problem of the peer's chain; the first one is the reason. */
-static int on_verified(int good, X509_STORE_CTX *store) {
-    if (good)
-        return 1;
-    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct tls *tls = SSL_get_app_data(ssl);
-    const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
-    const int error = X509_STORE_CTX_get_error(store);
-    if (tls->refusal.text[0] != '\0')
-        return 0;
-    if (certificate != NULL)
-        certificate_refusal(error, certificate, tls->host, tls->trust->authorities, &tls->refusal);
-    else
-        fb_fail(&tls->refusal, FB_DENIED, "certificate: %s (%d)", X509_verify_cert_error_string(error), error);
-    return 0;
-}
 
 static bool look_for(SSL *ssl, const char *host) {
     unsigned char address[sizeof(struct in6_addr)];
@@ -59,16 +42,15 @@ enum fb_error tls_open(struct amqp_trust *trust, int descriptor, const char *hos
         return fb_fail(cause, FB_MEMORY, "out of memory");
     tls->trust = trust;
     trust->holders++;
-    tls->host = host;
+    tls->verify = (struct verify){.trust = trust, .host = host};
     tls->ssl = SSL_new(trust->context);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, descriptor) != 1 || (host != NULL && !look_for(tls->ssl, host))) {
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, descriptor) != 1 || !verify_attach(tls->ssl, &tls->verify) ||
+        (host != NULL && !look_for(tls->ssl, host))) {
         ERR_clear_error();
         tls->dead = true;
         tls_free(tls);
         return fb_fail(cause, FB_MEMORY, "OpenSSL cannot start a session for %s", host == NULL ? "a client" : host);
     }
-    SSL_set_app_data(tls->ssl, tls);
-    SSL_set_verify(tls->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verified);
     if (host != NULL)
         SSL_set_connect_state(tls->ssl);
     else
@@ -105,8 +87,8 @@ static enum tls_result judge(struct tls *tls, int returned, int errno_value, str
     const unsigned long code = ERR_peek_error();
     if (error == SSL_ERROR_SYSCALL)
         fb_fail_errno(cause, FB_CLOSED, errno_value, "the connection broke");
-    else if (tls->refusal.text[0] != '\0')
-        *cause = tls->refusal;
+    else if (tls->verify.refusal.text[0] != '\0')
+        *cause = tls->verify.refusal;
     else
         tls->alerted = tls_text_of_error(code, cause);
     return TLS_FAILED;
@@ -149,4 +131,8 @@ void tls_peer_name(const struct tls *tls, char *ret_text, size_t size) {
     ret_text[0] = '\0';
     if (certificate != NULL)
         certificate_peer_name(certificate, ret_text, size);
+}
+
+const struct validity_list *tls_peer_chain(const struct tls *tls) {
+    return &tls->verify.chain;
 }

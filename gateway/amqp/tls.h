@@ -10,11 +10,15 @@
 #include <stddef.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/amqp/validity.h"
 #include "gateway/common/error.h"
+#include "gateway/common/pin.h"
 
 struct amqp_trust {
     SSL_CTX *context;
     char *authorities; /* path of the CA file, for refusals */
+    uint8_t pins[AMQP_PINS_MAX][PIN_BYTES];
+    size_t pin_count;
     bool server;
     unsigned holders; /* the caller and every session; the last one frees */
 };
@@ -49,5 +53,8 @@ bool tls_alerted(const struct tls *tls);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" and the peer certificate's name; after the handshake. */
 void tls_version(const struct tls *tls, char *ret_text, size_t size);
 void tls_peer_name(const struct tls *tls, char *ret_text, size_t size);
+
+/* The chain that the peer presented, empty before; borrowed. Also after a handshake that it made fail. */
+const struct validity_list *tls_peer_chain(const struct tls *tls);
 
 #endif

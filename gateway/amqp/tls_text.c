@@ -22,7 +22,8 @@ static const struct text alerts[] = {
     {SSL_AD_ACCESS_DENIED, "our certificate is good but not permitted"},
     {SSL_AD_DECRYPT_ERROR, "it could not verify our signature: do certificate and key belong together?"},
     {SSL_AD_PROTOCOL_VERSION, "it speaks neither TLS 1.2 nor TLS 1.3"},
-    {SSL_AD_INSUFFICIENT_SECURITY, "it asks for stronger cipher suites"},
+    /* Erlang's way to say handshake failure or protocol version. */
+    {SSL_AD_INSUFFICIENT_SECURITY, "it has no cipher suite that is ours, too, or nothing newer than TLS 1.1"},
     {SSL_AD_UNRECOGNIZED_NAME, "it does not know the host name it was asked for"},
     {SSL_AD_CERTIFICATE_REQUIRED, "it asks for a certificate and got none"},
 };

@@ -9,17 +9,13 @@
 
 #include "gateway/amqp/amqp.h"
 #include "gateway/amqp/certificate.h"
+#include "gateway/amqp/crl.h"
+#include "gateway/amqp/private_key.h"
 #include "gateway/amqp/tls.h"
+#include "gateway/amqp/verify.h"
 
 /* AEAD with forward secrecy; TLS 1.3 has nothing else. */
 #define CIPHERS_TLS12 "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-/* A key with a passphrase must be an error, not a question on a terminal nobody sees. */
-static int no_passphrase(char *ret_text, int size, int writing, void *user) {
-    (void)ret_text, (void)size, (void)writing;
-    *(bool *)user = true;
-    return -1;
-}
 
 static enum fb_error readable(const char *path, struct fb_cause *cause) {
     FILE *file = fopen(path, "re");
@@ -52,22 +48,31 @@ static enum fb_error load_certificate(struct amqp_trust *trust, const char *path
     return error == FB_OK ? FB_OK : fb_context(cause, error, "%s", path);
 }
 
-static enum fb_error load_key(struct amqp_trust *trust, const char *path, struct fb_cause *cause) {
-    if (readable(path, cause) != FB_OK)
-        return FB_INVALID;
-    bool asked = false;
-    SSL_CTX_set_default_passwd_cb(trust->context, no_passphrase);
-    SSL_CTX_set_default_passwd_cb_userdata(trust->context, &asked);
-    const int loaded = SSL_CTX_use_PrivateKey_file(trust->context, path, SSL_FILETYPE_PEM);
-    SSL_CTX_set_default_passwd_cb_userdata(trust->context, NULL);
-    SSL_CTX_set_default_passwd_cb(trust->context, NULL);
-    if (loaded == 1)
-        return FB_OK;
-    if (asked)
-        return fb_fail(cause, FB_INVALID, "%s: is protected by a passphrase; store the key without one", path);
-    if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
-        return fb_fail(cause, FB_INVALID, "%s: does not belong to the certificate", path);
-    return fb_fail(cause, FB_INVALID, "%s: holds no private key in PEM form", path);
+static enum fb_error load_key(struct amqp_trust *trust, const struct amqp_trust_settings *settings,
+                              struct fb_cause *cause) {
+    EVP_PKEY *key = NULL;
+    const enum fb_error error = private_key_load(settings->key, settings->key_pin_file, &key, cause);
+    if (error != FB_OK)
+        return error;
+    const int fits = SSL_CTX_use_PrivateKey(trust->context, key);
+    EVP_PKEY_free(key);
+    return fits == 1 ? FB_OK : fb_fail(cause, FB_INVALID, "%s: does not belong to the certificate", settings->key);
+}
+
+static enum fb_error load_lists(struct amqp_trust *trust, const char *const *paths, struct fb_cause *cause) {
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; error == FB_OK && i < AMQP_CRLS_MAX && paths[i] != NULL; i++)
+        error = crl_load(SSL_CTX_get_cert_store(trust->context), paths[i], cause);
+    return error;
+}
+
+static enum fb_error read_pins(struct amqp_trust *trust, const char *const *pins, struct fb_cause *cause) {
+    for (size_t i = 0; i < AMQP_PINS_MAX && pins[i] != NULL; i++) {
+        const enum fb_error error = pin_read(pins[i], trust->pins[trust->pin_count++], cause);
+        if (error != FB_OK)
+            return fb_context(cause, error, "pin %s", pins[i]);
+    }
+    return FB_OK;
 }
 
 static enum fb_error make_context(struct amqp_trust *trust, struct fb_cause *cause) {
@@ -77,6 +82,7 @@ static enum fb_error make_context(struct amqp_trust *trust, struct fb_cause *cau
     SSL_CTX_set_min_proto_version(trust->context, TLS1_2_VERSION);
     if (SSL_CTX_set_cipher_list(trust->context, CIPHERS_TLS12) != 1)
         return fb_fail(cause, FB_INVALID, "OpenSSL has none of the cipher suites " CIPHERS_TLS12);
+    verify_install(trust->context);
     /* No session is ever resumed: each connection checks the certificates anew. An end of file needs no close_notify,
      * since AMQP has its own goodbye. */
     SSL_CTX_set_session_cache_mode(trust->context, SSL_SESS_CACHE_OFF);
@@ -89,22 +95,32 @@ static enum fb_error make_context(struct amqp_trust *trust, struct fb_cause *cau
     return FB_OK;
 }
 
-enum fb_error amqp_trust_load(const char *ca, const char *certificate, const char *key, bool server,
-                              struct amqp_trust **ret_trust, struct fb_cause *cause) {
+static enum fb_error load(struct amqp_trust *trust, const struct amqp_trust_settings *settings,
+                          struct fb_cause *cause) {
+    enum fb_error error = make_context(trust, cause);
+    if (error == FB_OK)
+        error = load_authorities(trust, settings->ca, cause);
+    if (error == FB_OK)
+        error = load_certificate(trust, settings->certificate, cause);
+    if (error == FB_OK)
+        error = load_key(trust, settings, cause);
+    if (error == FB_OK)
+        error = load_lists(trust, settings->crls, cause);
+    if (error == FB_OK)
+        error = read_pins(trust, settings->pins, cause);
+    return error;
+}
+
+enum fb_error amqp_trust_load(const struct amqp_trust_settings *settings, struct amqp_trust **ret_trust,
+                              struct fb_cause *cause) {
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
     struct amqp_trust *trust = calloc(1, sizeof *trust);
     if (trust == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     trust->holders = 1;
-    trust->server = server;
+    trust->server = settings->server;
     ERR_clear_error();
-    enum fb_error error = make_context(trust, cause);
-    if (error == FB_OK)
-        error = load_authorities(trust, ca, cause);
-    if (error == FB_OK)
-        error = load_certificate(trust, certificate, cause);
-    if (error == FB_OK)
-        error = load_key(trust, key, cause);
+    const enum fb_error error = load(trust, settings, cause);
     ERR_clear_error();
     if (error == FB_OK)
         *ret_trust = trust;

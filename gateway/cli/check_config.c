@@ -66,6 +66,17 @@ static int print_bus(const struct plant *plant, size_t index) {
     return 0;
 }
 
+/* Nobody should open a register without seeing it. */
+static void print_writes(const struct plant_instrument *instrument) {
+    if (instrument->write_count == 0)
+        return;
+    printf("instrument %s: may be written:", instrument->name);
+    for (size_t i = 0; i < instrument->write_count; i++)
+        printf("%s %s (%.15g to %.15g)", i > 0 ? "," : "", instrument->writes[i].name, instrument->writes[i].min,
+               instrument->writes[i].max);
+    putchar('\n');
+}
+
 static int check(const char *file) {
     struct config config;
     struct config_report report;
@@ -77,6 +88,8 @@ static int check(const char *file) {
     int status = 0;
     for (size_t i = 0; i < config.plant.bus_count; i++)
         status |= print_bus(&config.plant, i);
+    for (size_t i = 0; i < config.plant.instrument_count; i++)
+        print_writes(&config.plant.instruments[i]);
     config_done(&config);
     return status;
 }

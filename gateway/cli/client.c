@@ -17,7 +17,7 @@
 
 /* More than the largest answer of core. */
 #define ANSWER_BYTES_MAX ((size_t)16 * 1024 * 1024)
-#define REQUEST_BYTES_MAX 1024
+#define REQUEST_BYTES_MAX 8192
 
 struct answer {
     char *bytes; /* malloc */

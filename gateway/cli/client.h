@@ -12,7 +12,7 @@ enum fb_error client_call(const char *run, const char *call, int timeout_ms, jso
                           struct fb_cause *cause) FB_MUST_USE;
 
 /* The same for a call with arguments: request is one object with "call" and what the call wants (docs/api.md);
- * borrowed. FB_LIMIT: more than 1 KiB. */
+ * borrowed. FB_LIMIT: more than 8 KiB. */
 enum fb_error client_request(const char *run, const json_t *request, int timeout_ms, json_t **ret_result,
                              struct fb_cause *cause) FB_MUST_USE;
 

@@ -15,9 +15,14 @@ int reload_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int scan_main(int argc, char **argv);
 int status_main(int argc, char **argv);
+int config_main(int argc, char **argv);
+int audit_main(int argc, char **argv);
+int events_main(int argc, char **argv);
+int attempts_main(int argc, char **argv);
 int store_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
+int write_main(int argc, char **argv);
 
 /* Where the configuration stands unless -c says otherwise. */
 #define COMMAND_CONFIG_DEFAULT "/etc/forebay/forebay.yaml"

@@ -16,8 +16,8 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/error.h"
 #include "gateway/common/file.h"
+#include "gateway/common/jws_headers.h"
 #include "gateway/common/plant.h"
-#include "gateway/common/token_headers.h"
 
 #define NONCE_BYTES 16
 #define MINUTES_STANDARD 5
@@ -121,8 +121,8 @@ static enum fb_error load_key(const char *file, EVP_PKEY **ret_key, struct fb_ca
 static bool to_raw(const uint8_t *der, size_t length, uint8_t ret_raw[static SIGNATURE_BYTES]) {
     ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)length);
     const bool good =
-        signature != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(signature), ret_raw, TOKEN_ES256_HALF) == TOKEN_ES256_HALF &&
-        BN_bn2binpad(ECDSA_SIG_get0_s(signature), ret_raw + TOKEN_ES256_HALF, TOKEN_ES256_HALF) == TOKEN_ES256_HALF;
+        signature != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(signature), ret_raw, JWS_ES256_HALF) == JWS_ES256_HALF &&
+        BN_bn2binpad(ECDSA_SIG_get0_s(signature), ret_raw + JWS_ES256_HALF, JWS_ES256_HALF) == JWS_ES256_HALF;
     ECDSA_SIG_free(signature);
     return good;
 }
@@ -144,7 +144,7 @@ static bool sign_text(EVP_PKEY *key, bool raw, const char *text, uint8_t ret_sig
 
 static enum fb_error print_token(EVP_PKEY *key, const char *payload, struct fb_cause *cause) {
     const bool raw = EVP_PKEY_is_a(key, "ED25519");
-    const char *header = raw ? TOKEN_HEADER_EDDSA : TOKEN_HEADER_ES256;
+    const char *header = raw ? JWS_HEADER_EDDSA : JWS_HEADER_ES256;
     const size_t used = strlen(header) + 1;
     uint8_t signature[SIGNATURE_BYTES];
     char signed_with[BASE64URL_TEXT_BYTES(SIGNATURE_BYTES)];

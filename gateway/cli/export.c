@@ -219,7 +219,7 @@ static enum fb_error write_batch(struct export *export, struct fb_cause *cause) 
         return error;
     error = follow_catalogue(export, &info, cause);
     if (error == FB_OK)
-        write_lines(export, &info, readings, batch_walk_pick(&export->walk, export->stored.number, readings, units));
+        write_lines(export, &info, readings, batch_walk_pick(&export->walk, &info, readings, units));
     free(readings);
     if (error == FB_OK && ferror_unlocked(export->to))
         error = fb_fail_errno(cause, FB_IO, errno, "writing");

@@ -12,6 +12,7 @@
 #include "gateway/cli/command.h"
 #include "gateway/cli/explain.h"
 #include "gateway/cli/options.h"
+#include "gateway/cli/prove.h"
 #include "gateway/cli/registers.h"
 #include "gateway/cli/target.h"
 #include "gateway/common/file.h"
@@ -23,11 +24,16 @@
 
 static const char help[] = "Usage: forebay probe BUS UNIT ADDRESS [-c FILE] [--addresses WORD] [--table WORD]\n"
                            "                     [--count N] [--display VALUE [--proof FILE]]\n"
+                           "       forebay probe --prove INSTRUMENT/TAG --display VALUE [-c FILE]\n"
+                           "       forebay probe --proofs [INSTRUMENT/TAG] [-c FILE]\n"
                            "\n"
                            "Reads registers of one unit and shows them as every type, in every word order. Asks\n"
                            "through the running gateway, between its own requests, or directly when none runs.\n"
                            "Given what the instrument's display shows, it finds the types, orders and addresses\n"
                            "that explain it. Only reads.\n"
+                           "\n"
+                           "With --prove a tag is read as it is configured; if it is what the display shows, the\n"
+                           "running gateway keeps the raw frames as proof, with your name and the time.\n"
                            "\n"
                            "  -c, --config FILE  the configuration with the bus (default " COMMAND_CONFIG_DEFAULT ")\n"
                            "  --addresses WORD   how ADDRESS is written: base-0 (as on the wire, the default), base-1\n"
@@ -36,10 +42,14 @@ static const char help[] = "Usage: forebay probe BUS UNIT ADDRESS [-c FILE] [--a
                            "  --count N          how many, 1 to 125 (default 4)\n"
                            "  --display VALUE    what the display shows, like 7.42\n"
                            "  --proof FILE       write the evidence to this file, as JSON\n"
+                           "  --prove TAG        prove this tag\n"
+                           "  --proofs           show which tags are proven, or all proofs of one\n"
                            "  --help             show this\n";
 
 struct arguments {
-    const char *config_file, *bus, *display, *proof;
+    const char *config_file, *bus, *display, *proof, *prove;
+    bool lists;      /* the proofs there are */
+    const char *tag; /* of lists: the one whose proofs are wanted, NULL for all tags */
     unsigned unit, count;
     enum plant_table table;
     uint16_t address;
@@ -70,11 +80,21 @@ static int parse_places(char **words, unsigned notation, struct arguments *argum
     return 2;
 }
 
+static int parse_proof(int count, char **words, struct arguments *arguments) {
+    if (arguments->prove != NULL && (arguments->lists || count > 0 || arguments->display == NULL))
+        return wrong("--prove needs --display, and nothing else");
+    if (count > 1)
+        return wrong("--proofs takes one tag, or none");
+    arguments->tag = count == 1 ? words[0] : NULL;
+    return -1;
+}
+
 static int parse(int argc, char **argv, struct arguments *arguments) {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},  {"addresses", required_argument, NULL, 'a'},
         {"table", required_argument, NULL, 't'},   {"count", required_argument, NULL, 'n'},
         {"display", required_argument, NULL, 'd'}, {"proof", required_argument, NULL, 'p'},
+        {"prove", required_argument, NULL, 'v'},   {"proofs", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},          {0}};
     unsigned notation = ADDRESS_BASE_0, table = PLANT_HOLDING;
     bool good = true;
@@ -88,6 +108,10 @@ static int parse(int argc, char **argv, struct arguments *arguments) {
             arguments->display = optarg;
         else if (option == 'p')
             arguments->proof = optarg;
+        else if (option == 'v')
+            arguments->prove = optarg;
+        else if (option == 'l')
+            arguments->lists = true;
         else if (option == 'a')
             good = good && find_word(address_notation_words, optarg, &notation);
         else if (option == 't')
@@ -96,6 +120,8 @@ static int parse(int argc, char **argv, struct arguments *arguments) {
             good = option == 'n' && good && options_number(optarg, 1, PLANT_REGISTERS_MOST, &arguments->count);
     }
     arguments->table = (enum plant_table)table;
+    if (arguments->prove != NULL || arguments->lists)
+        return good ? parse_proof(argc - optind, argv + optind, arguments) : wrong("see below");
     if (!good || optind + 3 != argc || (arguments->proof != NULL && arguments->display == NULL))
         return wrong("it needs a bus, a unit, an address, and options as below");
     return parse_places(argv + optind, notation, arguments);
@@ -221,13 +247,21 @@ static enum fb_error probe(const struct arguments *arguments, struct fb_cause *c
     return explains ? explain_display(arguments, &display, &found, cause) : FB_OK;
 }
 
+static enum fb_error do_it(const struct arguments *arguments, struct fb_cause *cause) {
+    if (arguments->prove != NULL)
+        return prove_tag(arguments->config_file, arguments->prove, arguments->display, cause);
+    if (arguments->lists)
+        return prove_list(arguments->config_file, arguments->tag, cause);
+    return probe(arguments, cause);
+}
+
 int probe_main(int argc, char **argv) {
     struct arguments arguments = {.config_file = COMMAND_CONFIG_DEFAULT, .count = COUNT_STANDARD};
     const int done = parse(argc, argv, &arguments);
     if (done >= 0)
         return done;
     struct fb_cause cause;
-    if (probe(&arguments, &cause) == FB_OK)
+    if (do_it(&arguments, &cause) == FB_OK)
         return EXIT_SUCCESS;
     fprintf(stderr, "forebay: %s\n", cause.text);
     return EXIT_FAILURE;

@@ -111,7 +111,8 @@ static void print_place(const struct plant_instrument *instrument, const struct 
         printf("%-8s %-10s %-16s", plant_type_word(tag->type), text_of(written, "address"), place);
     } else {
         snprintf(place, sizeof place, "field %u", tag->field);
-        printf("%-8s %-10s %-16s", "number", tag->line[0] != '\0' ? tag->line : "any line", place);
+        printf("%-8s %-10s %-16s", tag->type == PLANT_TEXT ? "text" : "number",
+               tag->line[0] != '\0' ? tag->line : "any line", place);
     }
 }
 

@@ -22,29 +22,30 @@ static const char status_help[] = "Usage: forebay status [-c FILE | --run FOLDER
                                   "  --help             show this\n";
 
 static const char reload_help[] =
-    "Usage: forebay reload [-c FILE]\n"
+    "Usage: forebay reload [--reason TEXT] [-c FILE]\n"
     "\n"
     "Checks the configuration and applies what has changed to the running gateway; buses\n"
     "that did not change go on undisturbed, and no reading is lost. A wrong file changes\n"
     "nothing.\n"
     "\n"
+    "  --reason TEXT      kept with the configuration (forebay config history)\n"
     "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
     "  --help             show this\n";
 
 struct arguments {
     const char *config_file;
     const char *run; /* NULL: the configuration's */
+    const char *reason;
     bool json;
 };
 
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, const char *help, struct arguments *ret_arguments) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    *ret_arguments = (struct arguments){.config_file = COMMAND_CONFIG_DEFAULT};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"run", required_argument, NULL, 'r'},
+        {"reason", required_argument, NULL, 'R'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {0}};
+    *ret_arguments = (struct arguments){.config_file = COMMAND_CONFIG_DEFAULT, .reason = ""};
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (option == 'h')
@@ -53,6 +54,8 @@ static int parse(int argc, char **argv, const char *help, struct arguments *ret_
             ret_arguments->json = true;
         else if (option == 'r')
             ret_arguments->run = optarg;
+        else if (option == 'R')
+            ret_arguments->reason = optarg;
         else if (option == 'c')
             ret_arguments->config_file = optarg;
         else
@@ -93,6 +96,21 @@ static void print_list(const char *kind, const json_t *list) {
         print_line(kind, json_array_get(list, i));
 }
 
+/* What a certificate is for, and how long it holds. */
+static void print_certificate(const json_t *certificate) {
+    const json_t *days = json_object_get(certificate, "days_left");
+    printf("certificate %-20s %s", text(certificate, "use"),
+           text(certificate, text(certificate, "subject")[0] != '\0' ? "subject" : "file"));
+    if (text(certificate, "error")[0] != '\0')
+        printf(": %s\n", text(certificate, "error"));
+    else if (!json_is_integer(days))
+        puts(": nobody knows for how long");
+    else if (json_integer_value(days) < 0)
+        printf(": expired %lld days ago\n", -number(certificate, "days_left") - 1);
+    else
+        printf(": %lld days left\n", number(certificate, "days_left"));
+}
+
 static void print_status(const json_t *status) {
     const json_t *gateway = json_object_get(status, "gateway");
     const json_t *link = json_object_get(status, "link");
@@ -107,7 +125,11 @@ static void print_status(const json_t *status) {
     print_since(link);
     if (text(link, "reason")[0] != '\0')
         printf(", came to %s: %s", text(link, "step"), text(link, "reason"));
-    printf("\nstore       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
+    putchar('\n');
+    const json_t *certificates = json_object_get(status, "certificates");
+    for (size_t i = 0; i < json_array_size(certificates); i++)
+        print_certificate(json_array_get(certificates, i));
+    printf("store       %-20s %lld readings, %lld unsent", text(store, "state"), number(store, "readings"),
            number(store, "unsent_readings"));
     if (unsent_ms > 0)
         printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);
@@ -117,9 +139,16 @@ static void print_status(const json_t *status) {
     print_list("instrument", json_object_get(status, "instruments"));
 }
 
-static bool call_in(const char *run, const char *call, int timeout_ms, json_t **ret_result) {
+static bool call_in(const char *run, const struct arguments *arguments, const char *call, int timeout_ms,
+                    json_t **ret_result) {
     struct fb_cause cause;
-    const enum fb_error error = client_call(run, call, timeout_ms, ret_result, &cause);
+    json_t *request = json_pack("{s:s, s:s}", "call", call, "reason", arguments->reason);
+    if (request == NULL) {
+        fputs("forebay: --reason: a text in UTF-8 is expected\n", stderr);
+        return false;
+    }
+    const enum fb_error error = client_request(run, request, timeout_ms, ret_result, &cause);
+    json_decref(request);
     if (error != FB_OK)
         fprintf(stderr, "forebay: %s\n", cause.text);
     return error == FB_OK;
@@ -127,11 +156,11 @@ static bool call_in(const char *run, const char *call, int timeout_ms, json_t **
 
 static bool call_of(const struct arguments *arguments, const char *call, int timeout_ms, json_t **ret_result) {
     if (arguments->run != NULL)
-        return call_in(arguments->run, call, timeout_ms, ret_result);
+        return call_in(arguments->run, arguments, call, timeout_ms, ret_result);
     struct config config;
     if (!options_load_config(arguments->config_file, &config))
         return false;
-    const bool good = call_in(config.run, call, timeout_ms, ret_result);
+    const bool good = call_in(config.run, arguments, call, timeout_ms, ret_result);
     config_done(&config);
     return good;
 }

@@ -19,7 +19,7 @@
 
 static const char help[] =
     "Usage: forebay store rekey|check [-c FILE | --run FOLDER]\n"
-    "       forebay store salvage [--history] [-c FILE | --run FOLDER] SET-ASIDE\n"
+    "       forebay store salvage [--history] [--key FILE] [-c FILE | --run FOLDER] SET-ASIDE\n"
     "\n"
     "Works on the store of the running gateway, which goes on meanwhile; waits for the end. After an\n"
     "interruption the gateway still goes on with it.\n"
@@ -29,6 +29,7 @@ static const char help[] =
     "           sent yet, or with --history those that were\n"
     "  check    read everything and hold it against its checksums\n"
     "\n"
+    "  --key FILE         the key file of what was set aside, where it is another than the store's\n"
     "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
     "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
     "  --help             show this\n";
@@ -36,6 +37,7 @@ static const char help[] =
 struct arguments {
     const char *job;
     const char *file;
+    const char *key; /* NULL: the gateway's */
     const char *config_file;
     const char *run; /* NULL: the configuration's */
     bool history;
@@ -43,11 +45,10 @@ struct arguments {
 
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct arguments *ret_arguments) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"history", no_argument, NULL, 'H'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"run", required_argument, NULL, 'r'},
+        {"history", no_argument, NULL, 'H'},      {"key", required_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},         {0}};
     struct arguments arguments = {.config_file = COMMAND_CONFIG_DEFAULT};
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -57,6 +58,8 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments) {
             arguments.config_file = optarg;
         else if (option == 'r')
             arguments.run = optarg;
+        else if (option == 'k')
+            arguments.key = optarg;
         else if (option == 'H')
             arguments.history = true;
         else
@@ -67,21 +70,30 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments) {
     const bool is_salvage = strcmp(arguments.job, "salvage") == 0;
     const bool is_other = strcmp(arguments.job, "rekey") == 0 || strcmp(arguments.job, "check") == 0;
     *ret_arguments = arguments;
-    if ((is_salvage && optind + 2 == argc) || (is_other && optind + 1 == argc && !arguments.history))
+    if ((is_salvage && optind + 2 == argc) ||
+        (is_other && optind + 1 == argc && !arguments.history && arguments.key == NULL))
         return -1;
     fputs(help, stderr);
     return 2;
 }
 
+/* The whole path for the gateway, which has another working folder; NULL stays "". */
+static bool find(const char *file, char ret_path[static PATH_MAX]) {
+    ret_path[0] = '\0';
+    if (file == NULL || realpath(file, ret_path) != NULL)
+        return true;
+    fprintf(stderr, "forebay: %s: there is no such file\n", file);
+    return false;
+}
+
 static bool ask(const struct arguments *arguments, const char *run) {
-    char call[32], path[PATH_MAX] = "";
+    char call[32], path[PATH_MAX], key[PATH_MAX];
     struct fb_cause cause;
     snprintf(call, sizeof call, "store-%s", arguments->job);
-    if (arguments->file != NULL && realpath(arguments->file, path) == NULL) {
-        fprintf(stderr, "forebay: %s: there is no such file\n", arguments->file);
+    if (!find(arguments->file, path) || !find(arguments->key, key))
         return false;
-    }
-    json_t *request = json_pack("{s:s, s:s, s:b}", "call", call, "file", path, "history", arguments->history);
+    json_t *request = json_pack("{s:s, s:s, s:s*, s:b}", "call", call, "file", path, "key",
+                                arguments->key != NULL ? key : NULL, "history", arguments->history);
     json_t *result = NULL;
     const enum fb_error error = client_request(run, request, TIMEOUT_MS, &result, &cause);
     json_decref(request);

@@ -92,6 +92,15 @@ enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_
     return error;
 }
 
+static bool take_correction(json_t *json, struct batch_correction *ret_record) {
+    json_int_t part[5];
+    const char *id;
+    if (json_unpack(json, "[IIIIIs!]", &part[0], &part[1], &part[2], &part[3], &part[4], &id) < 0)
+        return false;
+    *ret_record = (struct batch_correction){(uint64_t)part[0], (uint64_t)part[1], part[2], part[3], part[4]};
+    return hex_decode(id, ret_record->store_id, sizeof ret_record->store_id);
+}
+
 enum fb_error stored_corrections(const struct stored *stored, struct batch_walk *ret_walk, struct fb_cause *cause) {
     json_t *result;
     enum fb_error error = ask(stored, json_pack("{s:s}", "call", "corrections"), &result, cause);
@@ -102,14 +111,9 @@ enum fb_error stored_corrections(const struct stored *stored, struct batch_walk 
     if (count > BATCH_WALK_CORRECTIONS_MAX)
         error =
             fb_fail(cause, FB_INVALID, "forebay-core knows of more than %d corrections", BATCH_WALK_CORRECTIONS_MAX);
-    for (size_t i = 0; error == FB_OK && i < count; i++) {
-        json_int_t part[5];
-        if (json_unpack(json_array_get(records, i), "[IIIII!]", &part[0], &part[1], &part[2], &part[3], &part[4]) < 0)
+    for (size_t i = 0; error == FB_OK && i < count; i++)
+        if (!take_correction(json_array_get(records, i), &ret_walk->corrections[i]))
             error = fb_fail(cause, FB_INVALID, "forebay-core answered with something that is no correction");
-        else
-            ret_walk->corrections[i] =
-                (struct batch_correction){(uint64_t)part[0], (uint64_t)part[1], part[2], part[3], part[4]};
-    }
     ret_walk->correction_count = error == FB_OK ? count : 0;
     json_decref(result);
     return error;

@@ -12,6 +12,7 @@
 #include "gateway/cli/command.h"
 #include "gateway/cli/options.h"
 #include "gateway/cli/stored.h"
+#include "gateway/cli/verify_audit.h"
 #include "gateway/common/file.h"
 #include "gateway/common/hex.h"
 #include "gateway/receive/chain.h"
@@ -22,13 +23,16 @@
 
 static const char help[] =
     "Usage: forebay verify [-c FILE | --run FOLDER | --batches FOLDER] [--head HEAD]\n"
+    "       forebay verify --audit [-c FILE | --run FOLDER] [--head HEAD]\n"
     "\n"
     "Checks that each batch is the one that the next was made behind, and names the first that\n"
     "was altered, removed or reordered. Prints the head: keep it where nobody else can change it,\n"
     "and give it to a later check.\n"
     "\n"
+    "  --audit            the same for the audit's records\n"
     "  --batches FOLDER   a store's folder below that of forebay receive --keep-batches\n"
-    "  --head HEAD        STORE/NUMBER/HASH of a batch, as printed by an earlier check\n"
+    "  --head HEAD        STORE/NUMBER/HASH of a batch, or audit/NUMBER/HASH, as printed by an\n"
+    "                     earlier check\n"
     "  -c, --config FILE  the configuration of the running gateway whose store is checked\n"
     "                     (default " COMMAND_CONFIG_DEFAULT ")\n"
     "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
@@ -38,6 +42,8 @@ static const char help[] =
 
 struct verify {
     const char *config_file, *run, *batches;
+    const char *head_text; /* NULL: none was given */
+    bool audit;
     struct chain_head head;
     uint8_t head_store[BATCH_STORE_ID_BYTES];
     struct chain *chain;
@@ -72,7 +78,11 @@ static enum fb_error take_option(struct verify *verify, int letter, struct fb_ca
         verify->batches = optarg;
         return FB_OK;
     case 'H':
-        return parse_head(optarg, verify, cause);
+        verify->head_text = optarg;
+        return FB_OK;
+    case 'a':
+        verify->audit = true;
+        return FB_OK;
     case 'r':
         verify->run = optarg;
         return FB_OK;
@@ -86,10 +96,13 @@ static enum fb_error take_option(struct verify *verify, int letter, struct fb_ca
 
 /* ret_help: it was asked for. */
 static enum fb_error parse(int argc, char **argv, struct verify *verify, bool *ret_help, struct fb_cause *cause) {
-    static const struct option options[] = {
-        {"batches", required_argument, NULL, 'b'}, {"head", required_argument, NULL, 'H'},
-        {"run", required_argument, NULL, 'r'},     {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option options[] = {{"audit", no_argument, NULL, 'a'},
+                                            {"batches", required_argument, NULL, 'b'},
+                                            {"head", required_argument, NULL, 'H'},
+                                            {"run", required_argument, NULL, 'r'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         *ret_help = letter == 'h';
@@ -97,8 +110,11 @@ static enum fb_error parse(int argc, char **argv, struct verify *verify, bool *r
         if (error != FB_OK || *ret_help)
             return error;
     }
-    return optind == argc ? FB_OK
-                          : fb_fail(cause, FB_INVALID, "%s: not expected; see forebay verify --help", argv[optind]);
+    if (optind != argc)
+        return fb_fail(cause, FB_INVALID, "%s: not expected; see forebay verify --help", argv[optind]);
+    if (verify->audit && verify->batches != NULL)
+        return fb_fail(cause, FB_INVALID, "--audit: the gateway has it, not a folder of batches");
+    return verify->audit || verify->head_text == NULL ? FB_OK : parse_head(verify->head_text, verify, cause);
 }
 
 static enum fb_error walk_store(struct verify *verify, const char *run, struct fb_cause *cause) {
@@ -237,6 +253,17 @@ static enum fb_error check(struct verify *verify, struct chain_finding *ret_find
     return error;
 }
 
+static int check_audit(const struct verify *verify) {
+    struct config config;
+    if (verify->run != NULL)
+        return verify_audit(verify->run, verify->head_text);
+    if (!options_load_config(verify->config_file, &config))
+        return EXIT_FAILURE;
+    const int status = verify_audit(config.run, verify->head_text);
+    config_done(&config);
+    return status;
+}
+
 int verify_main(int argc, char **argv) {
     struct verify verify = {.config_file = COMMAND_CONFIG_DEFAULT};
     struct fb_cause cause = {""};
@@ -248,6 +275,8 @@ int verify_main(int argc, char **argv) {
     }
     if (asked_help)
         return fputs(help, stdout) < 0;
+    if (verify.audit)
+        return check_audit(&verify);
     if (check(&verify, &finding, &cause) == FB_OK)
         return tell(&verify, &finding);
     fprintf(stderr, "forebay verify: %s\n", cause.text);

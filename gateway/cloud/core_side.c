@@ -51,6 +51,20 @@ static int on_status_timer(sd_event_source *source, uint64_t now_us, void *user)
     return 0;
 }
 
+/* Seldom: at most once an attempt, and when files change. */
+static void send_certificates(struct core_side *side) {
+    json_t *json = link_certificates(side->link);
+    char *text = side->channel == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+    if (text != NULL)
+        channel_send_text(side->channel, PROTOCOL_LINK_CERTIFICATES, text);
+    free(text);
+    json_decref(json);
+}
+
+static void on_link_certificates(void *user) {
+    send_certificates(user);
+}
+
 /* The first change goes out at once, or rather from the loop, when the change is complete; the next ones wait. */
 static void on_link_changed(void *user) {
     struct core_side *side = user;
@@ -116,6 +130,7 @@ static const struct link_handlers link_handlers = {
     .decided = on_link_decided,
     .command = on_link_command,
     .changed = on_link_changed,
+    .certificates = on_link_certificates,
     .stopped = on_link_stopped,
 };
 
@@ -210,6 +225,7 @@ static void find_core(struct core_side *side) {
         return;
     }
     channel_send_bytes(side->channel, PROTOCOL_CLOUD_HELLO, NULL, 0);
+    send_certificates(side);
     on_link_changed(side);
 }
 

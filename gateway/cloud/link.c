@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cloud/certificates.h"
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
@@ -13,6 +14,8 @@
 #define TIMER_ACCURACY_US 1000
 /* See LINK_SILENCE_MS. */
 #define OLDEST_SILENCES 10
+
+_Static_assert(LINK_PINS_MAX == AMQP_PINS_MAX && LINK_CRLS_MAX == AMQP_CRLS_MAX, "all that is configured is used");
 
 struct link {
     sd_event *event;
@@ -26,6 +29,8 @@ struct link {
     struct window window;
     struct commands commands;
     struct backoff backoff;
+    struct certificates *certificates;
+    bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
     uint32_t silence_ms;
     int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
     sd_event_source *retry;
@@ -80,6 +85,11 @@ static void down(struct link *link) {
         link->handlers->down(link->user);
 }
 
+static void presented(struct link *link, const struct amqp *amqp) {
+    certificates_presented(link->certificates, amqp_peer_chain(amqp));
+    link->handlers->certificates(link->user);
+}
+
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
     down(link);
@@ -87,7 +97,7 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = backoff_next_ms(&link->backoff, backoff_random());
+    const uint32_t wait_ms = link->renewing ? 0 : backoff_next_ms(&link->backoff, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
@@ -99,8 +109,9 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
 }
 
 static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
-    (void)amqp;
-    failed(user, step, reason);
+    struct link *link = user;
+    presented(link, amqp);
+    failed(link, step, link->renewing ? "closed here, to use renewed certificate files" : reason);
 }
 
 /* Parcels of the first session of core's have been forgotten by now, so up() comes before anything is asked for. */
@@ -129,6 +140,8 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     log_event(LOG_LEVEL_DEBUG, "step", "step=%s peer=%s", amqp_step_word(step), amqp_peer_address(amqp));
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
+    if (step == AMQP_SASL)
+        presented(link, amqp);
     if (step == AMQP_CREDIT)
         arm(link->silence, link->silence_ms);
     if (step == AMQP_UP)
@@ -266,15 +279,29 @@ static const struct amqp_handlers amqp_handlers = {.step = on_step,
                                                    .side_outcome = on_side_outcome,
                                                    .closed = on_closed};
 
+static enum fb_error load_trust(const struct link_settings *settings, struct amqp_trust **ret_trust,
+                                struct fb_cause *cause) {
+    struct amqp_trust_settings files = {.ca = settings->ca,
+                                        .certificate = settings->certificate,
+                                        .key = settings->key,
+                                        .key_pin_file = settings->key_pin_file};
+    for (uint32_t i = 0; i < settings->pin_count; i++)
+        files.pins[i] = settings->pins[i];
+    for (uint32_t i = 0; i < settings->crl_count; i++)
+        files.crls[i] = settings->crls[i];
+    return amqp_trust_load(&files, ret_trust, cause);
+}
+
 /* The certificates are read for each attempt, so that renewed ones count at once. */
 static void attempt(struct link *link) {
     const struct link_settings *settings = &link->settings;
     struct amqp_trust *trust = NULL;
     struct fb_cause cause;
+    link->renewing = false;
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
-    if (amqp_trust_load(settings->ca, settings->certificate, settings->key, false, &trust, &cause) != FB_OK) {
+    if (load_trust(settings, &trust, &cause) != FB_OK) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
@@ -301,6 +328,27 @@ static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     attempt(user);
     return 0;
+}
+
+/* What was refused may be good now. A connection that works stays until the new files are usable as a whole; whether
+ * the peer is still trusted under them, the next one shows. */
+static void on_files_changed(void *user) {
+    struct link *link = user;
+    struct amqp_trust *trust = NULL;
+    struct fb_cause cause;
+    link->handlers->certificates(link->user);
+    if (link->stopping || link->renewing || link->status.state == STATUS_CONNECTING)
+        return;
+    if (link->status.state == STATUS_WAITING) {
+        disarm(link->retry);
+        attempt(link);
+    } else if (load_trust(&link->settings, &trust, &cause) != FB_OK) {
+        log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
+    } else {
+        amqp_trust_free(trust);
+        link->renewing = true;
+        amqp_close(link->amqp);
+    }
 }
 
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
@@ -339,9 +387,13 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
     commands_init(&link->commands, on_command, link);
-    if (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK) {
+    enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK &&
+        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK))
+        error = fb_fail(cause, FB_MEMORY, "out of memory");
+    if (error != FB_OK) {
         link_free(link);
-        return fb_fail(cause, FB_MEMORY, "out of memory");
+        return error;
     }
     *ret_link = link;
     return FB_OK;
@@ -353,6 +405,7 @@ void link_free(struct link *link) {
     amqp_free(link->amqp);
     window_done(&link->window);
     commands_done(&link->commands);
+    certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
     sd_event_unref(link->event);
@@ -365,6 +418,9 @@ static void apply(struct link *link, const struct link_settings *settings) {
     link->has_settings = settings != NULL;
     link->status.reason[0] = '\0';
     link->logged[0] = '\0';
+    link->renewing = false;
+    certificates_watch(link->certificates, settings);
+    link->handlers->certificates(link->user);
     if (settings == NULL) {
         set_state(link, STATUS_OFF);
         return;
@@ -472,4 +528,8 @@ void link_stop(struct link *link) {
 
 const struct status *link_status(const struct link *link) {
     return &link->status;
+}
+
+json_t *link_certificates(const struct link *link) {
+    return certificates_to_json(link->certificates);
 }

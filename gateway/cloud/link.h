@@ -28,8 +28,9 @@ struct link_handlers {
                     void *user);
     /* A command from the cloud, for core. */
     void (*command)(const struct command *command, void *user);
-    void (*changed)(void *user); /* link_status() has changed */
-    void (*stopped)(void *user); /* after link_stop(): over */
+    void (*changed)(void *user);      /* link_status() has changed */
+    void (*certificates)(void *user); /* link_certificates() has changed */
+    void (*stopped)(void *user);      /* after link_stop(): over */
 };
 
 /* handlers and user: borrowed. silence_ms: LINK_SILENCE_MS; tests take less. ret_link: yours until link_free(). */
@@ -56,5 +57,7 @@ void link_reply(struct link *link, const struct cloud_message *reply);
 void link_stop(struct link *link);
 
 const struct status *link_status(const struct link *link); /* borrowed */
+/* Until when the link's certificates hold, see certificates_to_json(). New reference. */
+json_t *link_certificates(const struct link *link);
 
 #endif

@@ -13,6 +13,9 @@ static const struct json_field fields[] = {
     {TEXT(ca)},
     {TEXT(certificate)},
     {TEXT(key)},
+    {"key_pin_file", JSON_FIELD_TEXT, JSON_FIELD_MEMBER(struct link_settings, key_pin_file)},
+    {"pins", JSON_FIELD_OTHER},
+    {"crls", JSON_FIELD_OTHER},
     {NUMBER(window_messages), LINK_WINDOW_MESSAGES_MIN, LINK_WINDOW_MESSAGES_MAX},
     {NUMBER(window_bytes), LINK_WINDOW_BYTES_MIN, LINK_WINDOW_BYTES_MAX},
     {NUMBER(connect_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
@@ -23,13 +26,56 @@ static const struct json_field fields[] = {
 };
 #define FIELD_COUNT (sizeof fields / sizeof fields[0])
 
+/* A list of texts of size bytes each, one behind the other. */
+static json_t *write_texts(const char *texts, size_t size, uint32_t count) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(texts + i * size));
+    return list;
+}
+
+static enum fb_error read_texts(const json_t *list, const char *name, char *ret_texts, size_t size, uint32_t most,
+                                uint32_t *ret_count, struct fb_cause *cause) {
+    const size_t count = json_array_size(list);
+    if (!json_is_array(list) || count > most)
+        return fb_fail(cause, FB_INVALID, "%s: not a list of at most %u texts", name, most);
+    for (size_t i = 0; i < count; i++) {
+        const struct json_field field = {name, JSON_FIELD_TEXT, i * size, size, .min = 1};
+        json_t *one = json_pack("{s:O}", name, json_array_get(list, i));
+        const enum fb_error error = json_read_fields(one, &field, 1, ret_texts, cause);
+        json_decref(one);
+        if (error != FB_OK)
+            return error;
+    }
+    *ret_count = (uint32_t)count;
+    return FB_OK;
+}
+
 json_t *link_settings_to_json(const struct link_settings *settings) {
-    return json_write_fields(fields, FIELD_COUNT, settings);
+    json_t *json = json_write_fields(fields, FIELD_COUNT, settings);
+    json_object_set_new(json, "pins", write_texts(settings->pins[0], sizeof settings->pins[0], settings->pin_count));
+    json_object_set_new(json, "crls", write_texts(settings->crls[0], sizeof settings->crls[0], settings->crl_count));
+    return json;
+}
+
+static enum fb_error read_lists(const json_t *json, struct link_settings *settings, struct fb_cause *cause) {
+    enum fb_error error = read_texts(json_object_get(json, "pins"), "pins", settings->pins[0], sizeof settings->pins[0],
+                                     LINK_PINS_MAX, &settings->pin_count, cause);
+    uint8_t pin[PIN_BYTES];
+    for (uint32_t i = 0; error == FB_OK && i < settings->pin_count; i++)
+        if (pin_read(settings->pins[i], pin, cause) != FB_OK)
+            error = fb_context(cause, FB_INVALID, "pins: %s", settings->pins[i]);
+    if (error == FB_OK)
+        error = read_texts(json_object_get(json, "crls"), "crls", settings->crls[0], sizeof settings->crls[0],
+                           LINK_CRLS_MAX, &settings->crl_count, cause);
+    return error;
 }
 
 enum fb_error link_settings_from_json(const json_t *json, struct link_settings *ret_settings, struct fb_cause *cause) {
     struct link_settings settings = {0};
-    const enum fb_error error = json_read_fields(json, fields, FIELD_COUNT, &settings, cause);
+    enum fb_error error = json_read_fields(json, fields, FIELD_COUNT, &settings, cause);
+    if (error == FB_OK)
+        error = read_lists(json, &settings, cause);
     if (error != FB_OK)
         return error;
     if (settings.retry_most_ms < settings.retry_first_ms)

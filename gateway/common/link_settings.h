@@ -6,9 +6,12 @@
 #include <stdint.h>
 
 #include "gateway/common/error.h"
+#include "gateway/common/pin.h"
 
 #define LINK_TEXT_MAX 256 /* bytes with NUL */
 #define LINK_PATH_MAX 1024
+#define LINK_PINS_MAX 8
+#define LINK_CRLS_MAX 4
 
 /* Ranges: the configuration and the message hold to the same ones. */
 #define LINK_WINDOW_MESSAGES_MIN 1
@@ -23,20 +26,25 @@
 #define LINK_RETRY_MOST_MAX_MS 3600000
 
 struct link_settings {
-    char gateway[64];                /* the gateway's name: AMQP container id */
-    char host[LINK_TEXT_MAX];        /* DNS name or address literal; must stand in the peer's certificate (SAN) */
-    uint16_t port;                   /* 5671 */
-    char address[LINK_TEXT_MAX];     /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
-    char ca[LINK_PATH_MAX];          /* PEM file: the only authorities that are trusted */
-    char certificate[LINK_PATH_MAX]; /* PEM file: this device's certificate and chain */
-    char key[LINK_PATH_MAX];         /* PEM file: its private key */
-    uint32_t window_messages;        /* unsettled messages at most, default 256 */
-    uint32_t window_bytes;           /* and bytes, default 4 MiB */
-    uint32_t connect_timeout_ms;     /* for each of DNS, TCP, TLS; default 10 s */
-    uint32_t open_timeout_ms;        /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
-    uint32_t idle_timeout_ms;        /* a silent peer is gone after it; default 60 s */
-    uint32_t retry_first_ms;         /* back-off, default 1 s */
-    uint32_t retry_most_ms;          /* default 5 min; at least retry_first_ms */
+    char gateway[64];                 /* the gateway's name: AMQP container id */
+    char host[LINK_TEXT_MAX];         /* DNS name or address literal; must stand in the peer's certificate (SAN) */
+    uint16_t port;                    /* 5671 */
+    char address[LINK_TEXT_MAX];      /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
+    char ca[LINK_PATH_MAX];           /* PEM file: the only authorities that are trusted */
+    char certificate[LINK_PATH_MAX];  /* PEM file: this device's certificate and chain */
+    char key[LINK_PATH_MAX];          /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
+    char key_pin_file[LINK_PATH_MAX]; /* file with the PIN of the token that holds the key; "": none */
+    char pins[LINK_PINS_MAX][PIN_TEXT_MAX]; /* pin_count of them: one must be in the peer's chain; none: any chain */
+    uint32_t pin_count;
+    char crls[LINK_CRLS_MAX][LINK_PATH_MAX]; /* crl_count of them, PEM files: lists of revoked certificates */
+    uint32_t crl_count;                      /* 0: revocation is not checked */
+    uint32_t window_messages;                /* unsettled messages at most, default 256 */
+    uint32_t window_bytes;                   /* and bytes, default 4 MiB */
+    uint32_t connect_timeout_ms;             /* for each of DNS, TCP, TLS; default 10 s */
+    uint32_t open_timeout_ms;                /* SASL to attach; default 15 s: RabbitMQ delays a refusal by 3 s */
+    uint32_t idle_timeout_ms;                /* a silent peer is gone after it; default 60 s */
+    uint32_t retry_first_ms;                 /* back-off, default 1 s */
+    uint32_t retry_most_ms;                  /* default 5 min; at least retry_first_ms */
 };
 
 /* All members as one object (NULL when out of memory), and back: every field required, unknown ones refused, types,

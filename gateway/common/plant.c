@@ -4,22 +4,26 @@
 #include <string.h>
 
 #include "gateway/common/json.h"
+#include "gateway/common/plant_write.h"
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
 const char *const plant_bus_kind_words[] = {"modbus-tcp", "modbus-rtu", "modbus-rtu-tcp", "serial", "serial-tcp", NULL};
 const char *const plant_flow_words[] = {"none", "rtscts", "xonxoff", NULL};
+const char *const plant_rs485_rts_words[] = {"on-send", "after-send", NULL};
 const char *const plant_parity_words[] = {"none", "even", "odd", NULL};
 const char *const plant_table_words[] = {"coil", "discrete", "input", "holding", NULL};
-const char *const plant_type_words[] = {"bit",    "int16",   "uint16",  "int32", "uint32", "int64",
-                                        "uint64", "float32", "float64", "bcd16", "bcd32",  NULL};
+const char *const plant_type_words[] = {"bit",     "int16",   "uint16", "int32", "uint32", "int64", "uint64",
+                                        "float32", "float64", "bcd16",  "bcd32", "text",   NULL};
 const char *const plant_word_order_words[] = {"abcd", "cdab", "badc", "dcba", NULL};
 
-static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4, 1, 2};
+static const unsigned type_registers[] = {1, 1, 1, 2, 2, 4, 4, 2, 4, 1, 2, 1};
 
 void plant_done(struct plant *plant) {
-    for (size_t i = 0; i < plant->instrument_count; i++)
+    for (size_t i = 0; i < plant->instrument_count; i++) {
         free(plant->instruments[i].tags);
+        free(plant->instruments[i].writes);
+    }
     free(plant->instruments);
     free(plant->buses);
     *plant = (struct plant){0};
@@ -32,6 +36,10 @@ bool plant_name_valid(const char *name) {
 
 unsigned plant_type_registers(enum plant_type type) {
     return type_registers[type];
+}
+
+unsigned plant_tag_registers(const struct plant_tag *tag) {
+    return tag->type == PLANT_TEXT ? tag->length : plant_type_registers(tag->type);
 }
 
 bool plant_bus_is_lines(enum plant_bus_kind kind) {
@@ -48,7 +56,7 @@ bool plant_tag_has_status(const struct plant_tag *tag) {
 
 void plant_tag_extent(const struct plant_tag *tag, uint32_t *ret_address, uint32_t *ret_count) {
     uint32_t begin = tag->address;
-    uint32_t end = begin + (plant_table_is_bits(tag->table) ? 1 : plant_type_registers(tag->type));
+    uint32_t end = begin + (plant_table_is_bits(tag->table) ? 1 : plant_tag_registers(tag));
     if (plant_tag_has_status(tag)) {
         begin = tag->status.address < begin ? tag->status.address : begin;
         end = tag->status.address >= end ? tag->status.address + 1u : end;
@@ -73,9 +81,19 @@ static enum fb_error check_bit_field(const struct plant_tag *tag, struct fb_caus
     return FB_OK;
 }
 
+static enum fb_error check_length(const struct plant_tag *tag, struct fb_cause *cause) {
+    if (tag->type != PLANT_TEXT && tag->length != 0)
+        return fb_fail(cause, FB_INVALID, "length: is for type text");
+    if (tag->type == PLANT_TEXT && (tag->length < 1 || tag->length > PLANT_TEXT_REGISTERS_MOST))
+        return fb_fail(cause, FB_INVALID, "length: a text has 1 to %d registers", PLANT_TEXT_REGISTERS_MOST);
+    return FB_OK;
+}
+
 enum fb_error plant_tag_check(const struct plant_tag *tag, unsigned registers_most, struct fb_cause *cause) {
-    const unsigned registers = plant_type_registers(tag->type);
+    const unsigned registers = plant_tag_registers(tag);
     const bool bits = plant_table_is_bits(tag->table);
+    if (check_length(tag, cause) != FB_OK)
+        return FB_INVALID;
     if (bits && tag->type != PLANT_BIT)
         return fb_fail(cause, FB_INVALID, "type: a %s holds one bit", plant_table_word(tag->table));
     if (tag->address + registers - 1 > UINT16_MAX)
@@ -111,6 +129,8 @@ static bool decimal_is(struct plant_decimal decimal, int64_t mantissa) {
 enum reading_kind plant_tag_kind(const struct plant_tag *tag) {
     if (tag->type == PLANT_BIT)
         return READING_BOOLEAN;
+    if (tag->type == PLANT_TEXT)
+        return READING_TEXT;
     if (tag->type == PLANT_FLOAT32)
         return decimal_is(tag->scale, 1) && decimal_is(tag->offset, 0) ? READING_REAL32 : READING_REAL64;
     const bool whole = decimal_whole(tag->scale) && decimal_whole(tag->offset);
@@ -156,6 +176,10 @@ static const struct json_field bus_fields[] = {
     {"stop_bits", JSON_FIELD_NUMBER, BUS(stop_bits), 0, 2},
     {"data_bits", JSON_FIELD_NUMBER, BUS(data_bits), 0, 8},
     {"flow", JSON_FIELD_WORD, BUS(flow), .words = plant_flow_words},
+    {"rs485", JSON_FIELD_NUMBER, BUS(rs485), 0, 1},
+    {"rs485_rts", JSON_FIELD_WORD, BUS(rs485_rts), .words = plant_rs485_rts_words},
+    {"rs485_delay_before_ms", JSON_FIELD_NUMBER, BUS(rs485_delay_before_ms), 0, PLANT_RS485_DELAY_MAX_MS},
+    {"rs485_delay_after_ms", JSON_FIELD_NUMBER, BUS(rs485_delay_after_ms), 0, PLANT_RS485_DELAY_MAX_MS},
     {"timeout_ms", JSON_FIELD_NUMBER, BUS(timeout_ms), PLANT_TIMEOUT_MIN_MS, PLANT_TIMEOUT_MAX_MS},
     {"pause_ms", JSON_FIELD_NUMBER, BUS(pause_ms), 0, PLANT_PAUSE_MAX_MS},
 };
@@ -168,6 +192,7 @@ static const struct json_field instrument_fields[] = {
     {"heartbeat", JSON_FIELD_OTHER},
     {"service", JSON_FIELD_OTHER},
     {"lines", JSON_FIELD_OTHER},
+    {"writes", JSON_FIELD_OTHER},
     {"tags", JSON_FIELD_OTHER},
 };
 
@@ -190,6 +215,7 @@ static const struct json_field tag_fields[] = {
     {"word_order", JSON_FIELD_WORD, TAG(word_order), .words = plant_word_order_words},
     {"bit_first", JSON_FIELD_NUMBER, TAG(bit_first), 0, 31},
     {"bit_count", JSON_FIELD_NUMBER, TAG(bit_count), 0, 32},
+    {"length", JSON_FIELD_NUMBER, TAG(length), 0, PLANT_TEXT_REGISTERS_MOST},
     {"no_value", JSON_FIELD_OTHER},
     {"status", JSON_FIELD_OTHER},
     {"scale", JSON_FIELD_OTHER},
@@ -246,6 +272,7 @@ json_t *plant_instrument_to_json(const struct plant *plant, const struct plant_i
         json_object_set_new(json, "heartbeat", watch_to_json(&instrument->heartbeat)) == 0 &&
         json_object_set_new(json, "service", watch_to_json(&instrument->service)) == 0 &&
         json_object_set_new(json, "lines", plant_lines_to_json(&instrument->lines)) == 0 &&
+        json_object_set_new(json, "writes", plant_writes_to_json(instrument->writes, instrument->write_count)) == 0 &&
         json_object_set(json, "tags", tags) == 0) {
         json_decref(tags);
         return json;
@@ -441,12 +468,15 @@ static enum fb_error read_instrument(const struct plant *plant, const json_t *js
     const enum plant_bus_kind kind = plant->buses[bus].kind;
     if (plant_bus_is_lines(kind) != (ret_instrument->lines.protocol != PLANT_REGISTERS))
         return fb_fail(cause, FB_INVALID, "lines: does not fit a %s bus", plant_bus_kind_word(kind));
+    if (ret_instrument->lines.protocol == PLANT_SDI12 && plant_lines_address(unit) == '\0')
+        return fb_fail(cause, FB_INVALID, "unit: %u is no address of SDI-12", unit);
     if (!plant_bus_is_lines(kind) && kind != PLANT_MODBUS_TCP &&
         (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
         return fb_fail(cause, FB_INVALID, "unit: %u, allowed are %d to %d", unit, PLANT_RTU_UNIT_MIN,
                        PLANT_RTU_UNIT_MAX);
     ret_instrument->bus = (uint16_t)bus;
-    return FB_OK;
+    return plant_writes_from_json(json_object_get(json, "writes"), &ret_instrument->writes,
+                                  &ret_instrument->write_count, cause);
 }
 
 /* Make place for one more instrument, if index is a new one, and for count more tags of it. */
@@ -513,7 +543,10 @@ static bool same_watch(const struct plant_watch *left, const struct plant_watch 
 
 static bool same_instrument(const struct plant_instrument *left, const struct plant_instrument *right) {
     return left->bus == right->bus && left->unit == right->unit && left->registers_most == right->registers_most &&
-           same_watch(&left->heartbeat, &right->heartbeat) && same_watch(&left->service, &right->service);
+           same_watch(&left->heartbeat, &right->heartbeat) && same_watch(&left->service, &right->service) &&
+           left->write_count == right->write_count &&
+           (left->write_count == 0 ||
+            memcmp(left->writes, right->writes, left->write_count * sizeof *left->writes) == 0);
 }
 
 enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json, struct fb_cause *cause) {
@@ -523,13 +556,18 @@ enum fb_error plant_add_instrument_json(struct plant *plant, const json_t *json,
         return fb_context(cause, error, "instrument");
     const size_t index = find_instrument(plant, fresh.name);
     const struct plant_instrument *known = index < plant->instrument_count ? &plant->instruments[index] : &fresh;
-    if (!same_instrument(known, &fresh))
-        return fb_fail(cause, FB_INVALID, "instrument %s: is not what it was in the message before", fresh.name);
+    struct plant_write *const writes = fresh.writes;
     struct plant_tag *tags = NULL;
     size_t count = 0;
-    error = read_tags(json_object_get(json, "tags"), &tags, &count, cause);
+    if (!same_instrument(known, &fresh))
+        error = fb_fail(cause, FB_INVALID, "is not what it was in the message before");
+    else
+        error = read_tags(json_object_get(json, "tags"), &tags, &count, cause);
+    fresh.writes = known->writes;
     if (error == FB_OK)
         error = append_tags(plant, index, fresh, tags, count, cause);
+    if (error != FB_OK || fresh.writes != writes)
+        free(writes);
     free(tags);
     return error == FB_OK ? FB_OK : fb_context(cause, error, "instrument %s", fresh.name);
 }

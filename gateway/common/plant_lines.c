@@ -67,6 +67,51 @@ int plant_lines_bytes(const char *text, uint8_t *ret_bytes, size_t size) {
     return (int)count;
 }
 
+char plant_lines_address(uint8_t unit) {
+    if (unit <= 9)
+        return (char)('0' + unit);
+    return (unit >= 'a' && unit <= 'z') || (unit >= 'A' && unit <= 'Z') ? (char)unit : '\0';
+}
+
+/* aAb! gives a sensor another address, aX...! is whatever its maker made of it: SDI-12 1.4, sections 4.4.7 and 4.4.11.
+ */
+static bool sets_sdi12(const uint8_t *bytes, size_t length) {
+    for (size_t i = 0; i + 2 < length; i++) {
+        const bool to_sensor = isalnum(bytes[i]) || bytes[i] == '?' || bytes[i] == '}';
+        const uint8_t *end = memchr(bytes + i, '!', length - i);
+        if (to_sensor && end != NULL && (bytes[i + 1] == 'X' || (bytes[i + 1] == 'A' && end == bytes + i + 3)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_line_end(uint8_t byte) {
+    return byte == '\r' || byte == '\n';
+}
+
+/* One line: ends of lines stand before and behind it alone. */
+static bool is_one_line(const uint8_t *bytes, size_t length) {
+    while (length > 0 && is_line_end(bytes[length - 1]))
+        length--;
+    size_t i = 0;
+    while (i < length && is_line_end(bytes[i]))
+        i++;
+    while (i < length && !is_line_end(bytes[i]))
+        i++;
+    return i == length;
+}
+
+static enum fb_error check_question(const uint8_t *bytes, size_t length, struct fb_cause *cause) {
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] == 0 || bytes[i] > 0x7f)
+            return fb_fail(cause, FB_INVALID, "ask: a question is ASCII text; bytes 0 and beyond 127 are not allowed");
+    if (!is_one_line(bytes, length))
+        return fb_fail(cause, FB_INVALID, "ask: only one question, without a line end inside it");
+    if (sets_sdi12(bytes, length))
+        return fb_fail(cause, FB_INVALID, "ask: is an SDI-12 command that changes a sensor, and this only reads");
+    return FB_OK;
+}
+
 /* M, M1..M9, MC, MC1..MC9, C.., CC.., R0..R9, RC0..RC9: SDI-12 1.4, section 4.4; none of them changes a setting. */
 static bool is_measurement(const char *command) {
     const char *rest = command;
@@ -84,8 +129,11 @@ enum fb_error plant_lines_check(const struct plant_lines *lines, struct fb_cause
     uint8_t bytes[PLANT_LINES_ASK_MAX];
     if (lines->protocol == PLANT_REGISTERS)
         return FB_OK;
-    if (plant_lines_bytes(lines->ask, bytes, sizeof bytes) < 0)
+    const int length = plant_lines_bytes(lines->ask, bytes, sizeof bytes);
+    if (length < 0)
         return fb_fail(cause, FB_INVALID, "ask: after \\ only r, n, t, \\ and x with two digits are allowed");
+    if (lines->protocol == PLANT_LINES && check_question(bytes, (size_t)length, cause) != FB_OK)
+        return FB_INVALID;
     if (plant_lines_bytes(lines->end, bytes, sizeof bytes) <= 0)
         return fb_fail(cause, FB_INVALID, "end: give what ends a line, like \\r\\n");
     if (lines->protocol == PLANT_SDI12 && !is_measurement(lines->ask))

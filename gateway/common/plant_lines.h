@@ -8,12 +8,11 @@
 
 #include "gateway/common/error.h"
 
-#define PLANT_LINES_ASK_MAX 64     /* bytes with NUL, as written */
-#define PLANT_LINES_END_MAX 16     /* the same */
-#define PLANT_LINES_BEGIN_MAX 32   /* the same, of a line's beginning */
-#define PLANT_LINES_FIELD_MOST 99  /* fields of a line */
-#define PLANT_LINES_BYTES_MAX 256  /* of one line as it comes, its end included */
-#define PLANT_LINES_ADDRESS_MOST 9 /* SDI-12 sensors have the addresses 0 to 9 here (1.4, section 3.0) */
+#define PLANT_LINES_ASK_MAX 64    /* bytes with NUL, as written */
+#define PLANT_LINES_END_MAX 16    /* the same */
+#define PLANT_LINES_BEGIN_MAX 32  /* the same, of a line's beginning */
+#define PLANT_LINES_FIELD_MOST 99 /* fields of a line */
+#define PLANT_LINES_BYTES_MAX 256 /* of one line as it comes, its end included */
 
 enum plant_protocol {
     PLANT_REGISTERS = 0, /* the instrument has registers: what follows means nothing */
@@ -48,11 +47,16 @@ json_t *plant_lines_to_json(const struct plant_lines *lines);
 enum fb_error plant_lines_from_json(const json_t *json, struct plant_lines *ret_lines,
                                     struct fb_cause *cause) FB_MUST_USE;
 
+/* The address of an SDI-12 sensor with this unit: '0' to '9' for 0 to 9, and the letters a to z and A to Z, which stand
+ * for themselves (1.4, section 4.4); NUL for any other. */
+char plant_lines_address(uint8_t unit);
+
 /* The bytes that a text stands for: \r \n \t \\ and \x0d. Returns their number; -1 for another \ or when there are more
  * than size. */
 int plant_lines_bytes(const char *text, uint8_t *ret_bytes, size_t size);
 
-/* FB_INVALID with a cause that says what cannot be. */
+/* FB_INVALID with a cause that says what cannot be. A question is one line of ASCII text that no SDI-12 sensor takes
+ * for a change of its settings; of SDI-12 only measurements are. */
 enum fb_error plant_lines_check(const struct plant_lines *lines, struct fb_cause *cause) FB_MUST_USE;
 
 #endif

@@ -40,7 +40,8 @@ enum protocol_field {
     PROTOCOL_PLANT_INSTRUMENT,  /* JSON of one instrument and some of its tags; may come again with more tags */
     PROTOCOL_PLANT_END,         /* empty: apply */
     PROTOCOL_COMMITTED,         /* u64 sequence */
-    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace" or "probe", "bus": NAME, ...}, docs/api.md */
+    PROTOCOL_ASK,               /* u64 id, then JSON: {"call": "trace", "probe" or "write", "bus": NAME, ...}, see
+                                   drivers/ask.h */
 };
 
 #define PROTOCOL_READINGS_MAX 4096
@@ -55,19 +56,21 @@ enum protocol_field {
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
- *   LINK_STATUS ------------------------------>
+ *   LINK_STATUS, LINK_CERTIFICATES ----------->
  *   <-------------------------- COMMANDS_CONFIG          behind each LINK_CONFIG
  *   COMMAND id, message id, bytes ------------>          as it came from the cloud, unread; again when core restarts
  *   <--------------- REPLY id, outcome, reason, reply    what is to be told of it; one for each COMMAND
  */
 enum protocol_cloud {
-    PROTOCOL_CLOUD_HELLO = 64, /* empty */
-    PROTOCOL_LINK_UP,          /* empty */
-    PROTOCOL_LINK_DOWN,        /* empty: what was handed out and has no outcome will be handed out again */
-    PROTOCOL_NEXT,             /* u32 messages, u32 bytes */
-    PROTOCOL_OUTCOME,          /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
-    PROTOCOL_LINK_STATUS,      /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
-    PROTOCOL_COMMAND,          /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
+    PROTOCOL_CLOUD_HELLO = 64,  /* empty */
+    PROTOCOL_LINK_UP,           /* empty */
+    PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
+    PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
+    PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
+    PROTOCOL_LINK_STATUS,       /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
+    PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
+                                   most so many as CERTIFICATES_MAX */
+    PROTOCOL_COMMAND, /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,

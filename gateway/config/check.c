@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "gateway/common/file.h"
+#include "gateway/common/pin.h"
+#include "gateway/common/pkcs11_uri.h"
 #include "gateway/config/report.h"
 #include "gateway/config/value.h"
 
@@ -101,6 +103,20 @@ static enum fb_error take_path(const struct taking *taking) {
     return error != FB_OK ? fb_fail(taking->why, FB_INVALID, "is too long for a path") : store_text(taking, path);
 }
 
+static enum fb_error take_key(const struct taking *taking) {
+    struct pkcs11_uri uri;
+    if (!pkcs11_uri_is(taking->text))
+        return take_path(taking);
+    const enum fb_error error = pkcs11_uri_read(taking->text, &uri, taking->why);
+    return error != FB_OK ? error : store_text(taking, taking->text);
+}
+
+static enum fb_error take_pin(const struct taking *taking) {
+    uint8_t pin[PIN_BYTES];
+    const enum fb_error error = pin_read(taking->text, pin, taking->why);
+    return error != FB_OK ? error : store_text(taking, taking->text);
+}
+
 static enum fb_error take_number(const struct taking *taking) {
     uint64_t number = 0;
     const struct check_key *key = taking->key;
@@ -177,6 +193,8 @@ static const struct {
     [CHECK_NAME] = {TREE_TEXT, false, take_name},
     [CHECK_HOST] = {TREE_TEXT, false, take_host},
     [CHECK_PATH] = {TREE_TEXT, false, take_path},
+    [CHECK_KEY] = {TREE_TEXT, false, take_key},
+    [CHECK_PIN] = {TREE_TEXT, false, take_pin},
     [CHECK_NUMBER] = {TREE_TEXT, true, take_number},
     [CHECK_DURATION] = {TREE_TEXT, false, take_duration},
     [CHECK_SIZE] = {TREE_TEXT, false, take_size},
@@ -198,10 +216,8 @@ static bool check_kind(struct check *check, const struct tree_node *node, const 
     return node->kind == wanted && !tree_empty(node);
 }
 
-static void check_value(struct check *check, const struct check_key *key, const struct tree_node *node,
-                        const char *section, void *target) {
-    char place[CHECK_PLACE_MAX];
-    check_place(section, key->name, place);
+void check_value(struct check *check, const struct check_key *key, const struct tree_node *node, const char *place,
+                 void *target) {
     if (!check_kind(check, node, place, types[key->type].kind) || types[key->type].take == NULL)
         return;
     if (types[key->type].plain && node->quoted) {
@@ -263,9 +279,10 @@ void check_section(struct check *check, const struct check_table *table, const s
             check_unknown(check, table, node->key, place);
     for (size_t i = 0; i < table->count; i++) {
         const struct tree_node *node = tree_get(map, table->keys[i].name);
+        char value[CHECK_PLACE_MAX];
         if (node == NULL)
             check_absent(check, &table->keys[i], map, place, target);
         else
-            check_value(check, &table->keys[i], node, place, target);
+            check_value(check, &table->keys[i], node, check_place(place, table->keys[i].name, value), target);
     }
 }

@@ -22,6 +22,8 @@ enum check_type {
     CHECK_NAME,         /* char[]: a name of the plant */
     CHECK_HOST,         /* char[]: a DNS name or an address */
     CHECK_PATH,         /* char[]: made absolute; max as for CHECK_TEXT */
+    CHECK_KEY,          /* char[]: the same, or a key in a token: see pkcs11_uri.h */
+    CHECK_PIN,          /* char[PIN_TEXT_MAX] */
     CHECK_NUMBER,       /* unsigned of 1, 2, 4 or 8 bytes, min..max */
     CHECK_DURATION,     /* the same, in ms */
     CHECK_SIZE,         /* the same, in bytes */
@@ -61,6 +63,10 @@ struct check {
  * the defaults. place: of the map, "" for the document. */
 void check_section(struct check *check, const struct check_table *table, const struct tree_node *map, const char *place,
                    void *target);
+
+/* The same for one value: key's row, which need not stand in a table; place: of the value itself. */
+void check_value(struct check *check, const struct check_key *key, const struct tree_node *node, const char *place,
+                 void *target);
 
 /* Add "place: ..." where the node stands. place: "" for the document. */
 void check_fail(struct check *check, const struct tree_node *node, const char *place, const char *format, ...)

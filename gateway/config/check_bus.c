@@ -23,6 +23,18 @@
      .max = PLANT_TIMEOUT_MAX_MS}
 #define PAUSE_KEY {"pause", CHECK_DURATION, BUS(pause_ms), .standard = "0ms", .max = PLANT_PAUSE_MAX_MS}
 
+static const char *const flag_words[] = {"false", "true", NULL};
+
+#define RS485_KEYS                                                                                                     \
+    {"rs485", CHECK_WORD, BUS(rs485), .standard = "false", .words = flag_words},                                       \
+        {"rs485_rts", CHECK_WORD, BUS(rs485_rts), .standard = "on-send", .words = plant_rs485_rts_words},              \
+        {"rs485_delay_before", CHECK_DURATION, BUS(rs485_delay_before_ms), .standard = "0ms",                          \
+         .max = PLANT_RS485_DELAY_MAX_MS},                                                                             \
+    {                                                                                                                  \
+        "rs485_delay_after", CHECK_DURATION, BUS(rs485_delay_after_ms), .standard = "0ms",                             \
+            .max = PLANT_RS485_DELAY_MAX_MS                                                                            \
+    }
+
 static const struct check_key tcp_keys[] = {
     NAME_KEY,
     KIND_KEY,
@@ -41,6 +53,7 @@ static const struct check_key rtu_keys[] = {
     {"parity", CHECK_WORD, BUS(parity), .wanted = "the parity the instruments are set to: none, even or odd",
      .words = plant_parity_words},
     {"stop_bits", CHECK_NUMBER, BUS(stop_bits), .standard = "1", .min = 1, .max = 2},
+    RS485_KEYS,
     TIMEOUT_KEY,
     PAUSE_KEY,
 };
@@ -67,6 +80,7 @@ static const struct check_key serial_keys[] = {
     {"data_bits", CHECK_NUMBER, BUS(data_bits), .standard = "8", .min = 7, .max = 8},
     {"stop_bits", CHECK_NUMBER, BUS(stop_bits), .standard = "1", .min = 1, .max = 2},
     {"flow", CHECK_WORD, BUS(flow), .standard = "none", .words = plant_flow_words},
+    RS485_KEYS,
     TIMEOUT_KEY,
     PAUSE_KEY,
 };
@@ -124,11 +138,26 @@ static void check_baud(struct check *check, const struct tree_node *map, const c
                "%" PRIu32 " is no usual speed; allowed are 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200", baud);
 }
 
+static void check_rs485(struct check *check, const struct tree_node *map, const char *place,
+                        const struct plant_bus *bus) {
+    static const char *const with_it[] = {"rs485_rts", "rs485_delay_before", "rs485_delay_after"};
+    char key[CHECK_PLACE_MAX];
+    for (size_t i = 0; i < COUNT(with_it) && !bus->rs485; i++)
+        if (tree_get(map, with_it[i]) != NULL)
+            check_fail(check, tree_get(map, with_it[i]), check_place(place, with_it[i], key),
+                       "means nothing without rs485: true; add that or remove this");
+    if (bus->rs485 && bus->flow == PLANT_FLOW_RTSCTS)
+        check_fail(check, tree_get(map, "flow"), check_place(place, "flow", key),
+                   "rtscts and rs485 both need the RTS line; remove one of them");
+}
+
 static void check_bus(struct check *check, const struct tree_node *map, const char *place, struct plant_bus *bus) {
     const size_t errors = check->report->count;
     check_section(check, choose_table(map), map, place, bus);
     if (check->report->count == errors && bus->kind != PLANT_MODBUS_TCP && bus->kind != PLANT_SERIAL_TCP)
         check_baud(check, map, place, bus->baud);
+    if (check->report->count == errors)
+        check_rs485(check, map, place, bus);
 }
 
 void check_buses(struct check *check, const struct tree_node *list, struct plant *plant) {

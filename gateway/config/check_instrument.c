@@ -8,6 +8,7 @@
 #include "gateway/config/check_lines.h"
 #include "gateway/config/check_list.h"
 #include "gateway/config/check_quality.h"
+#include "gateway/config/check_writes.h"
 #include "gateway/config/profile.h"
 #include "gateway/config/report.h"
 #include "gateway/config/value.h"
@@ -24,6 +25,7 @@ struct instrument {
     struct plant_instrument plant;
     char bus[PLANT_NAME_MAX];
     char profile[PLANT_NAME_MAX]; /* merged before the rest is looked at */
+    char unit[8];                 /* of one with lines, read once the protocol is known */
     enum address_notation addresses;
     enum plant_word_order word_order;
     uint32_t interval_ms;
@@ -42,6 +44,7 @@ static const struct check_key instrument_keys[] = {
     {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
     {"heartbeat", CHECK_MAP},
     {"service", CHECK_MAP},
+    {"writes", CHECK_LIST},
     {"tags", CHECK_LIST, .wanted = "the list of what it measures, or a profile"},
 };
 static const struct check_table instrument_table = {instrument_keys, COUNT(instrument_keys)};
@@ -49,7 +52,7 @@ static const struct check_table instrument_table = {instrument_keys, COUNT(instr
 static const struct check_key lines_instrument_keys[] = {
     {"name", CHECK_NAME, INSTRUMENT(plant.name), .wanted = "a name that no other instrument has"},
     {"bus", CHECK_NAME, INSTRUMENT(bus), .wanted = "the name of the bus it is on"},
-    {"unit", CHECK_NUMBER, INSTRUMENT(plant.unit), .standard = "0", .max = UINT8_MAX},
+    {"unit", CHECK_TEXT, INSTRUMENT(unit), .standard = "0"},
     {"profile", CHECK_NAME, INSTRUMENT(profile)},
     {"protocol", CHECK_MAP},
     {"interval", CHECK_DURATION, INSTRUMENT(interval_ms), .min = PLANT_INTERVAL_MIN_MS, .max = PLANT_INTERVAL_MAX_MS},
@@ -71,6 +74,7 @@ static const struct check_key tag_keys[] = {
     {"address", CHECK_TEXT, TAG(address), .wanted = "the register's address as the manual has it"},
     {"type", CHECK_WORD, TAG(plant.type), .wanted = "what the registers hold: bit, int16, uint16, float32 ...",
      .words = plant_type_words},
+    {"length", CHECK_NUMBER, TAG(plant.length), .min = 1, .max = PLANT_TEXT_REGISTERS_MOST},
     {"word_order", CHECK_WORD, TAG(plant.word_order), .words = plant_word_order_words},
     {"bits", CHECK_TEXT, TAG(bits)},
     {"no_value", CHECK_LIST},
@@ -116,7 +120,7 @@ static void inherit_word_order(const struct context *context, struct plant_tag *
     if (given(context, "word_order"))
         return;
     tag->word_order = context->instrument->word_order;
-    if (plant_type_registers(tag->type) > 1 && tree_get(context->instrument_map, "word_order") == NULL)
+    if (plant_tag_registers(tag) > 1 && tree_get(context->instrument_map, "word_order") == NULL)
         fail_at(context, "word_order",
                 "is missing and differs between instruments; give abcd, cdab, badc or dcba here, or once for the "
                 "instrument");
@@ -139,7 +143,7 @@ static void check_address(const struct context *context, const char *text, struc
 
 static void check_extent(const struct context *context, const struct plant_tag *tag) {
     struct fb_cause cause;
-    const unsigned registers = plant_type_registers(tag->type);
+    const unsigned registers = plant_tag_registers(tag);
     const char *type = plant_type_word(tag->type), *table = plant_table_word(tag->table);
     if (tag->table <= PLANT_DISCRETE && tag->type != PLANT_BIT) {
         fb_fail(&cause, FB_INVALID,
@@ -160,11 +164,28 @@ static void check_extent(const struct context *context, const struct plant_tag *
     }
 }
 
+/* keys: NULL at the end. */
+static void refuse_keys(const struct context *context, const char *const *keys, const char *why) {
+    for (; *keys != NULL; keys++)
+        if (given(context, *keys))
+            fail_at(context, *keys, why);
+}
+
 static void check_bit(const struct context *context) {
-    static const char *const of_numbers[] = {"scale", "offset", "min", "max", "word_order"};
-    for (size_t i = 0; i < COUNT(of_numbers); i++)
-        if (given(context, of_numbers[i]))
-            fail_at(context, of_numbers[i], "is for numbers, and this tag is a bit; remove it");
+    static const char *const of_numbers[] = {"scale", "offset", "min", "max", "word_order", NULL};
+    refuse_keys(context, of_numbers, "is for numbers, and this tag is a bit; remove it");
+}
+
+static void check_text(const struct context *context) {
+    static const char *const of_numbers[] = {"scale", "offset", "min", "max", "bits", "no_value", NULL};
+    refuse_keys(context, of_numbers, "is for numbers, and this tag is a text; remove it");
+}
+
+static void check_length(const struct context *context, const struct plant_tag *tag) {
+    if (tag->type == PLANT_TEXT && !given(context, "length"))
+        fail_at(context, "length", "is missing; give the number of registers that the text takes");
+    if (tag->type != PLANT_TEXT && given(context, "length"))
+        fail_at(context, "length", "is for type text; remove it");
 }
 
 static void check_numbers(const struct context *context, struct plant_tag *tag) {
@@ -189,7 +210,10 @@ static void check_tag_of_lines(const struct context *context, struct plant_tag *
     if (context->check->report->count != errors)
         return;
     inherit_interval(context, ret_tag);
-    check_numbers(context, ret_tag);
+    if (ret_tag->type == PLANT_TEXT)
+        check_text(context);
+    else
+        check_numbers(context, ret_tag);
 }
 
 static void check_tag(const struct context *context, bool instrument_sound, struct plant_tag *ret_tag) {
@@ -202,6 +226,9 @@ static void check_tag(const struct context *context, bool instrument_sound, stru
     check_section(context->check, &tag_table, context->map, context->place, &tag);
     if (!instrument_sound || context->check->report->count != errors)
         return; /* what follows would only repeat it */
+    check_length(context, &tag.plant);
+    if (context->check->report->count != errors)
+        return;
     inherit_interval(context, &tag.plant);
     inherit_word_order(context, &tag.plant);
     check_address(context, tag.address, &tag.plant);
@@ -212,6 +239,8 @@ static void check_tag(const struct context *context, bool instrument_sound, stru
                           context->instrument->plant.registers_most, &tag.plant);
     if (tag.plant.type == PLANT_BIT)
         check_bit(context);
+    else if (tag.plant.type == PLANT_TEXT)
+        check_text(context);
     else
         check_numbers(context, &tag.plant);
     *ret_tag = tag.plant;
@@ -294,14 +323,30 @@ static void check_reference(struct check *check, const struct tree_node *map, co
                    lines ? "%s is a %s bus, whose instruments need a section protocol, as some profiles have it"
                          : "%s is a %s bus; an instrument with a protocol of lines needs a serial or serial-tcp bus",
                    instrument->bus, plant_bus_kind_word(plant->buses[bus].kind));
-    else if (instrument->plant.lines.protocol == PLANT_SDI12 && unit > PLANT_LINES_ADDRESS_MOST)
-        check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key),
-                   "%u is out of range for SDI-12; allowed are 0 to %d", unit, PLANT_LINES_ADDRESS_MOST);
     else if (!lines && plant->buses[bus].kind != PLANT_MODBUS_TCP &&
              (unit < PLANT_RTU_UNIT_MIN || unit > PLANT_RTU_UNIT_MAX))
         check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key),
                    "%u is out of range on a %s bus; allowed are %d to %d", unit,
                    plant_bus_kind_word(plant->buses[bus].kind), PLANT_RTU_UNIT_MIN, PLANT_RTU_UNIT_MAX);
+}
+
+/* A number, or the letter that is a sensor's address. */
+static void check_lines_unit(struct check *check, const struct tree_node *map, const char *place,
+                             struct instrument *instrument) {
+    uint64_t number = 0;
+    struct fb_cause cause;
+    const char *text = instrument->unit;
+    const bool sdi12 = instrument->plant.lines.protocol == PLANT_SDI12;
+    enum fb_error error = FB_OK;
+    if (sdi12 && text[1] == '\0' && (text[0] < '0' || text[0] > '9') && plant_lines_address((uint8_t)text[0]) != '\0')
+        number = (uint8_t)text[0];
+    else
+        error = value_number(text, 0, sdi12 ? 9 : UINT8_MAX, &number, &cause);
+    char key[CHECK_PLACE_MAX];
+    if (error != FB_OK)
+        check_fail(check, tree_get(map, "unit"), check_place(place, "unit", key), "%s%s", cause.text,
+                   sdi12 ? ", a to z and A to Z" : "");
+    instrument->plant.unit = (uint8_t)number;
 }
 
 static void check_instrument(struct check *check, const struct tree_node *map, const char *place, struct plant *plant) {
@@ -314,11 +359,16 @@ static void check_instrument(struct check *check, const struct tree_node *map, c
         check_lines(check, protocol, check_place(place, "protocol", key), &instrument.plant.lines);
     if (protocol != NULL) /* registers_most is required of every instrument, and means nothing here */
         instrument.plant.registers_most = PLANT_REGISTERS_MOST;
+    if (protocol != NULL && check->report->count == errors)
+        check_lines_unit(check, map, place, &instrument);
     const bool sound = check->report->count == errors;
     if (sound)
         check_reference(check, map, place, plant, &instrument);
     if (sound && protocol == NULL)
         check_watches(check, map, place, instrument.addresses, instrument.interval_ms, &instrument.plant);
+    if (sound && protocol == NULL)
+        check_writes(check, map, place, instrument.addresses,
+                     tree_get(map, "word_order") != NULL ? &instrument.word_order : NULL, &instrument.plant);
     const struct context context = {.check = check, .instrument = &instrument, .instrument_map = map};
     struct plant_instrument *added = &plant->instruments[plant->instrument_count];
     *added = instrument.plant;
@@ -349,6 +399,9 @@ static struct tree_node *merge_profile(struct check *check, const struct tree_no
     profile_folders(check->folder, &folders);
     if (profile_load(&folders, name->text, &profile, &why) != FB_OK)
         fail_profile(check, name, place, &profile, &why);
+    else if (tree_get(profile.root, "writes") != NULL)
+        check_fail(check, name, place, "profile: %s opens registers for writing; only the configuration may",
+                   profile.name);
     else if ((merged = profile_merge(&profile, map, name)) == NULL)
         check_fail(check, name, place, "out of memory");
     profile_done(&profile);

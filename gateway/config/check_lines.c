@@ -5,7 +5,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 #define LINES(member) CHECK_MEMBER(struct plant_lines, member)
-#define TAG(member) CHECK_MEMBER(struct plant_tag, member)
+#define TAG(member) CHECK_MEMBER(struct lines_tag, plant.member)
 
 /* What a person writes; "ask" and "end" may hold control characters, which are written anew for plant.h. */
 static const struct check_key lines_keys[] = {
@@ -17,9 +17,17 @@ static const struct check_key lines_keys[] = {
 };
 static const struct check_table lines_table = {lines_keys, COUNT(lines_keys)};
 
+static const char *const value_words[] = {"number", "text", NULL};
+
+struct lines_tag {
+    struct plant_tag plant;
+    unsigned value; /* index of value_words */
+};
+
 static const struct check_key tag_keys[] = {
     {"name", CHECK_NAME, TAG(name), .wanted = "a name that no other tag of the instrument has"},
     {"line", CHECK_TEXT, TAG(line)},
+    {"type", CHECK_WORD, CHECK_MEMBER(struct lines_tag, value), .standard = "number", .words = value_words},
     {"field", CHECK_NUMBER, TAG(field), .standard = "1", .min = 1, .max = PLANT_LINES_FIELD_MOST},
     {"scale", CHECK_DECIMAL, TAG(scale), .standard = "1"},
     {"offset", CHECK_DECIMAL, TAG(offset), .standard = "0"},
@@ -46,8 +54,11 @@ void check_lines(struct check *check, const struct tree_node *map, const char *p
 }
 
 void check_lines_tag(struct check *check, const struct tree_node *map, const char *place, struct plant_tag *ret_tag) {
-    check_section(check, &tag_table, map, place, ret_tag);
+    struct lines_tag tag = {0};
+    check_section(check, &tag_table, map, place, &tag);
+    *ret_tag = tag.plant;
     ret_tag->table = PLANT_HOLDING;
-    ret_tag->type = PLANT_FLOAT64;
+    ret_tag->type = tag.value == 0 ? PLANT_FLOAT64 : PLANT_TEXT;
+    ret_tag->length = tag.value == 0 ? 0 : 1;
     ret_tag->word_order = PLANT_ABCD;
 }

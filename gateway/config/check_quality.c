@@ -95,7 +95,7 @@ static void check_bits(struct check *check, const struct tree_node *map, const c
     const unsigned most = plant_type_registers(tag->type) * 16 - 1;
     unsigned first, last;
     struct fb_cause cause;
-    if (node == NULL)
+    if (node == NULL || tag->type == PLANT_TEXT)
         return;
     if (value_bit_range(node->text, most, &first, &last, &cause) != FB_OK) {
         fail_at(check, map, place, "bits", cause.text);
@@ -125,8 +125,8 @@ static enum fb_error read_no_value(const struct tree_node *node, const struct pl
 static void check_no_value(struct check *check, const struct tree_node *map, const char *place, struct plant_tag *tag) {
     const struct tree_node *list = tree_get(map, "no_value");
     struct fb_cause cause;
-    if (list == NULL || list->kind != TREE_LIST)
-        return; /* what else it is was reported */
+    if (list == NULL || list->kind != TREE_LIST || tag->type == PLANT_TEXT)
+        return; /* what else it is is reported elsewhere */
     if (list->count > PLANT_NO_VALUE_MAX) {
         fb_fail(&cause, FB_LIMIT, "has %zu entries; allowed are at most %d", list->count, PLANT_NO_VALUE_MAX);
         fail_at(check, map, place, "no_value", cause.text);

@@ -12,6 +12,7 @@
 #include "gateway/config/check_bus.h"
 #include "gateway/config/check_commands.h"
 #include "gateway/config/check_instrument.h"
+#include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
 #include "gateway/config/tree.h"
 #include "gateway/config/value.h"
@@ -58,7 +59,10 @@ static const struct check_key cloud_keys[] = {
     {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
     {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_PATH, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
+    {"pin", CHECK_LIST},
+    {"crl", CHECK_LIST},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -96,6 +100,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     const size_t errors = check->report->count;
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
+    check_trust(check, map, &config->link);
     config->has_cloud = true;
     const struct tree_node *commands = section(map, "commands", TREE_MAP);
     config->has_commands = commands != NULL;
@@ -171,21 +176,38 @@ static enum fb_error fail_load(struct config_report *report, enum fb_error error
     return error;
 }
 
-enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) {
+static enum fb_error fail_read(struct config_report *report, enum fb_error error, const struct fb_cause *cause) {
+    const char *file = report->file;
+    const size_t name = strlen(file);
+    const bool named = strncmp(cause->text, file, name) == 0 && strncmp(cause->text + name, ": ", 2) == 0;
+    return fail_load(report, error, named ? cause->text + name + 2 : cause->text);
+}
+
+enum fb_error config_load_text(const char *file, struct config *ret_config, char **ret_text, size_t *ret_length,
+                               struct config_report *report) {
     *report = (struct config_report){.file = file};
     FB_CLEANUP(file_free) char *text = NULL;
     size_t length = 0;
     struct fb_cause cause;
-    const enum fb_error error = file_read(file, CONFIG_BYTES_MAX, &text, &length, &cause);
-    if (error != FB_OK) {
-        const size_t name = strlen(file);
-        const bool named = strncmp(cause.text, file, name) == 0 && strncmp(cause.text + name, ": ", 2) == 0;
-        return fail_load(report, error, named ? cause.text + name + 2 : cause.text);
-    }
+    enum fb_error error = file_read(file, CONFIG_BYTES_MAX, &text, &length, &cause);
+    if (error != FB_OK)
+        return fail_read(report, error, &cause);
     char copy[PATH_MAX], folder[PATH_MAX];
     if ((size_t)snprintf(copy, sizeof copy, "%s", file) >= sizeof copy || realpath(dirname(copy), folder) == NULL)
         return fail_load(report, FB_IO, "its folder cannot be found");
-    return config_parse(text, length, folder, ret_config, report);
+    error = config_parse(text, length, folder, ret_config, report);
+    if (error != FB_OK)
+        return error;
+    *ret_text = text;
+    *ret_length = length;
+    text = NULL;
+    return FB_OK;
+}
+
+enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) {
+    FB_CLEANUP(file_free) char *text = NULL;
+    size_t length;
+    return config_load_text(file, ret_config, &text, &length, report);
 }
 
 void config_done(struct config *config) {

@@ -57,6 +57,10 @@ struct config_report {
  * FB_INVALID: report says what is wrong. FB_NOT_FOUND, FB_IO, FB_LIMIT: report has one entry. */
 enum fb_error config_load(const char *file, struct config *ret_config, struct config_report *report) FB_MUST_USE;
 
+/* The same, and the document itself: ret_text: yours, free() it; one NUL follows its ret_length bytes. */
+enum fb_error config_load_text(const char *file, struct config *ret_config, char **ret_text, size_t *ret_length,
+                               struct config_report *report) FB_MUST_USE;
+
 /* The pure part: text (length bytes) as if it had been read from report->file in folder. */
 enum fb_error config_parse(const char *text, size_t length, const char *folder, struct config *ret_config,
                            struct config_report *report) FB_MUST_USE;

@@ -20,7 +20,7 @@ static const struct check_key about_keys[] = {
 };
 static const struct check_table about_table = {about_keys, COUNT(about_keys)};
 
-static const char *const not_for_profiles[] = {"name", "bus", "unit", "profile"};
+static const char *const not_for_profiles[] = {"name", "bus", "unit", "profile", "writes"};
 
 static bool is_true(const struct tree_node *node) {
     return node->kind == TREE_TEXT && strcmp(node->text, "true") == 0;

@@ -10,9 +10,9 @@
 #include "gateway/core/claims.h"
 #include "gateway/core/command_calls.h"
 #include "gateway/core/core.h"
+#include "gateway/core/jws.h"
 #include "gateway/core/nonces.h"
 #include "gateway/core/records.h"
-#include "gateway/core/token.h"
 
 #define NONCES_FILE "commands.nonces"
 #define WHO_MAX (PLANT_NAME_MAX + 8)
@@ -28,8 +28,8 @@ struct cloud_commands {
     struct core *core;
     bool wanted;
     struct command_settings settings;
-    struct token_key keys[COMMAND_KEYS_MAX]; /* key_count of them: those that can be used */
-    size_t named[COMMAND_KEYS_MAX];          /* which one of the settings each is */
+    struct jws_key keys[COMMAND_KEYS_MAX]; /* key_count of them: those that can be used */
+    size_t named[COMMAND_KEYS_MAX];        /* which one of the settings each is */
     size_t key_count;
     char key_reasons[COMMAND_KEYS_MAX][FB_CAUSE_MAX]; /* by the settings' order: "" when it can be used */
     struct nonces *nonces;                            /* opened with the first command */
@@ -60,7 +60,7 @@ enum fb_error cloud_commands_new(struct core *core, struct cloud_commands **ret_
 
 static void drop_keys(struct cloud_commands *commands) {
     while (commands->key_count > 0)
-        token_key_done(&commands->keys[--commands->key_count]);
+        jws_key_done(&commands->keys[--commands->key_count]);
 }
 
 void cloud_commands_free(struct cloud_commands *commands) {
@@ -75,7 +75,7 @@ static void load_key(struct cloud_commands *commands, size_t index) {
     const struct command_key *key = &commands->settings.keys[index];
     struct fb_cause cause;
     commands->key_reasons[index][0] = '\0';
-    if (token_key_load(key->file, &commands->keys[commands->key_count], &cause) == FB_OK) {
+    if (jws_key_load(key->file, &commands->keys[commands->key_count], &cause) == FB_OK) {
         commands->named[commands->key_count++] = index;
         return;
     }
@@ -246,8 +246,8 @@ void cloud_commands_take(struct cloud_commands *commands, uint64_t id, const uin
     struct taking taking = {.id = id};
     enum fb_error error = fb_fail(&taking.cause, FB_DENIED, "no commands are configured");
     if (commands->wanted)
-        error = token_open(bytes, length, commands->keys, commands->key_count, &payload, &payload_length, &key,
-                           &taking.cause);
+        error = jws_open(bytes, length, commands->keys, commands->key_count, &payload, &payload_length, &key,
+                         &taking.cause);
     if (error != FB_OK) {
         refuse_unknown(commands, id, taking.cause.text);
         return;

@@ -368,18 +368,26 @@ static bool on_next(struct cloud_peer *cloud, struct message_reader *reader) {
     return true;
 }
 
-static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
+/* The object that fills the rest of the message; NULL: there is none. */
+static json_t *read_object(struct message_reader *reader) {
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
-    if (!message_done(reader))
+    json_t *object =
+        message_done(reader) ? json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    if (json_is_object(object))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
+    json_t *status = read_object(reader);
+    if (status == NULL)
         return false;
-    json_t *status = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
-    if (!json_is_object(status)) {
-        json_decref(status);
-        return false;
-    }
     json_decref(cloud->status);
     cloud->status = status;
+    if (cloud->handlers->link_told != NULL)
+        cloud->handlers->link_told(status, cloud->user);
     return true;
 }
 
@@ -396,6 +404,13 @@ static bool on_command(struct cloud_peer *cloud, struct message_reader *reader) 
     return true;
 }
 
+static bool on_certificates(struct cloud_peer *cloud, struct message_reader *reader) {
+    json_t *message = read_object(reader);
+    const bool good = message != NULL && cloud->handlers->certificates(message, cloud->user);
+    json_decref(message);
+    return good;
+}
+
 static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct message_reader *reader) {
     if (!message_done(reader))
         return false;
@@ -410,7 +425,8 @@ static const struct {
     bool (*handle)(struct cloud_peer *cloud, struct message_reader *reader);
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
-    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_COMMAND, on_command},
+    {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_LINK_CERTIFICATES, on_certificates},
+    {PROTOCOL_COMMAND, on_command},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -468,6 +484,7 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
         cloud_peer_free(cloud);
         return error;
     }
+    peer_on_changed(&cloud->peer, cloud->handlers->program, user);
     *ret_cloud = cloud;
     return FB_OK;
 }

@@ -18,8 +18,13 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
-    /* A command from the cloud, not verified yet; answer it with cloud_peer_reply(). Borrowed for the call. */
+    /* These may be NULL. A command from the cloud, not verified yet, borrowed; answer it with cloud_peer_reply(). */
     void (*command)(uint64_t id, const uint8_t *bytes, size_t length, void *user);
+    /* What forebay-cloud says of the link; it comes and goes, see peers.h. */
+    void (*link_told)(const json_t *link, void *user);
+    void (*program)(const struct peer *peer, const char *reason, void *user);
+    /* What PROTOCOL_LINK_CERTIFICATES says; borrowed. False: it breaks the rules. */
+    bool (*certificates)(const json_t *message, void *user);
 };
 
 /* Listen in the run directory. store, handlers, user are borrowed. ret_cloud: yours, end it with cloud_peer_free(). */

@@ -1,5 +1,5 @@
 /* command_calls.h - what a command from the cloud does once it has been verified and is allowed (docs/commands.md).
- * Used by cloud_commands.c. None of them can start a program, write a file but the store, or reach an instrument. */
+ * Used by cloud_commands.c. None of them starts a program, writes the configuration or reaches an instrument. */
 #ifndef FB_CORE_COMMAND_CALLS_H
 #define FB_CORE_COMMAND_CALLS_H
 

@@ -8,17 +8,26 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/record_calls.h"
+#include "gateway/core/records.h"
 #include "gateway/core/report.h"
 #include "gateway/core/upkeep.h"
+#include "gateway/core/writes.h"
 
 #define CLIENTS_MAX 16
 #define REQUEST_BYTES_MAX 65536
 #define PROBE_LOG_INTERVAL_MS 60000
+#define REASON_BYTES_MAX 512
+
+/* What the audit keeps of a call: nothing, one entry for many alike, or each. */
+enum audited { AUDITED_NOT, AUDITED_AS_LOOK, AUDITED };
 
 struct client {
     struct channel *channel;
+    uid_t user;
     uint64_t asked; /* the question to forebay-field that it waits for; 0: none */
 };
 
@@ -26,6 +35,7 @@ struct control {
     struct core *core;
     struct channel_listener *listener;
     struct client clients[CLIENTS_MAX]; /* oldest first, channel NULL behind the last */
+    struct writes *writes;
     uint64_t last_asked;
     int64_t probe_logged_ms; /* monotonic */
 };
@@ -49,9 +59,11 @@ static enum fb_error call_values(struct core *core, const json_t *request, struc
 
 static enum fb_error call_reload(struct core *core, const json_t *request, struct text *result,
                                  struct fb_cause *cause) {
-    (void)request;
+    const char *reason = json_string_value(json_object_get(request, "reason"));
     json_t *changed;
-    const enum fb_error error = core_reload(core, &changed, cause);
+    if (reason != NULL && strlen(reason) > REASON_BYTES_MAX)
+        return fb_fail(cause, FB_LIMIT, "reason: at most %d bytes", REASON_BYTES_MAX);
+    const enum fb_error error = core_reload(core, core->caller, reason != NULL ? reason : "", &changed, cause);
     if (error == FB_OK)
         text_add_json(result, json_pack("{s:o}", "changed", changed));
     return error;
@@ -77,20 +89,22 @@ static enum fb_error call_store_salvage(struct core *core, const json_t *request
     text_add_string(result, "{}");
     if (file == NULL)
         return fb_fail(cause, FB_INVALID, "file: the path of the file that was set aside is missing");
-    return upkeep_salvage(core->upkeep, file, json_is_true(json_object_get(request, "history")), cause);
+    return upkeep_salvage(core->upkeep, file, json_string_value(json_object_get(request, "key")),
+                          json_is_true(json_object_get(request, "history")), cause);
 }
 
 static const struct {
     const char *name;
     enum fb_error (*call)(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause);
+    enum audited audited;
 } calls[] = {
     {"status", call_status},
     {"values", call_values},
-    {"reload", call_reload},
-    {"store-rekey", call_store_rekey},
-    {"store-salvage", call_store_salvage},
-    {"store-check", call_store_check},
-    {"batch", history_call_batch},
+    {"reload", call_reload, AUDITED},
+    {"store-rekey", call_store_rekey, AUDITED},
+    {"store-salvage", call_store_salvage, AUDITED},
+    {"store-check", call_store_check, AUDITED},
+    {"batch", history_call_batch, AUDITED_AS_LOOK},
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
@@ -100,16 +114,42 @@ static const struct {
     {"configurations", record_call_list},
     {"configuration", record_call_configuration},
     {"proofs", record_call_list},
+    {"prove", proofs_call, AUDITED},
 };
 
 /* These go on to forebay-field, which answers them. */
 static const char *const field_calls[] = {"trace", "probe"};
 
+/* The arguments of the call; NULL when it has none. */
+static json_t *arguments(const json_t *request) {
+    json_t *copy = json_copy((json_t *)(uintptr_t)request);
+    json_object_del(copy, "call");
+    if (json_object_size(copy) > 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+/* What was done is on disk before the answer says so. */
+static void audit(struct core *core, const char *name, enum audited audited, const json_t *request,
+                  const char *outcome) {
+    const char *bus = json_string_value(json_object_get(request, "bus"));
+    if (audited == AUDITED) {
+        records_audit(core, core->caller, name, outcome, arguments(request));
+        intake_commit_now(core->intake);
+    } else if (audited == AUDITED_AS_LOOK) {
+        records_audit_look(core, core->caller, name, bus != NULL ? bus : "", outcome, arguments(request));
+    }
+}
+
 static enum fb_error dispatch(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause) {
     const char *name = json_string_value(json_object_get(request, "call"));
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        if (strcmp(calls[i].name, name) == 0)
-            return calls[i].call(core, request, result, cause);
+        if (strcmp(calls[i].name, name) == 0) {
+            const enum fb_error error = calls[i].call(core, request, result, cause);
+            audit(core, name, calls[i].audited, request, error == FB_OK ? "done" : cause->text);
+            return error;
+        }
     return fb_fail(cause, FB_NOT_FOUND, "there is no call \"%s\"", name);
 }
 
@@ -190,14 +230,26 @@ static void pass_on(struct control *control, struct channel *channel, const json
     log_probe(control, request);
     const enum fb_error error =
         field_peer_ask(control->core->field, control->last_asked + 1, (const char *)bytes, length, &cause);
+    audit(control->core, json_string_value(json_object_get(request, "call")), AUDITED_AS_LOOK, request,
+          error == FB_OK ? "done" : cause.text);
     if (error != FB_OK)
         refuse(channel, error, cause.text);
     else
         client->asked = ++control->last_asked;
 }
 
+static void start_write(struct control *control, struct channel *channel, const json_t *request) {
+    struct fb_cause cause;
+    const enum fb_error error = writes_begin(control->writes, request, control->last_asked + 1, &cause);
+    if (error != FB_OK)
+        refuse(channel, error, cause.text);
+    else
+        find_client(control, channel)->asked = ++control->last_asked;
+}
+
 static void on_told(uint64_t id, const char *text, size_t length, void *user) {
     struct control *control = user;
+    writes_told(control->writes, id, text, length);
     for (size_t i = 0; i < CLIENTS_MAX && control->clients[i].channel != NULL; i++)
         if (control->clients[i].asked == id && id != 0) {
             control->clients[i].asked = 0;
@@ -217,10 +269,16 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     const bool is_call = name != NULL;
     if (is_call)
         log_event(LOG_LEVEL_DEBUG, "call", "name=%s bytes=%zu", name, length);
+    char caller[CALLER_NAME_MAX];
+    caller_name(find_client(control, channel)->user, caller);
+    control->core->caller = caller;
     if (is_call && is_field_call(name))
         pass_on(control, channel, request, bytes, length);
+    else if (is_call && strcmp(name, "write") == 0)
+        start_write(control, channel, request);
     else if (is_call)
         handle(control->core, channel, request);
+    control->core->caller = NULL;
     json_decref(request);
     return is_call;
 }
@@ -247,6 +305,7 @@ static void on_accepted(int descriptor, void *user) {
     while (control->clients[count].channel != NULL)
         count++;
     struct fb_cause cause;
+    control->clients[count].user = caller_of(descriptor);
     if (channel_adopt(control->core->event, descriptor, &handlers, control, &control->clients[count].channel, &cause) !=
         FB_OK)
         log_event(LOG_LEVEL_ERROR, "control-failed", "%s", cause.text);
@@ -264,7 +323,10 @@ enum fb_error control_new(struct core *core, struct control **ret_control, struc
             .path = path, .mode = 0660, .type = SOCK_SEQPACKET, .accepted = on_accepted, .user = control};
         error = channel_listen(core->event, &settings, &control->listener, cause);
     }
+    if (error == FB_OK)
+        error = writes_new(core, &control->writes, cause);
     if (error != FB_OK) {
+        channel_listener_free(control->listener);
         free(control);
         return error;
     }
@@ -278,6 +340,7 @@ void control_free(struct control *control) {
         return;
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         channel_free(control->clients[i].channel);
+    writes_free(control->writes);
     channel_listener_free(control->listener);
     free(control);
 }

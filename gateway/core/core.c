@@ -14,8 +14,11 @@
 #include "gateway/common/log.h"
 #include "gateway/core/cloud_commands.h"
 #include "gateway/core/control.h"
+#include "gateway/core/expiry.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
+#include "gateway/core/watch.h"
 #include "gateway/core/web.h"
 #include "store/key.h"
 
@@ -29,6 +32,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->watch != NULL)
+        watch_losses(core->watch);
 }
 
 static void on_sealed(void *user) {
@@ -48,8 +53,71 @@ static void on_command(uint64_t id, const uint8_t *bytes, size_t length, void *u
     cloud_commands_take(core->commands, id, bytes, length);
 }
 
-static const struct intake_handlers intake_handlers = {.committed = on_committed, .sealed = on_sealed};
-static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed, .command = on_command};
+static void on_store_state(enum fb_error error, const char *reason, void *user) {
+    const struct core *core = user;
+    if (core->watch != NULL)
+        watch_store(core->watch, error, reason);
+}
+
+static void on_clock(int64_t by_ms, bool set, void *user) {
+    const struct core *core = user;
+    if (core->watch != NULL)
+        watch_clock(core->watch, by_ms, set);
+}
+
+static void on_link_told(const json_t *link, void *user) {
+    const struct core *core = user;
+    watch_link(core->watch, link);
+}
+
+static void on_program(const struct peer *peer, const char *reason, void *user) {
+    const struct core *core = user;
+    watch_program(core->watch, peer->program, peer->channel != NULL, reason);
+}
+
+static void on_cloud_program(const struct peer *peer, const char *reason, void *user) {
+    const struct core *core = user;
+    json_t *link = json_pack("{s:s, s:s}", "state", "off", "reason", "forebay-cloud is away");
+    if (peer->channel == NULL)
+        watch_link(core->watch, link);
+    json_decref(link);
+    on_program(peer, reason, user);
+}
+
+static void on_bus(const json_t *bus, void *user) {
+    const struct core *core = user;
+    watch_bus(core->watch, bus);
+}
+
+static bool on_certificates(const json_t *message, void *user) {
+    const struct core *core = user;
+    return expiry_link(core->expiry, message);
+}
+
+static void on_expiry(const json_t *certificate, int level_days, void *user) {
+    struct core *core = user;
+    const char *subject = json_string_value(json_object_get(certificate, "subject"));
+    log_event(level_days <= 7 ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "certificate-expires",
+              "use=%s days_left=%" JSON_INTEGER_FORMAT " subject=%s",
+              json_string_value(json_object_get(certificate, "use")),
+              json_integer_value(json_object_get(certificate, "days_left")), subject == NULL ? "" : subject);
+    const enum records_severity severity = level_days > 30  ? RECORDS_INFO
+                                           : level_days > 1 ? RECORDS_WARNING
+                                                            : RECORDS_ALARM;
+    json_t *details = json_deep_copy(certificate);
+    json_object_del(details, "error");
+    json_object_set_new(details, "level_days", json_integer(level_days));
+    records_event(core, severity, "certificate-expires", details);
+}
+
+static const struct intake_handlers intake_handlers = {
+    .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
+static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .command = on_command,
+                                                          .link_told = on_link_told,
+                                                          .certificates = on_certificates,
+                                                          .program = on_cloud_program};
+static const struct field_peer_watch field_watch = {.program = on_program, .bus = on_bus};
 
 /* One line an error, as check-config prints them; those that do not fit are left to it. */
 static void join_errors(const struct config_report *report, struct fb_cause *cause) {
@@ -64,11 +132,18 @@ static void join_errors(const struct config_report *report, struct fb_cause *cau
     (void)fb_fail(cause, FB_INVALID, "%s", lines);
 }
 
-static enum fb_error load_config(const char *file, struct config *ret_config, struct fb_cause *cause) {
+/* A configuration as it stands in its file. */
+struct document {
+    char *text; /* malloc */
+    size_t length;
+};
+
+static enum fb_error load_config(const char *file, struct config *ret_config, struct document *ret_document,
+                                 struct fb_cause *cause) {
     struct config_report *report = calloc(1, sizeof *report);
     if (report == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
-    const enum fb_error error = config_load(file, ret_config, report);
+    const enum fb_error error = config_load_text(file, ret_config, &ret_document->text, &ret_document->length, report);
     if (error != FB_OK)
         join_errors(report, cause);
     free(report);
@@ -146,33 +221,70 @@ static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
     return error;
 }
 
-/* The tail is sealed under the catalogue its readings were made under, then the new one takes effect. Where it stays
- * the same nothing is written: a gateway with a full disk still starts, and shows that. */
-static enum fb_error number_and_catalogue(struct core *core, struct plant *plant, struct fb_cause *cause) {
-    enum fb_error error = store_number_tags(core->store, plant, cause);
-    if (error == FB_OK)
-        error = store_set_catalogue(core->store, plant, clock_utc_ms(), cause);
-    if (error != FB_AGAIN)
-        return error;
-    error = intake_seal_now(core->intake, cause);
-    return error == FB_OK ? store_set_catalogue(core->store, plant, clock_utc_ms(), cause) : error;
+/* What is polled: the plant, without the tags that wait. */
+static const struct plant *plant_in_force(const struct core *core) {
+    return core->numbering.waiting_tags > 0 ? &core->numbering.known : &core->config.plant;
 }
 
 static void apply(struct core *core) {
     core->config_loaded_ms = clock_utc_ms();
     intake_configure(core->intake, &core->config);
-    if (values_follow(&core->values, &core->config.plant) != FB_OK)
+    if (values_follow(&core->values, plant_in_force(core)) != FB_OK)
         abort(); /* out of memory: start anew */
-    field_peer_set_plant(core->field, &core->config.plant);
+    proofs_follow(core->proofs);
+    field_peer_set_plant(core->field, plant_in_force(core));
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
     const struct command_settings *commands = core->config.has_commands ? &core->config.commands : NULL;
     cloud_commands_configure(core->commands, commands);
     cloud_peer_set_commands(core->cloud, commands, core->config.name);
+    expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
+}
+
+static void watch_numbering(struct core *core);
+
+/* The disk may take something again. Any other failure tells itself in the store's state; it is tried again, too. */
+static int on_numbering(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)source;
+    (void)time_us;
+    struct core *core = user;
+    struct fb_cause cause;
+    struct numbering other = {.waiting_tags = 0};
+    const enum fb_error error = numbering_give(core->store, core->intake, &core->config.plant, &other, &cause);
+    if (error == FB_OK && other.waiting_tags < core->numbering.waiting_tags) {
+        const struct numbering old = core->numbering;
+        core->numbering = other;
+        apply(core);
+        other = old;
+    }
+    numbering_done(&other);
+    watch_numbering(core);
+    return 0;
+}
+
+/* While tags wait for the disk it is tried again and again. */
+static void watch_numbering(struct core *core) {
+    const bool waits = core->numbering.waiting_tags > 0;
+    if (waits && !core->numbering_waits)
+        log_event(LOG_LEVEL_ERROR, "tags-wait", "tags=%zu the disk is full: they are polled once it has room",
+                  core->numbering.waiting_tags);
+    else if (!waits && core->numbering_waits)
+        log_event(LOG_LEVEL_NOTICE, "tags-numbered", "the disk has room: all tags are polled");
+    core->numbering_waits = waits;
+    sd_event_source_disable_unref(core->numbering_timer);
+    core->numbering_timer = NULL;
+    if (waits && sd_event_add_time_relative(core->event, &core->numbering_timer, CLOCK_MONOTONIC, NUMBERING_RETRY_US, 0,
+                                            on_numbering, core) < 0)
+        abort(); /* out of memory: start anew */
 }
 
 static void on_salvaged(void *user) {
     const struct core *core = user;
     cloud_peer_salvaged(core->cloud);
+}
+
+static void on_upkeep(const char *job, const char *what, const char *reason, void *user) {
+    const struct core *core = user;
+    watch_upkeep(core->watch, job, what, reason);
 }
 
 static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
@@ -182,17 +294,19 @@ static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
         .key_path = core->key_path,
         .go_on_with_rekey = core->rekey_unfinished,
         .salvaged = on_salvaged,
+        .told = on_upkeep,
         .user = core,
     };
     return upkeep_new(&settings, &core->upkeep, cause);
 }
 
 enum fb_error core_start(struct core *core, const char *config_file, struct fb_cause *cause) {
+    struct document document = {0};
     *core = (struct core){.config_file = config_file, .started_ms = clock_utc_ms(), .rate_ms = clock_monotonic_ms()};
     const int loop = sd_event_default(&core->event);
     if (loop < 0)
         return fb_fail_errno(cause, FB_IO, -loop, "event loop");
-    enum fb_error error = load_config(config_file, &core->config, cause);
+    enum fb_error error = load_config(config_file, &core->config, &document, cause);
     if (error == FB_OK)
         error = file_make_folder(core->config.run, cause);
     if (error == FB_OK)
@@ -202,9 +316,15 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = records_new(core->event, core->store, core->intake, &core->records, cause);
     if (error == FB_OK)
-        error = number_and_catalogue(core, &core->config.plant, cause);
+        error = watch_new(core, &core->watch, cause);
+    if (error == FB_OK)
+        error = proofs_new(core, &core->proofs, cause);
+    if (error == FB_OK)
+        error = numbering_give(core->store, core->intake, &core->config.plant, &core->numbering, cause);
     if (error == FB_OK)
         error = field_peer_new(core->event, core->config.run, core->intake, &core->values, &core->field, cause);
+    if (error == FB_OK)
+        error = expiry_new(core->event, core->config.data, on_expiry, core, &core->expiry, cause);
     if (error == FB_OK)
         error = cloud_peer_new(core->event, core->config.run, core->store, &cloud_handlers, core, &core->cloud, cause);
     if (error == FB_OK)
@@ -215,14 +335,21 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
         error = control_new(core, &core->control, cause);
     if (error == FB_OK)
         error = web_new(core, &core->web, cause);
-    if (error == FB_OK)
+    if (error == FB_OK) {
+        field_peer_watch(core->field, &field_watch, core);
+        watch_started(core->watch);
+        records_configuration(core, "start", "", document.text, document.length);
         apply(core);
+        watch_numbering(core);
+    }
+    free(document.text);
     return error;
 }
 
 void core_stop(struct core *core) {
     web_free(core->web);
     control_free(core->control);
+    watch_stops(core->watch);
     field_peer_free(core->field);
     core->field = NULL;
     upkeep_free(core->upkeep);
@@ -231,8 +358,15 @@ void core_stop(struct core *core) {
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
     cloud_commands_free(core->commands);
+    watch_free(core->watch);
+    core->watch = NULL;
+    expiry_free(core->expiry);
     store_close(core->store);
+    proofs_free(core->proofs);
+    core->proofs = NULL;
     values_done(&core->values);
+    sd_event_source_disable_unref(core->numbering_timer);
+    numbering_done(&core->numbering);
     config_done(&core->config);
     core->event = sd_event_unref(core->event);
 }
@@ -295,29 +429,57 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     return changed;
 }
 
-enum fb_error core_reload(struct core *core, json_t **ret_changed, struct fb_cause *cause) {
+static void refuse_config(struct core *core, const char *author, const struct fb_cause *cause) {
+    core->config_error = *cause;
+    log_event(LOG_LEVEL_ERROR, "configuration-refused", "%s", cause->text);
+    records_event(core, RECORDS_WARNING, "configuration-refused",
+                  json_pack("{s:s, s:s}", "author", author, "reason", cause->text));
+}
+
+static void keep_revision(struct core *core, const char *author, const char *reason, const struct document *document,
+                          json_t *changed) {
+    records_configuration(core, author, reason, document->text, document->length);
+    records_event(core, RECORDS_INFO, "configuration-applied",
+                  json_pack("{s:s, s:s, s:O}", "author", author, "reason", reason, "changed", changed));
+    log_event(LOG_LEVEL_NOTICE, "configuration-applied", "file=%s changes=%zu", core->config_file,
+              json_array_size(changed));
+}
+
+enum fb_error core_reload(struct core *core, const char *author, const char *reason, json_t **ret_changed,
+                          struct fb_cause *cause) {
     struct config fresh;
-    enum fb_error error = load_config(core->config_file, &fresh, cause);
+    struct numbering numbering = {.waiting_tags = 0};
+    struct document document = {0};
+    enum fb_error error = load_config(core->config_file, &fresh, &document, cause);
     if (error == FB_OK) {
-        error = number_and_catalogue(core, &fresh.plant, cause);
+        error = numbering_give(core->store, core->intake, &fresh.plant, &numbering, cause);
         if (error != FB_OK)
             config_done(&fresh);
     }
     if (error != FB_OK) {
-        core->config_error = *cause;
-        log_event(LOG_LEVEL_ERROR, "configuration-refused", "%s", cause->text);
+        free(document.text);
+        refuse_config(core, author, cause);
         return error;
     }
     core->config_error.text[0] = '\0';
     *ret_changed = list_changes(&core->config, &fresh);
     struct config old = core->config;
+    struct numbering old_numbering = core->numbering;
     core->config = fresh;
+    core->numbering = numbering;
     /* Paths of what is already open stay in force. */
     memcpy(core->config.run, old.run, sizeof old.run);
     memcpy(core->config.data, old.data, sizeof old.data);
     apply(core);
+    watch_forget(core->watch);
     config_done(&old);
-    log_event(LOG_LEVEL_NOTICE, "configuration-applied", "file=%s changes=%zu", core->config_file,
-              json_array_size(*ret_changed));
+    numbering_done(&old_numbering);
+    watch_numbering(core);
+    if (core->numbering.waiting_tags > 0)
+        json_array_append_new(*ret_changed, json_sprintf("%zu tag%s until the disk, which is full, has room",
+                                                         core->numbering.waiting_tags,
+                                                         core->numbering.waiting_tags == 1 ? " waits" : "s wait"));
+    keep_revision(core, author, reason, &document, *ret_changed);
+    free(document.text);
     return FB_OK;
 }

@@ -10,17 +10,22 @@
 #include "gateway/core/cloud_peer.h"
 #include "gateway/core/field_peer.h"
 #include "gateway/core/intake.h"
+#include "gateway/core/numbering.h"
 #include "gateway/core/values.h"
 #include "store/store.h"
 
 struct cloud_commands;
 struct control;
+struct proofs;
+struct expiry;
 struct records;
 struct upkeep;
+struct watch;
 struct web;
 
 struct core {
     sd_event *event;
+    const char *caller;           /* who makes the control call that goes on; NULL while none does */
     const char *config_file;      /* borrowed from the arguments */
     struct config config;         /* the one in force */
     struct fb_cause config_error; /* why the file was refused the last time; "" when it was not */
@@ -32,11 +37,17 @@ struct core {
     bool rekey_unfinished; /* found at the start */
     struct upkeep *upkeep;
     struct intake *intake;
+    struct numbering numbering; /* of the configuration in force */
+    bool numbering_waits;       /* as logged */
+    sd_event_source *numbering_timer;
     struct records *records;
+    struct watch *watch;
     struct values values;
+    struct proofs *proofs;
     struct field_peer *field;
     struct cloud_peer *cloud;
     struct cloud_commands *commands;
+    struct expiry *expiry;
     struct control *control;
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */
@@ -50,9 +61,12 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
 /* Commit, close the store cleanly, remove the sockets. */
 void core_stop(struct core *core);
 
-/* Read the file again and apply what changed; untouched buses go on. ret_changed: new reference, an array of words
+/* Read the file again and apply what changed; untouched buses go on. author and reason ("" when none was given) are
+ * kept with the document, which is a new revision unless it is as the last one. ret_changed: new reference, an array of
+ * words
  * ("bus line-1", "cloud" ...). On failure the running configuration stays as it is; the cause has a line for each
  * error, separated by line feeds. */
-enum fb_error core_reload(struct core *core, json_t **ret_changed, struct fb_cause *cause) FB_MUST_USE;
+enum fb_error core_reload(struct core *core, const char *author, const char *reason, json_t **ret_changed,
+                          struct fb_cause *cause) FB_MUST_USE;
 
 #endif

@@ -20,6 +20,8 @@ struct field_peer {
     json_t *buses;             /* bus name -> what forebay-field said of it */
     field_peer_told told;      /* NULL: nobody asks */
     void *told_user;
+    const struct field_peer_watch *watch; /* NULL: nobody watches */
+    void *watch_user;
     bool hello;
 };
 
@@ -66,18 +68,35 @@ static bool on_hello(struct field_peer *field, struct channel *channel, struct m
     return true;
 }
 
-/* Readings of tags that left the configuration a moment ago are welcome: their numbers are never reused. */
+/* Keep those of tags that are configured: one that was on its way when its tag was removed would come into a batch
+ * whose catalogue does not name it, and nobody could tell what it was. Returns how many units are left. */
+static size_t keep_named(const struct values *values, struct reading *readings, size_t units) {
+    size_t kept = 0;
+    for (size_t i = 0, next; i < units; i = next) {
+        const size_t length = reading_units(&readings[i]);
+        next = i + length;
+        if (!values_has(values, readings[i].tag))
+            continue;
+        memmove(&readings[kept], &readings[i], length * sizeof readings[0]);
+        kept += length;
+    }
+    return kept;
+}
+
 static bool on_readings(struct field_peer *field, struct message_reader *reader) {
     /* Copied because readings in a packet are not aligned. */
     static struct reading readings[PROTOCOL_READINGS_MAX];
     const uint64_t sequence = message_get_u64(reader);
     size_t length;
     const uint8_t *bytes = message_get_rest(reader, &length);
-    const size_t units = length / sizeof readings[0];
+    size_t units = length / sizeof readings[0];
     if (!message_done(reader) || units == 0 || units > PROTOCOL_READINGS_MAX || length % sizeof readings[0] != 0)
         return false;
     memcpy(readings, bytes, length);
-    if (!readings_valid(readings, units) || !intake_take(field->intake, sequence, readings, units))
+    if (!readings_valid(readings, units))
+        return false;
+    units = keep_named(field->values, readings, units);
+    if (!intake_take(field->intake, sequence, readings, units))
         return false;
     const int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < units; i += reading_units(&readings[i]))
@@ -115,8 +134,11 @@ static bool on_bus_status(struct field_peer *field, struct message_reader *reade
     json_t *status = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(status, "name"));
     const bool good = name != NULL;
-    if (good && is_configured(field->plant, name))
+    if (good && is_configured(field->plant, name)) {
         json_object_set(field->buses, name, status);
+        if (field->watch != NULL)
+            field->watch->bus(status, field->watch_user);
+    }
     json_decref(status);
     return good;
 }
@@ -195,6 +217,12 @@ void field_peer_set_plant(struct field_peer *field, const struct plant *plant) {
 void field_peer_on_told(struct field_peer *field, field_peer_told told, void *user) {
     field->told = told;
     field->told_user = user;
+}
+
+void field_peer_watch(struct field_peer *field, const struct field_peer_watch *watch, void *user) {
+    field->watch = watch;
+    field->watch_user = user;
+    peer_on_changed(&field->peer, watch->program, user);
 }
 
 enum fb_error field_peer_ask(struct field_peer *field, uint64_t id, const char *text, size_t length,

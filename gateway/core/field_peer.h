@@ -29,6 +29,13 @@ void field_peer_on_told(struct field_peer *field, field_peer_told told, void *us
 enum fb_error field_peer_ask(struct field_peer *field, uint64_t id, const char *text, size_t length,
                              struct fb_cause *cause) FB_MUST_USE;
 
+/* Tell somebody when the program comes and goes, and what it says of a bus. */
+struct field_peer_watch {
+    void (*program)(const struct peer *peer, const char *reason, void *user);
+    void (*bus)(const json_t *bus, void *user);
+};
+void field_peer_watch(struct field_peer *field, const struct field_peer_watch *watch, void *user);
+
 /* Everything up to this is on disk: forebay-field may forget it. */
 void field_peer_committed(struct field_peer *field, struct store_cursor cursor);
 

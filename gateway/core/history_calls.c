@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/common/file.h"
+#include "gateway/common/hex.h"
 #include "store/history.h"
 
 #define BASE64_BYTES(length) (((length) + 2) / 3 * 4 + 1)
@@ -145,11 +146,14 @@ enum fb_error history_call_corrections(struct core *core, const json_t *request,
     struct batch_correction corrections[STORE_CORRECTIONS_MAX];
     const size_t count = store_corrections(core->store, corrections);
     text_add_string(result, "{\"corrections\":[");
-    for (size_t i = 0; i < count; i++)
-        text_add_format(result, "%s[%llu,%llu,%lld,%lld,%lld]", i > 0 ? "," : "",
+    for (size_t i = 0; i < count; i++) {
+        char id[2 * BATCH_STORE_ID_BYTES + 1];
+        hex_encode(corrections[i].store_id, sizeof corrections[i].store_id, id);
+        text_add_format(result, "%s[%llu,%llu,%lld,%lld,%lld,\"%s\"]", i > 0 ? "," : "",
                         (unsigned long long)corrections[i].first_batch, (unsigned long long)corrections[i].last_batch,
                         (long long)corrections[i].from_ms, (long long)corrections[i].to_ms,
-                        (long long)corrections[i].right_ms);
+                        (long long)corrections[i].right_ms, id);
+    }
     text_add_string(result, "]}");
     return FB_OK;
 }

@@ -41,6 +41,8 @@ static void note_state(struct intake *intake, enum fb_error error, const struct 
         log_event(LOG_LEVEL_NOTICE, "store-good", "the store takes readings again");
     else
         log_event(LOG_LEVEL_ERROR, "store-failed", "%s", cause->text);
+    if (intake->handlers->state_changed != NULL)
+        intake->handlers->state_changed(error, intake->status.reason, intake->user);
 }
 
 static enum fb_error commit(struct intake *intake, struct fb_cause *cause) {
@@ -105,8 +107,12 @@ static void watch_clock(struct intake *intake) {
     if (intake->clock.steps != before.steps)
         log_event(LOG_LEVEL_WARNING, "clock-stepped", "by_ms=%lld clock=\"%s\" corrections=%zu",
                   (long long)intake->clock.last_step_ms, clock_state_word(look.state), count);
-    if (!before.started || before.set != intake->clock.set || intake->clock.steps != before.steps)
-        keep_clock(intake);
+    const bool stepped = intake->clock.steps != before.steps;
+    if (before.started && before.set == intake->clock.set && !stepped)
+        return;
+    keep_clock(intake);
+    if (intake->handlers->clock_changed != NULL)
+        intake->handlers->clock_changed(stepped ? intake->clock.last_step_ms : 0, intake->clock.set, intake->user);
 }
 
 /* Before anything new arrives. What an earlier start of the machine left in the tail gets a batch of its own: when both

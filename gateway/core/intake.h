@@ -18,6 +18,10 @@ struct intake_handlers {
     void (*committed)(struct store_cursor cursor, void *user);
     /* There are new batches. */
     void (*sealed)(void *user);
+    /* These may be NULL. What the last commit or seal ended with has changed, why. */
+    void (*state_changed)(enum fb_error error, const char *reason, void *user);
+    /* The clock was stepped (by_ms not 0), or is set now or not any more; also told once at first. */
+    void (*clock_changed)(int64_t by_ms, bool set, void *user);
 };
 
 struct intake_status {

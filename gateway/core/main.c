@@ -35,7 +35,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *sig
     (void)signal;
     json_t *changed;
     struct fb_cause cause;
-    if (core_reload(user, &changed, &cause) == FB_OK)
+    if (core_reload(user, "SIGHUP", "", &changed, &cause) == FB_OK)
         json_decref(changed);
     return 0;
 }

@@ -38,6 +38,8 @@ void peer_hello(struct peer *peer, struct channel *channel) {
     peer->channel = channel;
     peer->since_ms = clock_utc_ms();
     log_event(LOG_LEVEL_NOTICE, "peer-connected", "program=%s", peer->program);
+    if (peer->changed != NULL)
+        peer->changed(peer, "", peer->changed_user);
 }
 
 bool peer_is_program(const struct peer *peer, const struct channel *channel) {
@@ -70,8 +72,16 @@ bool peer_closed(struct peer *peer, struct channel *channel, const char *reason)
     if (was_program || !left)
         log_event(left ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "peer-gone", "program=%s reason=\"%s\"", peer->program,
                   reason);
+    if (was_program && peer->changed != NULL)
+        peer->changed(peer, reason, peer->changed_user);
     channel_free(channel);
     return was_program;
+}
+
+void peer_on_changed(struct peer *peer, void (*changed)(const struct peer *peer, const char *reason, void *user),
+                     void *user) {
+    peer->changed = changed;
+    peer->changed_user = user;
 }
 
 void peer_done(struct peer *peer) {

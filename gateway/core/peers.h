@@ -25,6 +25,9 @@ struct peer {
     const struct channel_handlers *handlers;
     void *user;
     int64_t since_ms; /* UTC: of the last change */
+    /* The program has connected (reason ""), or is gone; NULL: nobody wants to know. */
+    void (*changed)(const struct peer *peer, const char *reason, void *user);
+    void *changed_user;
     uint64_t dropped; /* connections that core ended: bad message, full queue, too many */
 };
 
@@ -39,6 +42,9 @@ void peer_hello(struct peer *peer, struct channel *channel);
 bool peer_is_program(const struct peer *peer, const struct channel *channel);
 /* The channel has closed: forget it, log it, count it when it was dropped. True when it was the program. */
 bool peer_closed(struct peer *peer, struct channel *channel, const char *reason);
+/* Tell somebody when the program comes and goes. */
+void peer_on_changed(struct peer *peer, void (*changed)(const struct peer *peer, const char *reason, void *user),
+                     void *user);
 void peer_done(struct peer *peer);
 
 /* {"name", "connected", "since_ms", "dropped"}. New reference. */

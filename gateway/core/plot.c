@@ -117,7 +117,7 @@ static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
         error = info != NULL ? batch_decode(plot->batch.bytes, plot->batch.length, info, &readings, &units, cause)
                              : fb_fail(cause, FB_MEMORY, "out of memory");
     if (error == FB_OK)
-        history_plot_add(&plot->history, readings, batch_walk_pick(&plot->walk, plot->batch.number, readings, units));
+        history_plot_add(&plot->history, readings, batch_walk_pick(&plot->walk, info, readings, units));
     free(readings);
     free(info);
     if (error != FB_CORRUPT && error != FB_INVALID)

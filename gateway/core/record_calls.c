@@ -7,6 +7,7 @@
 #include "gateway/common/hex.h"
 #include "gateway/config/config.h"
 
+#define DIGITS_MAX 16 /* numbers have 56 bits */
 /* After that much the rest is left to the next call. */
 #define ANSWER_BYTES ((size_t)2 * 1024 * 1024)
 
@@ -52,15 +53,29 @@ static bool list_one(const struct store_record *record, void *user) {
 enum fb_error record_calls_list(struct core *core, const struct record_calls_range *range, struct text *result,
                                 struct fb_cause *cause) {
     struct store_records_figures figures;
+    char head[2 * RECORD_HASH_BYTES + 1];
     struct listing listing = {.result = result, .exact = range->exact, .separator = ""};
     intake_commit_now(core->intake);
     text_add_string(result, "{\"records\":[");
     const enum fb_error error =
         store_records_read(core->store, range->kind, range->after, range->limit, list_one, &listing, cause);
     store_records_figures(core->store, range->kind, &figures);
-    text_add_format(result, "],\"first\":%llu,\"last\":%llu}", (unsigned long long)figures.first,
-                    (unsigned long long)figures.last);
+    hex_encode(figures.head, sizeof figures.head, head);
+    text_add_format(result, "],\"first\":%llu,\"last\":%llu,\"head\":\"%s\"}", (unsigned long long)figures.first,
+                    (unsigned long long)figures.last, head);
     return error;
+}
+
+enum fb_error record_calls_parse(const char *query, struct record_calls_range *range, struct fb_cause *cause) {
+    static const char name[] = "after=";
+    const char *digits = query + strlen(name);
+    if (query[0] == '\0')
+        return FB_OK;
+    if (strncmp(query, name, strlen(name)) != 0 || digits[0] == '\0' || strlen(digits) > DIGITS_MAX ||
+        strspn(digits, "0123456789") != strlen(digits))
+        return fb_fail(cause, FB_INVALID, "after=NUMBER of a record is expected");
+    range->after = strtoull(digits, NULL, 10);
+    return FB_OK;
 }
 
 static bool whole_number(const json_t *request, const char *name, json_int_t standard, json_int_t most,

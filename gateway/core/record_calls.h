@@ -21,6 +21,10 @@ struct record_calls_range {
 enum fb_error record_calls_list(struct core *core, const struct record_calls_range *range, struct text *result,
                                 struct fb_cause *cause) FB_MUST_USE;
 
+/* after of a query: "" or "after=12". FB_INVALID: it is something else. */
+enum fb_error record_calls_parse(const char *query, struct record_calls_range *range,
+                                 struct fb_cause *cause) FB_MUST_USE;
+
 /* "audit", "events", "attempts", "configurations", "proofs", by the request's "call"; and "configuration". */
 enum fb_error record_call_list(struct core *core, const json_t *request, struct text *result, struct fb_cause *cause);
 enum fb_error record_call_configuration(struct core *core, const json_t *request, struct text *result,

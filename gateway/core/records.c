@@ -108,31 +108,35 @@ static void add_unless_flooded(struct records *records, enum store_record_kind k
 
 /* Takes the reference to details, which may be NULL. */
 static json_t *with_details(json_t *body, json_t *details) {
-    if (details != NULL && json_object_set_new(body, "details", details) < 0) {
-        json_decref(body);
-        return NULL;
-    }
-    return body;
+    if (details == NULL || json_object_set_new(body, "details", details) == 0)
+        return body;
+    json_decref(body);
+    return NULL;
 }
 
-static void audit(struct core *core, const char *who, const char *action, const char *outcome, json_t *details,
-                  const struct flood_limit *limit) {
-    if (core->records == NULL) {
-        json_decref(details);
-        return;
-    }
-    char key[FLOOD_KEY_MAX];
-    snprintf(key, sizeof key, "%.40s %.40s %s", who, action, strcmp(outcome, "done") == 0 ? "done" : "not");
-    json_t *body = json_pack("{s:s, s:s, s:s}", "who", who, "action", action, "outcome", outcome);
-    add_unless_flooded(core->records, STORE_RECORD_AUDIT, key, limit, with_details(body, details));
+static void audit(struct core *core, const char *key, const struct flood_limit *limit, json_t *body, json_t *details) {
+    if (core->records != NULL)
+        add_unless_flooded(core->records, STORE_RECORD_AUDIT, key, limit, with_details(body, details));
+    else
+        json_decref(with_details(body, details));
+}
+
+static json_t *audit_body(const char *who, const char *action, const char *outcome) {
+    return json_pack("{s:s, s:s, s:s}", "who", who, "action", action, "outcome", outcome);
 }
 
 void records_audit(struct core *core, const char *who, const char *action, const char *outcome, json_t *details) {
-    audit(core, who, action, outcome, details, &audit_limit);
+    char key[FLOOD_KEY_MAX];
+    snprintf(key, sizeof key, "%.40s %.40s %s", who, action, strcmp(outcome, "done") == 0 ? "done" : "not");
+    audit(core, key, &audit_limit, audit_body(who, action, outcome), details);
 }
 
-void records_audit_look(struct core *core, const char *who, const char *action, const char *outcome, json_t *details) {
-    audit(core, who, action, outcome, details, &look_limit);
+void records_audit_look(struct core *core, const char *who, const char *action, const char *subject,
+                        const char *outcome, json_t *details) {
+    char key[FLOOD_KEY_MAX];
+    snprintf(key, sizeof key, "%.40s %.20s %.40s %s", who, action, subject,
+             strcmp(outcome, "done") == 0 ? "done" : "not");
+    audit(core, key, &look_limit, audit_body(who, action, outcome), details);
 }
 
 void records_event(struct core *core, enum records_severity severity, const char *event, json_t *details) {

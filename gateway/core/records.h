@@ -28,8 +28,10 @@ void records_free(struct records *records);
 /* Somebody did something, or tried to. who: a user of this machine, or "page"; action: a call's name; outcome: "done",
  * or why not. Of very many alike within a minute the rest is counted. */
 void records_audit(struct core *core, const char *who, const char *action, const char *outcome, json_t *details);
-/* Somebody looks at what is stored, or at a bus: one entry in ten minutes for all alike, though it takes many calls. */
-void records_audit_look(struct core *core, const char *who, const char *action, const char *outcome, json_t *details);
+/* Somebody looks at what is stored, or at a bus (subject: its name, else ""): one entry in ten minutes for all alike,
+ * though it takes many calls. */
+void records_audit_look(struct core *core, const char *who, const char *action, const char *subject,
+                        const char *outcome, json_t *details);
 /* A state has changed. event: [a-z-]+. Of very many of one name within a minute the rest is counted. */
 void records_event(struct core *core, enum records_severity severity, const char *event, json_t *details);
 /* One attempt to communicate. */

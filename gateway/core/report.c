@@ -5,6 +5,8 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/core/cloud_commands.h"
+#include "gateway/core/expiry.h"
+#include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 
@@ -61,27 +63,44 @@ static const char *store_state_word(enum fb_error error) {
     return error == FB_OK ? "good" : error == FB_FULL ? "full" : "failed";
 }
 
+/* Tags that wait for the disk show it, also while readings still find room. */
+static enum fb_error store_state(const struct core *core, char *ret_reason, size_t size) {
+    const struct intake_status *intake = intake_status(core->intake);
+    const size_t waiting = core->numbering.waiting_tags;
+    snprintf(ret_reason, size, "%s", intake->reason);
+    if (intake->error != FB_OK || waiting == 0)
+        return intake->error;
+    snprintf(ret_reason, size, "the disk is full: %zu new tag%s until it has room", waiting,
+             waiting == 1 ? " waits" : "s wait");
+    return FB_FULL;
+}
+
 static json_t *report_store(const struct core *core) {
     struct store_figures figures;
     store_figures(core->store, &figures);
     const struct intake_status *intake = intake_status(core->intake);
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:o}", "state",
-                     store_state_word(intake->error), "reason", text_to_json(intake->reason), "identity",
-                     report_identity(core->store), "readings", (json_int_t)figures.readings, "unsent_readings",
-                     (json_int_t)figures.unsent_readings, "batches", (json_int_t)figures.batches, "unsent_batches",
-                     (json_int_t)figures.unsent_batches, "last_number", (json_int_t)figures.last_number,
-                     "oldest_unsent_ms", time_or_null(figures.oldest_unsent_ms), "lost_readings",
-                     (json_int_t)figures.lost_readings, "bytes", (json_int_t)figures.bytes, "quota_bytes",
-                     (json_int_t)figures.quota_bytes, "last_commit_ms", time_or_null(intake->last_commit_ms),
-                     "set_aside", report_set_aside(&core->opening), "upkeep", upkeep_to_json(core->upkeep));
+    char reason[FB_CAUSE_MAX];
+    const enum fb_error state = store_state(core, reason, sizeof reason);
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:I, s:o}", "state",
+                     store_state_word(state), "reason", text_to_json(reason), "identity", report_identity(core->store),
+                     "readings", (json_int_t)figures.readings, "unsent_readings", (json_int_t)figures.unsent_readings,
+                     "batches", (json_int_t)figures.batches, "unsent_batches", (json_int_t)figures.unsent_batches,
+                     "last_number", (json_int_t)figures.last_number, "oldest_unsent_ms",
+                     time_or_null(figures.oldest_unsent_ms), "lost_readings", (json_int_t)figures.lost_readings,
+                     "bytes", (json_int_t)figures.bytes, "quota_bytes", (json_int_t)figures.quota_bytes,
+                     "last_commit_ms", time_or_null(intake->last_commit_ms), "set_aside",
+                     report_set_aside(&core->opening), "waiting_tags", (json_int_t)core->numbering.waiting_tags,
+                     "upkeep", upkeep_to_json(core->upkeep));
 }
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {
     static const char parity[] = {[PLANT_PARITY_NONE] = 'N', [PLANT_PARITY_EVEN] = 'E', [PLANT_PARITY_ODD] = 'O'};
-    if (bus->kind != PLANT_MODBUS_RTU)
+    const unsigned data_bits = bus->kind == PLANT_SERIAL ? bus->data_bits : 8;
+    if (bus->device[0] == '\0')
         snprintf(ret_text, size, "%s:%u", bus->host, bus->port);
     else
-        snprintf(ret_text, size, "%s %u 8%c%u", bus->device, bus->baud, parity[bus->parity], bus->stop_bits);
+        snprintf(ret_text, size, "%s %u %u%c%u", bus->device, bus->baud, data_bits, parity[bus->parity],
+                 bus->stop_bits);
 }
 
 static json_t *report_bus(const struct core *core, const struct plant_bus *bus) {
@@ -110,12 +129,20 @@ static json_t *find_named(const json_t *array, const char *name) {
     return NULL;
 }
 
+/* A letter, where that is the sensor's address. */
+static json_t *unit_to_json(const struct plant_instrument *instrument) {
+    const char address[] = {plant_lines_address(instrument->unit), '\0'};
+    if (instrument->lines.protocol == PLANT_SDI12 && instrument->unit > 9)
+        return json_string(address);
+    return json_integer(instrument->unit);
+}
+
 static json_t *report_instrument(const struct core *core, const struct plant_instrument *instrument) {
     const char *bus = core->config.plant.buses[instrument->bus].name;
     json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
     json_t *report =
-        json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
-                  (int)instrument->unit, "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
+        json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
+                  unit_to_json(instrument), "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
                   "since_ms", (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
     json_object_update(report, told);
     return report;
@@ -147,10 +174,11 @@ json_t *report_status(struct core *core) {
         json_array_append_new(buses, report_bus(core, &plant->buses[i]));
     for (size_t i = 0; i < plant->instrument_count; i++)
         json_array_append_new(instruments, report_instrument(core, &plant->instruments[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "gateway", report_gateway(core), "programs",
-                     report_programs(core), "link", report_link(core), "store", report_store(core), "buses", buses,
-                     "instruments", instruments, "readings_per_s", core->readings_per_s, "records",
-                     records_to_json(core->records), "commands", cloud_commands_to_json(core->commands));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "gateway", report_gateway(core), "programs",
+                     report_programs(core), "link", report_link(core), "certificates", expiry_to_json(core->expiry),
+                     "store", report_store(core), "buses", buses, "instruments", instruments, "readings_per_s",
+                     core->readings_per_s, "records", records_to_json(core->records), "commands",
+                     cloud_commands_to_json(core->commands));
 }
 
 void report_values(struct core *core, uint64_t since, struct text *text) {
@@ -162,7 +190,9 @@ void report_values(struct core *core, uint64_t since, struct text *text) {
         if (value->version <= since)
             continue;
         text_add_string(text, separator);
-        text_add_json(text, value_to_json(value));
+        json_t *json = value_to_json(value);
+        proofs_describe(core->proofs, value->tag->number, json);
+        text_add_json(text, json);
         separator = ",";
     }
     text_add_string(text, "]}");

@@ -40,10 +40,12 @@ struct upkeep {
     struct store_salvage *salvage; /* one of these three, while it goes on */
     struct store_rekey *rekey;
     struct store_check *check;
-    char file[PATH_MAX]; /* to be salvaged */
+    char file[PATH_MAX];     /* to be salvaged */
+    char key_file[PATH_MAX]; /* its key; "": the one in use */
     bool file_is_asked_for, with_history;
     bool go_on_with_rekey;
     int rekey_tries;
+    bool rekey_clears;                     /* all is done but for the old file's room */
     uint64_t next_check_us;                /* monotonic */
     struct store_salvage_figures salvaged; /* of the last one; path is not valid */
     struct store_check_figures checked;    /* of the last one */
@@ -63,12 +65,18 @@ static void set_state(struct upkeep *upkeep, enum job job, enum state state, con
     snprintf(status->reason, sizeof status->reason, "%s", reason);
 }
 
+static void tell(struct upkeep *upkeep, const char *job, const char *what, const char *reason) {
+    if (upkeep->settings.told != NULL)
+        upkeep->settings.told(job, what, reason, upkeep->settings.user);
+}
+
 /* The key that fits decides. */
 static enum fb_error begin_salvage(struct upkeep *upkeep, struct fb_cause *cause) {
     const enum store_salvage_kind kind = upkeep->with_history ? STORE_SALVAGE_HISTORY : STORE_SALVAGE_UNSENT;
     struct store *store = upkeep->settings.store;
     struct key_ring *ring;
-    enum fb_error error = key_open(upkeep->settings.key_path, &ring, cause);
+    enum fb_error error = upkeep->key_file[0] != '\0' ? key_open_file(upkeep->key_file, &ring, cause)
+                                                      : key_open(upkeep->settings.key_path, &ring, cause);
     if (error != FB_OK)
         return error;
     error = store_salvage_begin(store, upkeep->file, kind, ring->key, &upkeep->salvage, cause);
@@ -98,6 +106,7 @@ static bool again_salvage(struct upkeep *upkeep, enum fb_error error) {
     if (error != FB_OK && store_salvage_give_up(upkeep->settings.store, upkeep->file, &cause) != FB_OK)
         return false;
     upkeep->with_history = false;
+    upkeep->key_file[0] = '\0';
     return store_salvage_unfinished(upkeep->settings.store, upkeep->file, sizeof upkeep->file, &cause) == FB_OK;
 }
 
@@ -131,10 +140,14 @@ static enum fb_error finish_rekey(struct upkeep *upkeep, struct fb_cause *cause)
 
 static enum fb_error step_rekey(struct upkeep *upkeep, bool *ret_done, struct fb_cause *cause) {
     bool ready = false;
+    if (upkeep->rekey_clears) {
+        *ret_done = store_rekey_clear(upkeep->rekey);
+        return FB_OK;
+    }
     enum fb_error error = store_rekey_step(upkeep->rekey, SLICE_US, &ready, cause);
     if (error == FB_OK && ready) {
         error = finish_rekey(upkeep, cause);
-        *ret_done = error == FB_OK;
+        upkeep->rekey_clears = error == FB_OK;
     }
     if (error == FB_CLOSED)
         sd_event_exit(upkeep->settings.event, EXIT_FAILURE);
@@ -144,6 +157,7 @@ static enum fb_error step_rekey(struct upkeep *upkeep, bool *ret_done, struct fb
 static void end_rekey(struct upkeep *upkeep) {
     store_rekey_end(upkeep->rekey);
     upkeep->rekey = NULL;
+    upkeep->rekey_clears = false;
 }
 
 /* The next key is kept where another try follows, and where only the next start can tell which one is right. */
@@ -210,6 +224,7 @@ static void conclude(struct upkeep *upkeep, enum job job, enum fb_error error, c
         log_event(LOG_LEVEL_NOTICE, "upkeep-done", "job=%s", jobs[job].name);
     else
         log_event(LOG_LEVEL_ERROR, "upkeep-failed", "job=%s %s", jobs[job].name, cause->text);
+    tell(upkeep, jobs[job].name, error == FB_OK ? "done" : "failed", error == FB_OK ? "" : cause->text);
     if (error != FB_CORRUPT && jobs[job].again(upkeep, was_salvage_of_file ? FB_OK : error))
         set_state(upkeep, job, STATE_WAITING, error == FB_OK ? "" : cause->text);
 }
@@ -222,6 +237,7 @@ static void begin(struct upkeep *upkeep, enum job job) {
         return;
     }
     set_state(upkeep, job, STATE_RUNNING, "");
+    tell(upkeep, jobs[job].name, "begun", "");
     log_event(LOG_LEVEL_NOTICE, "upkeep-begun", "job=%s%s%s", jobs[job].name, job == JOB_SALVAGE ? " file=" : "",
               job == JOB_SALVAGE ? upkeep->file : "");
 }
@@ -323,14 +339,19 @@ enum fb_error upkeep_rekey(struct upkeep *upkeep, struct fb_cause *cause) {
     return error;
 }
 
-enum fb_error upkeep_salvage(struct upkeep *upkeep, const char *file, bool with_history, struct fb_cause *cause) {
-    if (file[0] != '/' || strlen(file) >= sizeof upkeep->file)
-        return fb_fail(cause, FB_INVALID, "salvage: the file's whole path is needed, of at most %zu bytes",
-                       sizeof upkeep->file - 1);
+static bool is_whole_path(const char *path) {
+    return path[0] == '/' && strlen(path) < PATH_MAX;
+}
+
+enum fb_error upkeep_salvage(struct upkeep *upkeep, const char *file, const char *key_file, bool with_history,
+                             struct fb_cause *cause) {
+    if (!is_whole_path(file) || (key_file != NULL && !is_whole_path(key_file)))
+        return fb_fail(cause, FB_INVALID, "salvage: whole paths are needed, of at most %d bytes", PATH_MAX - 1);
     const enum fb_error error = ask(upkeep, JOB_SALVAGE, cause);
     if (error != FB_OK)
         return error;
     snprintf(upkeep->file, sizeof upkeep->file, "%s", file);
+    snprintf(upkeep->key_file, sizeof upkeep->key_file, "%s", key_file != NULL ? key_file : "");
     upkeep->file_is_asked_for = true;
     upkeep->with_history = with_history;
     return FB_OK;

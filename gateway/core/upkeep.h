@@ -18,6 +18,8 @@ struct upkeep_settings {
     const char *key_path;         /* see key.h; borrowed for good */
     bool go_on_with_rekey;        /* there is a next key from a rekey that was cut off */
     void (*salvaged)(void *user); /* there are batches that were salvaged */
+    /* A job has "begun", is "done" or has "failed", and why. May be NULL. */
+    void (*told)(const char *job, const char *what, const char *reason, void *user);
     void *user;
 };
 
@@ -30,7 +32,8 @@ void upkeep_free(struct upkeep *upkeep);
 
 /* Ask for one; it begins as soon as no other goes on. FB_AGAIN: it is going on already. */
 enum fb_error upkeep_rekey(struct upkeep *upkeep, struct fb_cause *cause) FB_MUST_USE;
-enum fb_error upkeep_salvage(struct upkeep *upkeep, const char *file, bool with_history,
+/* key_file: of the store that was set aside, NULL: it is under the key in use. FB_INVALID: not a whole path. */
+enum fb_error upkeep_salvage(struct upkeep *upkeep, const char *file, const char *key_file, bool with_history,
                              struct fb_cause *cause) FB_MUST_USE;
 enum fb_error upkeep_check(struct upkeep *upkeep, struct fb_cause *cause) FB_MUST_USE;
 

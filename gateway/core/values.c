@@ -61,6 +61,10 @@ void values_done(struct values *values) {
     *values = (struct values){.version = values->version};
 }
 
+bool values_has(const struct values *values, uint32_t number) {
+    return find(values, number) != NULL;
+}
+
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms) {
     if (reading->tag > values->number_most || values->by_number == NULL || values->by_number[reading->tag] == 0)
         return;
@@ -69,6 +73,11 @@ void values_take(struct values *values, const struct reading *reading, int64_t m
     value->arrived_ms = monotonic_ms;
     value->overdue = QUALITY_GOOD;
     value->version = ++values->version;
+}
+
+void values_touch(struct values *values, uint32_t tag) {
+    if (tag <= values->number_most && values->by_number != NULL && values->by_number[tag] != 0)
+        values->all[values->by_number[tag] - 1].version = ++values->version;
 }
 
 static uint8_t judge_age(const struct value *value, int64_t monotonic_ms) {

@@ -33,8 +33,14 @@ struct values {
 enum fb_error values_follow(struct values *values, const struct plant *plant) FB_MUST_USE;
 void values_done(struct values *values);
 
+/* Whether the tag with this number is configured. */
+bool values_has(const struct values *values, uint32_t number);
+
 /* Take a reading (with its text behind it); one of a tag that is no longer configured changes nothing. */
 void values_take(struct values *values, const struct reading *reading, int64_t monotonic_ms);
+
+/* Something else about a tag has changed: tell it anew. */
+void values_touch(struct values *values, uint32_t tag);
 
 /* What was not refreshed for three intervals becomes uncertain, stale; for ten, bad, not running: every due tag gives a
  * reading, if only a bad one, as long as its worker runs. */

@@ -11,6 +11,7 @@
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/plot.h"
+#include "gateway/core/record_calls.h"
 #include "gateway/core/report.h"
 #include "gateway/core/scgi.h"
 
@@ -20,6 +21,8 @@
 /* The event stream's beat: values twice a second, the status every fourth time. */
 #define BEAT_US 500000
 #define BEATS_A_STATUS 4
+#define RECORDS_PATH "/api/records/"
+#define RECORDS_MOST 100
 /* Histories that are read at the same time. */
 #define PLOTS_MAX 4
 /* A page that falls this far behind is dropped; it connects again by itself. */
@@ -171,14 +174,32 @@ static void answer_history(struct client *client, const struct scgi_request *req
         answer_error(client, "503 Service Unavailable", error, cause.text);
 }
 
+/* Not the audit: the page has no accounts yet. */
+static void answer_records(struct client *client, const struct scgi_request *request) {
+    struct record_calls_range range = {.kind = records_kind(request->path + strlen(RECORDS_PATH)),
+                                       .limit = RECORDS_MOST};
+    struct text answer = {0};
+    struct fb_cause cause = {""};
+    enum fb_error error = record_calls_parse(request->query, &range, &cause);
+    if (error == FB_OK)
+        error = record_calls_list(client->web->core, &range, &answer, &cause);
+    if (error == FB_OK) {
+        add_head(&client->out, "200 OK", "application/json");
+        text_add(&client->out, answer.data, answer.used);
+    } else {
+        answer_error(client, error == FB_INVALID ? "400 Bad Request" : "503 Service Unavailable", error, cause.text);
+    }
+    client->out.failed |= answer.failed;
+    text_done(&answer);
+}
+
 static const struct {
     const char *path;
     void (*answer)(struct client *client, const struct scgi_request *request);
 } pages[] = {
-    {"/api/status", answer_status},
-    {"/api/values", answer_values},
-    {"/api/events", answer_events},
-    {"/api/history", answer_history},
+    {"/api/status", answer_status},          {"/api/values", answer_values},
+    {"/api/events", answer_events},          {"/api/history", answer_history},
+    {RECORDS_PATH "events", answer_records}, {RECORDS_PATH "attempts", answer_records},
 };
 
 static void answer(struct client *client, const struct scgi_request *request) {

@@ -23,7 +23,7 @@ static struct ledger_store *find_store(struct ledger *ledger, const uint8_t *id)
     return NULL;
 }
 
-static enum ledger_verdict add_store(struct ledger *ledger, const struct batch_info *info,
+static enum ledger_verdict add_store(struct ledger *ledger, const uint8_t *id, const char *gateway,
                                      struct ledger_store **ret_store) {
     if (ledger->store_count == LEDGER_STORES_MAX)
         return LEDGER_NO_ROOM;
@@ -33,7 +33,8 @@ static enum ledger_verdict add_store(struct ledger *ledger, const struct batch_i
     ledger->stores = grown;
     struct ledger_store *store = &grown[ledger->store_count++];
     *store = (struct ledger_store){0};
-    memcpy(store->id, info->store_id, sizeof store->id);
+    memcpy(store->id, id, sizeof store->id);
+    snprintf(store->gateway, sizeof store->gateway, "%s", gateway);
     *ret_store = store;
     return LEDGER_NEW;
 }
@@ -231,13 +232,34 @@ static enum ledger_verdict add_to_store(struct ledger_store *store, const struct
     return LEDGER_NEW;
 }
 
-static void add_corrections(struct ledger_store *store, const struct batch_info *info) {
+static bool knows_correction(const struct ledger_store *store, const struct batch_correction *record) {
+    for (size_t i = 0; i < store->correction_count; i++) {
+        const struct batch_correction *known = &store->corrections[i];
+        if (known->first_batch == record->first_batch && known->last_batch == record->last_batch &&
+            known->from_ms == record->from_ms && known->to_ms == record->to_ms && known->right_ms == record->right_ms)
+            return true;
+    }
+    return false;
+}
+
+static void add_correction(struct ledger_store *store, const struct batch_correction *record) {
+    if (knows_correction(store, record))
+        return;
+    if (store->correction_count == LEDGER_CORRECTIONS_MAX) {
+        store->correction_count--;
+        memmove(store->corrections, store->corrections + 1, store->correction_count * sizeof store->corrections[0]);
+    }
+    store->corrections[store->correction_count++] = *record;
+}
+
+/* A record may speak of a store that has not come yet: the one set aside before this one. Without room for it the
+ * readings keep the times that they stand with. */
+static void add_corrections(struct ledger *ledger, const struct batch_info *info) {
     for (size_t i = 0; i < info->correction_count; i++) {
-        if (store->correction_count == LEDGER_CORRECTIONS_MAX) {
-            store->correction_count--;
-            memmove(store->corrections, store->corrections + 1, store->correction_count * sizeof store->corrections[0]);
-        }
-        store->corrections[store->correction_count++] = info->corrections[i];
+        const struct batch_correction *record = &info->corrections[i];
+        struct ledger_store *store = find_store(ledger, record->store_id);
+        if (store != NULL || add_store(ledger, record->store_id, info->gateway, &store) == LEDGER_NEW)
+            add_correction(store, record);
     }
 }
 
@@ -249,15 +271,15 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
         return LEDGER_NO_NUMBER;
     struct ledger_store *store = find_store(ledger, info->store_id);
     if (store == NULL) {
-        const enum ledger_verdict verdict = add_store(ledger, info, &store);
+        const enum ledger_verdict verdict = add_store(ledger, info->store_id, info->gateway, &store);
         if (verdict != LEDGER_NEW)
             return verdict;
     }
-    ret_entry->store = store;
     const enum ledger_verdict verdict = add_to_store(store, info, hash, readings, ret_entry);
-    ret_entry->missing = ledger_missing(store);
     if (verdict == LEDGER_NEW)
-        add_corrections(store, info);
+        add_corrections(ledger, info);
+    ret_entry->store = find_store(ledger, info->store_id); /* they may have moved */
+    ret_entry->missing = ledger_missing(ret_entry->store);
     return verdict;
 }
 

@@ -207,6 +207,8 @@ static bool corrections_from_json(const json_t *json, struct ledger_store *store
     for (size_t i = 0; i < count; i++)
         if (!correction_from_json(json_array_get(json, i), &store->corrections[i]))
             return false;
+        else
+            memcpy(store->corrections[i].store_id, store->id, sizeof store->id);
     store->correction_count = count;
     return true;
 }

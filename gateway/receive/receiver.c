@@ -206,7 +206,8 @@ struct arrived {
 static void set_true_times(const struct ledger_store *store, const struct arrived *arrived) {
     for (size_t i = 0; i < arrived->units; i += reading_units(&arrived->readings[i])) {
         int64_t *time_ms = &arrived->readings[i].time_ms;
-        *time_ms = batch_true_ms(store->corrections, store->correction_count, arrived->info.number, *time_ms);
+        const struct batch_place place = {store->id, arrived->info.number, *time_ms};
+        *time_ms = batch_true_ms(store->corrections, store->correction_count, &place);
     }
 }
 

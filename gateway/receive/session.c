@@ -247,8 +247,9 @@ enum fb_error session_run(const struct session_settings *settings, struct receiv
     struct session session = {.settings = settings, .receiver = receiver, .cause = cause};
     session.told = receiver_totals(receiver);
     struct amqp_trust *trust = NULL;
-    enum fb_error error =
-        amqp_trust_load(settings->ca, settings->certificate, settings->key, settings->listen, &trust, cause);
+    const struct amqp_trust_settings files = {
+        .ca = settings->ca, .certificate = settings->certificate, .key = settings->key, .server = settings->listen};
+    enum fb_error error = amqp_trust_load(&files, &trust, cause);
     if (error == FB_OK)
         error = prepare_loop(&session, cause);
     if (error == FB_OK)

@@ -1,6 +1,6 @@
 /* dom.js - making and patching elements. Text from outside only ever becomes a text node, never markup.
  *
- * What a cell shows is an array of pieces: a string, {badge, word, reason}, {time}, {age} or {note}. A cell whose
+ * What a cell shows is an array of pieces: a string, {badge, word, reason, mark}, {time}, {age} or {note}. A cell whose
  * pieces are the same as before is left alone, so that selections, tooltips and screen readers are not disturbed. */
 
 import * as format from './format.js';
@@ -24,9 +24,10 @@ export function symbol(level) {
 }
 
 const makers = {
-  badge({ badge, word: text, reason }) {
-    const mark = make('span', { class: 'symbol', 'aria-hidden': 'true' }, SYMBOLS[badge]);
-    const node = make('span', { class: 'badge', 'data-state': badge }, mark, ` ${word(text)}`);
+  /* mark: false leaves the symbol out, where there is no state to be shown. */
+  badge({ badge, word: text, reason, mark = true }) {
+    const sign = make('span', { class: 'symbol', 'aria-hidden': 'true' }, SYMBOLS[badge]);
+    const node = make('span', { class: 'badge', 'data-state': badge }, ...(mark ? [sign, ' '] : []), word(text));
     if (reason) node.append(make('span', { class: 'reason' }, `: ${word(reason)}`));
     return node;
   },

@@ -3,6 +3,9 @@
 /* The link is up, batches wait, and nothing has been accepted for so long: it is up in name only. */
 const STUCK_MS = 120000;
 const NAMES_MOST = 3;
+/* Days before its end in which a certificate is a problem, and a list of revoked ones, which lives for days only. */
+const DAYS_LEFT = { crl: 1 };
+const DAYS_LEFT_USUAL = 30;
 
 const LEVELS = { good: 0, uncertain: 1, unknown: 1, bad: 2 };
 
@@ -56,6 +59,22 @@ function ofLink({ link, store, gateway }) {
   return stuck ? [{ level: 'bad', text: 'problem_link_stuck', time: last }] : [];
 }
 
+/* An authority that has ended may just be the one that was replaced. */
+export function certificateLevel({ use, days_left: days, error }) {
+  if (error) return 'bad';
+  if (days === null) return 'unknown';
+  if (days < 0) return use === 'authority' ? 'uncertain' : 'bad';
+  return days < (DAYS_LEFT[use] ?? DAYS_LEFT_USUAL) ? 'uncertain' : 'good';
+}
+
+function ofCertificates({ certificates }) {
+  return certificates.filter((one) => ['bad', 'uncertain'].includes(certificateLevel(one))).map((one) => {
+    const kind = one.error ? '_unreadable' : one.days_left < 0 ? '_expired' : '';
+    return { level: certificateLevel(one), text: `problem_certificate${kind}`, name: one.sha256 ?? one.file,
+      use: one.use, subject: one.subject, days: one.days_left, reason: one.error };
+  });
+}
+
 function ofInstruments({ instruments }) {
   const bad = instruments.filter((instrument) => instrument.state === 'bad').map((instrument) => instrument.name);
   if (bad.length === 0) return [];
@@ -80,7 +99,7 @@ function ofValues(counts) {
 /* counts: {good, uncertain, bad} tags. Problems {level, text, ...what the text needs}, worst first and among equals in
  * the order in which a person would look: losing readings before not sending them before not having them. */
 export function problemsOf(status, counts) {
-  const found = [...ofStore(status), ...ofPrograms(status), ...ofLink(status), ...ofBuses(status),
-    ...ofInstruments(status), ...ofGateway(status), ...ofValues(counts)];
+  const found = [...ofStore(status), ...ofPrograms(status), ...ofLink(status), ...ofCertificates(status),
+    ...ofBuses(status), ...ofInstruments(status), ...ofGateway(status), ...ofValues(counts)];
   return found.sort((one, other) => worse(one.level, other.level));
 }

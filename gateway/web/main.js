@@ -1,5 +1,6 @@
 /* main.js - ties the stream to what is drawn, and the controls to what they change. */
 
+import { Events } from './events.js';
 import { drawLost, drawNothingYet, drawPanels, tickPanels } from './panels.js';
 import { complete } from './status.js';
 import { Stream } from './stream.js';
@@ -18,6 +19,7 @@ const page = {
 
 const gatewayNow = () => performance.now() + page.gatewayLessLocalMs;
 const values = new Values(byId('groups'), gatewayNow);
+const events = new Events(byId('events'), byId('no-events'));
 
 function draw() {
   const live = page.state === 'live';
@@ -40,6 +42,7 @@ function takeStatus(status) {
   const loadedMs = page.status?.gateway.configuration.loaded_ms ?? status.gateway.configuration.loaded_ms;
   page.status = complete(status);
   draw();
+  events.take(status);
   /* Tags may have gone, which no event tells: ask for all of them. */
   if (status.gateway.configuration.loaded_ms !== loadedMs) stream.reopen();
 }
@@ -57,6 +60,7 @@ function showLanguage(language) {
   for (const button of byId('language').children)
     button.setAttribute('aria-pressed', String(button.value === language));
   values.layOut();
+  events.draw();
   draw();
 }
 

@@ -3,7 +3,7 @@
 
 import { fill, fillFacts, fillTable, make, patch, setText, symbol, tickAges } from './dom.js';
 import * as format from './format.js';
-import { levelOf, problemsOf, worse } from './judge.js';
+import { certificateLevel, levelOf, problemsOf, worse } from './judge.js';
 import { say, word } from './texts.js';
 
 /* The steps of an attempt in their order; see docs/api.md. */
@@ -19,6 +19,7 @@ function problemText({ text, time, step, names, more, ...values }) {
   if (time !== undefined) values.time = time ? format.time(time) : say('never');
   if (step !== undefined) values.step = word(step);
   if (values.reason !== undefined) values.reason = word(values.reason);
+  if (values.use !== undefined) values.use = word(values.use);
   for (const key of ['count', 'all']) if (key in values) values[key] = format.count(values[key]);
   if (names) values.names = more > 0 ? say('names_more', { names: names.join(', '), more }) : names.join(', ');
   /* A program that is away gives no reason. */
@@ -88,11 +89,26 @@ function linkTrouble(link) {
   return facts;
 }
 
-function drawLink(live, { link, store }) {
+function certificatePieces(live, certificate) {
+  const { use, subject, file, error, days_left: days } = certificate;
+  const level = certificateLevel(certificate);
+  const text = error ? say('certificate_unreadable') : days === null ? say('certificate_unknown')
+    : days < 0 ? say('certificate_expired') : say('certificate_days', { days });
+  const note = [word(use), subject ?? file].join(' ');
+  return [live ? { badge: level, word: text } : { badge: 'unknown', word: 'unknown' }, { note }];
+}
+
+function certificateFacts(live, certificates) {
+  if (certificates.length === 0) return [];
+  return [['certificates', say('certificates'), certificates.flatMap((one) => certificatePieces(live, one))]];
+}
+
+function drawLink(live, { link, store, certificates }) {
   drawSteps(link);
   if (!link.configured) {
     fillFacts(byId('link'), [['state', say('state'),
-      [stateBadge(live, 'link', link.state), { note: say('no_configuration_link') }]]]);
+      [stateBadge(live, 'link', link.state), { note: say('no_configuration_link') }]],
+    ...certificateFacts(live, certificates)]);
     return;
   }
   const accepted = link.last_accepted_ms === null ? say('never') : { age: link.last_accepted_ms, as: 'ago' };
@@ -109,6 +125,7 @@ function drawLink(live, { link, store }) {
     ['accepted', say('batches_accepted'), [format.count(link.accepted)]],
     ['refused', say('not_accepted'), [`${format.count(link.rejected)}, ${format.count(link.released)}`]],
     ['flight', say('in_flight'), [format.count(link.in_flight)]],
+    ...certificateFacts(live, certificates),
   ]);
 }
 
@@ -146,6 +163,29 @@ function drawStore(live, { store }) {
   if (aside) facts.push(['aside', say('set_aside'), [aside.path, { note: aside.reason }]]);
   fillFacts(byId('store'), facts);
   drawQuota(store);
+  drawUpkeep(live, store.upkeep);
+}
+
+/* Work on the store beside its own: what goes on, waits or has failed. */
+function drawUpkeep(live, upkeep) {
+  const list = byId('upkeep');
+  const jobs = Object.entries(upkeep).filter(([, { state }]) => ['waiting', 'running', 'failed'].includes(state));
+  list.hidden = jobs.length === 0;
+  patch(list, jobs, ([name]) => name, ([name, job], item) => drawJob(live, name, job, item), 'li');
+}
+
+function drawJob(live, name, job, item) {
+  if (!item.firstChild) item.append(make('p'), make('div', { class: 'bar', role: 'progressbar', 'aria-valuemin': '0', 'aria-valuemax': '100' }));
+  const [line, bar] = item.children;
+  const share = Math.min(100, Math.max(0, job.done_percent)) / 100;
+  const text = say(job.state === 'failed' ? 'job_ended' : 'job', { name: say(`job_${name}`), state: word(job.state), percent: format.percent(share) });
+  const level = job.state === 'failed' ? 'bad' : 'unknown';
+  fill(line, [{ badge: live ? level : 'unknown', word: text, reason: job.reason, mark: level === 'bad' }]);
+  bar.hidden = job.state === 'failed';
+  if (!bar.firstChild) bar.append(make('div'));
+  bar.firstChild.style.inlineSize = `${100 * share}%`;
+  bar.setAttribute('aria-label', say(`job_${name}`));
+  bar.setAttribute('aria-valuenow', String(Math.round(100 * share)));
 }
 
 function errorPieces(errors) {

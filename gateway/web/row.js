@@ -45,13 +45,14 @@ export class Row {
 
   build() {
     this.#cells = COLUMNS.map((name, column) => (column === 0
-      ? make('th', { scope: 'row', role: 'rowheader', class: name, title: this.last.name }, this.last.name)
+      ? make('th', { scope: 'row', role: 'rowheader', class: name }, this.last.name)
       : make('td', { role: 'cell', class: name })));
     this.node = make('tr', { role: 'row' }, ...this.#cells);
     setText(this.#cells[2], this.last.unit);
     this.#cells[3].append(make('span', { class: 'symbol', 'aria-hidden': 'true' }), ' ', make('span'));
     this.#cells[4].append(make('time'));
     this.#cells[5].append(makeLine());
+    this.#cells[0].append(make('span', { class: 'proof', role: 'img' }));
     return this.node;
   }
 
@@ -61,11 +62,23 @@ export class Row {
     const level = live ? quality : 'unknown';
     this.node.dataset.state = level;
     this.#drawValue(value);
+    this.#drawProof();
     setText(this.#cells[3].firstChild, symbol(level));
     const words = live && reason ? `${word(quality)}: ${word(reason)}` : word(level);
     setText(this.#cells[3].lastChild, words);
     this.#cells[3].title = words;
     this.#cells[5].firstChild.firstChild.setAttribute('d', this.#trend.path());
+  }
+
+  /* Held against the instrument's display, by whom and when; the mark is for those who look, its words for all. */
+  #drawProof() {
+    const { name, proven } = this.last;
+    const mark = this.#cells[0].lastChild;
+    const words = proven ? say('proven', { date: format.time(proven.time_ms), who: proven.who }) : say('not_proven');
+    this.#cells[0].title = `${name}: ${words}`;
+    setText(mark, proven ? ' ◆' : '');
+    mark.setAttribute('aria-label', words);
+    mark.hidden = !proven;
   }
 
   #drawValue(value) {

@@ -4,6 +4,7 @@ const LINK = {
   configured: false, state: 'off', since_ms: null, endpoint: '', address: '', step: '', reason: '', tls: '', peer: '',
   last_accepted_ms: null, in_flight: 0, accepted: 0, rejected: 0, released: 0, refusal: '', retry_at_ms: null,
 };
+const STORE = { upkeep: {} };
 const BUS = { state: 'starting', reason: '', since_ms: null, requests: 0, load_percent: 0, overruns: 0, errors: {} };
 const INSTRUMENT = { state: 'unknown', reason: '', since_ms: null, last_good_ms: null };
 
@@ -12,6 +13,8 @@ export function complete(status) {
   return {
     ...status,
     link: { ...LINK, ...status.link },
+    store: { ...STORE, ...status.store },
+    certificates: status.certificates ?? [],
     buses: status.buses.map((bus) => ({ ...BUS, ...bus })),
     instruments: status.instruments.map((instrument) => ({ ...INSTRUMENT, ...instrument })),
   };

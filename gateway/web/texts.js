@@ -55,6 +55,11 @@ const english = {
   not_accepted: 'Rejected, released',
   in_flight: 'In flight',
   refusal: 'Last refusal',
+  certificates: 'Certificates',
+  certificate_days: '{days} days',
+  certificate_expired: 'expired',
+  certificate_unreadable: 'cannot be read',
+  certificate_unknown: 'unknown',
   kept: 'Readings kept',
   unsent: 'Readings unsent',
   last_commit: 'Last commit',
@@ -65,6 +70,8 @@ const english = {
   quota: '{bytes} of {quota} used ({percent})',
   requests_overruns: '{requests} requests, {overruns} late',
   unit_number: '{bus}, unit {unit}',
+  proven: 'proven on {date} by {who}',
+  not_proven: 'not proven',
   ago: '{age} ago',
   in_time: 'in {age}',
   waited: '{age}',
@@ -85,10 +92,29 @@ const english = {
   problem_link_waiting: 'The link is down since {time}, stopped at {step}: {reason}',
   problem_link_connecting: 'The link is being made since {time}: {step}',
   problem_link_stuck: 'The link is up, but nothing was accepted since {time}',
+  problem_certificate: 'Expires in {days} days: {use} {subject}',
+  problem_certificate_expired: 'Expired: {use} {subject}',
+  problem_certificate_unreadable: 'A certificate cannot be read: {reason}',
   problem_instruments: 'Instruments not good: {count} ({names})',
   problem_clock: 'The clock is not set: times of readings are wrong',
   problem_values: 'Tags not good: {count} of {all}',
   names_more: '{names} and {more} more',
+  events: 'Events',
+  no_events: 'Nothing has happened yet',
+  time: 'Time',
+  what: 'What happened',
+  attempt: 'Attempt {endpoint}: {step}',
+  readings_many: '{count} readings',
+  from_time: 'from {time}',
+  to_time: 'to {time}',
+  by_seconds: 'by {seconds} s',
+  days_left: '{days} days left',
+  and_times_more: '(and {count} more)',
+  job: '{name}: {state}, {percent}',
+  job_ended: '{name}: {state}',
+  job_rekey: 'Change of the key',
+  job_salvage: 'Salvage',
+  job_check: 'Integrity check',
 };
 
 const dutch = {
@@ -145,6 +171,11 @@ const dutch = {
   not_accepted: 'Afgewezen, terug',
   in_flight: 'Onderweg',
   refusal: 'Laatste weigering',
+  certificates: 'Certificaten',
+  certificate_days: '{days} dagen',
+  certificate_expired: 'verlopen',
+  certificate_unreadable: 'niet leesbaar',
+  certificate_unknown: 'onbekend',
   kept: 'Metingen bewaard',
   unsent: 'Niet verzonden',
   last_commit: 'Laatst vastgelegd',
@@ -155,6 +186,8 @@ const dutch = {
   quota: '{bytes} van {quota} gebruikt ({percent})',
   requests_overruns: '{requests} vragen, {overruns} te laat',
   unit_number: '{bus}, unit {unit}',
+  proven: 'bewezen op {date} door {who}',
+  not_proven: 'niet bewezen',
   ago: '{age} geleden',
   in_time: 'over {age}',
   waited: '{age}',
@@ -175,15 +208,34 @@ const dutch = {
   problem_link_waiting: 'De verbinding is weg sinds {time}, gestopt bij {step}: {reason}',
   problem_link_connecting: 'De verbinding wordt gemaakt sinds {time}: {step}',
   problem_link_stuck: 'De verbinding is er, maar er is niets aanvaard sinds {time}',
+  problem_certificate: 'Verloopt over {days} dagen: {use} {subject}',
+  problem_certificate_expired: 'Verlopen: {use} {subject}',
+  problem_certificate_unreadable: 'Een certificaat is niet leesbaar: {reason}',
   problem_instruments: 'Instrumenten niet goed: {count} ({names})',
   problem_clock: 'De klok is niet gezet: tijden van metingen kloppen niet',
   problem_values: 'Tags niet goed: {count} van {all}',
   names_more: '{names} en nog {more}',
+  events: 'Gebeurtenissen',
+  no_events: 'Er is nog niets gebeurd',
+  time: 'Tijd',
+  what: 'Wat er gebeurde',
+  attempt: 'Poging {endpoint}: {step}',
+  readings_many: '{count} metingen',
+  from_time: 'van {time}',
+  to_time: 'tot {time}',
+  by_seconds: '{seconds} s',
+  days_left: 'nog {days} dagen',
+  and_times_more: '(en nog {count})',
+  job: '{name}: {state}, {percent}',
+  job_ended: '{name}: {state}',
+  job_rekey: 'Wisseling van de sleutel',
+  job_salvage: 'Berging',
+  job_check: 'Controle',
 };
 
 /* Words of the interface: shown as they are in English, but for the steps' short names. */
 const englishWords = {
-  dns: 'DNS', tcp: 'TCP', tls: 'TLS', sasl: 'SASL',
+  dns: 'DNS', tcp: 'TCP', tls: 'TLS', sasl: 'SASL', crl: 'revocation list',
 };
 
 const dutchWords = {
@@ -197,12 +249,48 @@ const dutchWords = {
   maintenance: 'onderhoud', timeout: 'geen antwoord', 'not connected': 'niet verbonden',
   exception: 'uitzondering', 'bad reply': 'ongeldig antwoord', 'not a number': 'geen getal', 'no value': 'geen waarde',
   'instrument fault': 'instrumentfout', 'stale heartbeat': 'hartslag staat stil', 'not running': 'niet actief',
-  'unknown reason': 'onbekende reden',
+  'unknown reason': 'onbekende reden', running: 'bezig', quota: 'quotum', 'store full': 'opslag vol',
+  'core away': 'forebay-core was weg', damaged: 'beschadigd', thinned: 'uitgedund',
+  authority: 'uitgever', page: 'pagina', crl: 'intrekkingslijst',
+};
+
+/* Events by their names in docs/api.md; one that is not here is shown by its name. */
+const englishHappenings = {
+  'started': 'Forebay has started', 'stopped': 'Forebay was stopped',
+  'link-up': 'Link up', 'link-down': 'Link down', 'bus-up': 'Bus up', 'bus-down': 'Bus down',
+  'instrument-alive': 'Instrument answers again', 'instrument-dead': 'Instrument is silent',
+  'program-connected': 'Program connected', 'program-gone': 'Program gone',
+  'configuration-applied': 'Configuration applied', 'configuration-refused': 'Configuration refused',
+  'store-created': 'Store created', 'store-set-aside': 'Store set aside', 'store-failed': 'Store failed',
+  'store-good': 'Store takes readings again', 'disk-full': 'Disk full',
+  'readings-lost': 'Readings lost', 'readings-thinned': 'Readings thinned',
+  'clock-set': 'Clock set', 'clock-not-set': 'Clock not set', 'clock-stepped': 'Clock stepped',
+  'salvage-begun': 'Salvage begun', 'salvage-done': 'Salvage done', 'salvage-failed': 'Salvage failed',
+  'rekey-begun': 'Change of the key begun', 'rekey-done': 'Key changed', 'rekey-failed': 'Change of the key failed',
+  'check-begun': 'Integrity check begun', 'check-done': 'Integrity check done', 'check-failed': 'Integrity check failed',
+  'certificate-expires': 'A certificate expires',
+};
+
+const dutchHappenings = {
+  'started': 'Forebay is gestart', 'stopped': 'Forebay is gestopt',
+  'link-up': 'Verbinding actief', 'link-down': 'Verbinding weg', 'bus-up': 'Bus actief', 'bus-down': 'Bus ligt stil',
+  'instrument-alive': 'Instrument antwoordt weer', 'instrument-dead': 'Instrument zwijgt',
+  'program-connected': 'Programma verbonden', 'program-gone': 'Programma weg',
+  'configuration-applied': 'Configuratie overgenomen', 'configuration-refused': 'Configuratie geweigerd',
+  'store-created': 'Opslag aangemaakt', 'store-set-aside': 'Opslag opzij gezet', 'store-failed': 'Opslag mislukt',
+  'store-good': 'Opslag neemt weer metingen aan', 'disk-full': 'Schijf vol',
+  'readings-lost': 'Metingen verloren', 'readings-thinned': 'Metingen uitgedund',
+  'clock-set': 'Klok gezet', 'clock-not-set': 'Klok niet gezet', 'clock-stepped': 'Klok versprongen',
+  'salvage-begun': 'Berging begonnen', 'salvage-done': 'Berging klaar', 'salvage-failed': 'Berging mislukt',
+  'rekey-begun': 'Wisseling van de sleutel begonnen', 'rekey-done': 'Sleutel gewisseld',
+  'rekey-failed': 'Wisseling van de sleutel mislukt',
+  'check-begun': 'Controle begonnen', 'check-done': 'Controle klaar', 'check-failed': 'Controle mislukt',
+  'certificate-expires': 'Een certificaat verloopt',
 };
 
 const languages = {
-  en: { locale: 'en-GB', texts: english, words: englishWords },
-  nl: { locale: 'nl-NL', texts: dutch, words: dutchWords },
+  en: { locale: 'en-GB', texts: english, words: englishWords, happenings: englishHappenings },
+  nl: { locale: 'nl-NL', texts: dutch, words: dutchWords, happenings: dutchHappenings },
 };
 const REMEMBERED = 'forebay.language';
 
@@ -246,6 +334,12 @@ export function locale() {
 /* The text of that name with {placeholders} filled in from values. */
 export function say(name, values = {}) {
   return languages[current].texts[name].replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
+}
+
+/* What an event's name means. */
+export function happening(name) {
+  const { happenings } = languages[current];
+  return Object.hasOwn(happenings, name) ? happenings[name] : name.replaceAll('-', ' ');
 }
 
 /* A word of the interface in the present language. */

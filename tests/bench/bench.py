@@ -4,15 +4,19 @@
 all.cpu_share, all.pss_mb   all Forebay programs together (nginx aside) while 1000 registers of one Modbus TCP server are polled
                             every second, stored durably and forwarded to RabbitMQ 4; against: collectd's modbus plugin polling the
                             same server in the same run
+all.*.100x20                the same with 100 servers of 20 registers each; against: collectd, and under .node-red Node-RED with
+                            contrib-modbus, in the same run (peers.py says how)
+field.on_time.*             share of readings in time while others are dead (on_time.py); against: the aim
+field.*_per_sweep           requests and bytes of a sweep over scattered registers (sweep.py); against: the optimum
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
 store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher and of plain
                             SQLite (bench_store, where each is explained)
 """
 
+import contextlib
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,128 +25,65 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "sim"), str(HERE.parent / "decoder")]
 
-REGISTERS = 1000
+import processes
+from figures import figure
+
 WARM_UP_S = 15  # the first batches, the link and the allocators settle
 FOREBAY = {"forebay-run", "forebay-core", "forebay-field", "forebay-cloud"}
 
 
-def processes_below(root):
-    """Process ids of root and all its descendants."""
-    children = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            children.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry.name))
-    found, queue = [], [root]
-    while queue:
-        pid = queue.pop()
-        found.append(pid)
-        queue += children.get(pid, [])
-    return found
-
-
-def name_of(pid):
-    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-
-
-def cpu_s(pids):
-    """Seconds of processor time so far, all threads; from the scheduler's nanoseconds, as ticks of 10 ms are too coarse."""
-    total = 0
-    for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
-
-
-def pss_mb(pids):
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / 1024
-
-
-def collectd_configuration(folder, port):
-    data = "\n".join(
-        f'<Data "r{i}">\nRegisterBase {i}\nRegisterType Uint16\nRegisterCmd ReadHolding\nType gauge\nInstance "r{i}"\n</Data>'
-        for i in range(REGISTERS)
-    )
-    collect = "\n".join(f'Collect "r{i}"' for i in range(REGISTERS))
-    text = f"""
-Hostname "bench"
-FQDNLookup false
-BaseDir "{folder}"
-PIDFile "{folder}/collectd.pid"
-PluginDir "/usr/lib/collectd"
-TypesDB "/usr/share/collectd/types.db"
-Interval 1
-ReadThreads 1
-WriteThreads 1
-LoadPlugin modbus
-LoadPlugin csv
-<Plugin csv>
-DataDir "{folder}/csv"
-</Plugin>
-<Plugin modbus>
-{data}
-<Host "server">
-Address "127.0.0.1"
-Port "{port}"
-Interval 1
-<Slave 1>
-Instance "one"
-{collect}
-</Slave>
-</Host>
-</Plugin>
-"""
-    path = folder / "collectd.conf"
-    path.write_text(text)
-    return path
-
-
-def start_collectd(folder, port):
-    folder.mkdir()
-    return subprocess.Popen(
-        ["/usr/sbin/collectd", "-f", "-C", str(collectd_configuration(folder, port))],
-        stdout=(folder / "log").open("w"), stderr=subprocess.STDOUT,
-    )
-
-
-def measure_all(seconds):
-    """Polls, stores and forwards beside collectd; returns the two figures."""
+def measure_all(endpoints, registers, seconds, peers):
+    """Polls, stores and forwards beside the peers: {name: a context of its process}. Returns processor time in percent of one
+    core and memory in MB, of Forebay under "forebay" and of each peer under its name."""
     import bench_world
 
-    with tempfile.TemporaryDirectory(prefix="forebay-bench-") as scratch, bench_world.World(
-        pathlib.Path(scratch), REGISTERS
-    ) as world:
-        collectd = start_collectd(pathlib.Path(scratch) / "collectd", world.modbus_port)
-        try:
-            time.sleep(WARM_UP_S)
-            pids = [pid for pid in processes_below(world.gateway_pid) if name_of(pid) in FOREBAY]
-            begun, ours, theirs = time.monotonic(), cpu_s(pids), cpu_s([collectd.pid])
-            time.sleep(seconds)
-            passed = time.monotonic() - begun
-            ours, theirs = cpu_s(pids) - ours, cpu_s([collectd.pid]) - theirs
-            memory, peer_memory = pss_mb(pids), pss_mb([collectd.pid])
-            each = {f"{name_of(pid)}-{pid}": round(pss_mb([pid]), 2) for pid in pids}
-            world.check()
-        finally:
-            collectd.send_signal(signal.SIGTERM)
-            collectd.wait(10)
-    print("PSS of each program in MB:", json.dumps(each))
-    return {
-        "all.cpu_share": figure(100 * ours / passed, "% of one core", 100 * theirs / passed),
-        "all.pss_mb": figure(memory, "MB", peer_memory),
-    }
+    with contextlib.ExitStack() as stack:
+        scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-bench-")))
+        world = stack.enter_context(bench_world.World(scratch, endpoints, registers))
+        pids = {name: [stack.enter_context(run(scratch / name, world.ports, registers))] for name, run in peers.items()}
+        time.sleep(WARM_UP_S)
+        pids["forebay"] = [pid for pid in processes.below(world.gateway_pid) if processes.name_of(pid) in FOREBAY]
+        begun, before = time.monotonic(), {name: processes.cpu_s(some) for name, some in pids.items()}
+        time.sleep(seconds)
+        passed = time.monotonic() - begun
+        cpu = {name: 100 * (processes.cpu_s(some) - before[name]) / passed for name, some in pids.items()}
+        memory = {name: processes.memory_mb(some) for name, some in pids.items()}
+        by_program = {}
+        for pid in pids["forebay"]:
+            by_program.setdefault(processes.name_of(pid), []).append(processes.memory_mb([pid]))
+        world.check()
+    for name, each in by_program.items():
+        print(f"  {name}: {len(each)} with {sum(each):.2f} MB PSS in all, {max(each):.2f} the largest")
+    return cpu, memory
 
 
-def figure(value, unit, against):
-    return {"value": round(value, 4), "unit": unit, "against": round(against, 4), "ratio": round(value / against, 4)}
+def figures_of_all(suffix, cpu, memory):
+    """Against collectd under the plain name, against each other peer under its name."""
+    figures = {}
+    for peer in cpu:
+        if peer != "forebay":
+            end = suffix if peer == "collectd" else f"{suffix}.{peer}"
+            figures[f"all.cpu_share{end}"] = figure(cpu["forebay"], "% of one core", cpu[peer])
+            figures[f"all.pss_mb{end}"] = figure(memory["forebay"], "MB", memory[peer])
+    return figures
+
+
+def measure_python(seconds):
+    """What takes a whole gateway."""
+    import on_time
+    import peers
+    import sweep
+
+    print("sweep over scattered registers ...", flush=True)
+    figures = sweep.measure()
+    print(f"punctuality for {seconds:.0f} s, others dead ...", flush=True)
+    figures.update(on_time.measure(seconds))
+    print(f"1 x 1000 registers a second for {seconds:.0f} s, beside collectd ...", flush=True)
+    figures.update(figures_of_all("", *measure_all(1, 1000, seconds, {"collectd": peers.collectd})))
+    print(f"100 x 20 registers a second for {seconds:.0f} s, beside collectd and Node-RED ...", flush=True)
+    both = {"collectd": peers.collectd, "node-red": peers.node_red}
+    figures.update(figures_of_all(".100x20", *measure_all(100, 20, seconds, both)))
+    return figures
 
 
 def main():
@@ -154,12 +95,11 @@ def main():
         if os.access(program, os.X_OK) and program.is_file():
             print(f"{program.name} ...", flush=True)
             figures.update(json.loads(subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout))
-    print(f"{REGISTERS} registers a second for {seconds:.0f} s, beside collectd ...", flush=True)
-    figures.update(measure_all(seconds))
+    figures.update(measure_python(seconds))
     result = build.parent / "bench.json"
     result.write_text(json.dumps(figures, indent=2) + "\n")
     for name, entry in figures.items():
-        print(f"{name:34} {entry['value']:>12} {entry['unit']:14} against {entry['against']:>12}  ratio {entry['ratio']}")
+        print(f"{name:36} {entry['value']:>12} {entry['unit']:14} against {entry['against']:>12}  ratio {entry['ratio']}")
     print(f"written to {result}")
 
 

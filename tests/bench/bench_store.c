@@ -1,4 +1,4 @@
-// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/common/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/unit/fault_vfs.c
+// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/common/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/bench/stall.c tests/unit/fault_vfs.c
 /* What a reading costs in the store, with the data of data.h, against the entropy of that data and against one row for
  * each reading (rows.h) on the same disk in the same run.
  *
@@ -8,7 +8,10 @@
  * store.append_per_s       committed and sealed. Against: rows in SQLCipher; .sqlite: plain rows
  * store.read_back_per_s    decrypted and decoded; the same
  * store.export_per_s       the same as lines of CSV
- * store.days_8gb.noisy     of 1000 readings a second */
+ * store.days_8gb.noisy     of 1000 readings a second
+ * store.commit_ms.worst    the longest that a second's commit, with a seal when one is due, holds its program up at
+ * 1000 readings a second; .quota: in a store that is full of unsent batches, where each seal takes room that thinning
+ * has to give; .cpu: of that the processor's part, the rest waits for the disk. Against: the limit of 20 ms */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@
 #include "device.h"
 #include "gateway/receive/lines.h"
 #include "rows.h"
+#include "stall.h"
 #include "store/store.h"
 #include "tests/unit/fault_vfs.h"
 
@@ -33,6 +37,10 @@
 #define ROUND_SWEEPS 120
 #define READ_TIMES 5
 #define QUOTA_BYTES (UINT64_C(8) << 30)
+#define STALL_LIMIT_MS 20
+#define STALL_SECONDS 1000
+#define STALL_QUOTA_BYTES (UINT64_C(16) << 20)
+#define STALL_FILL_SECONDS 6000 /* more than that quota holds */
 #define DAY_READINGS (1000 * 86400.0)
 #define PATH_BYTES 512
 
@@ -64,8 +72,8 @@ static int64_t now_us(void) {
     return clock_monotonic_us();
 }
 
-static struct store *open_store(const char *name, size_t tag_count) {
-    struct store_settings settings = {.path = path_of(name), .gateway = "bench", .quota_bytes = QUOTA_BYTES};
+static struct store *open_store_of(const char *name, size_t tag_count, uint64_t quota_bytes) {
+    struct store_settings settings = {.path = path_of(name), .gateway = "bench", .quota_bytes = quota_bytes};
     struct store *store;
     struct store_opening opening;
     struct fb_cause cause;
@@ -78,6 +86,10 @@ static struct store *open_store(const char *name, size_t tag_count) {
     must(store_number_tags(store, &plant, &cause), &cause);
     must(store_set_catalogue(store, &plant, DATA_START_MS, &cause), &cause);
     return store;
+}
+
+static struct store *open_store(const char *name, size_t tag_count) {
+    return open_store_of(name, tag_count, QUOTA_BYTES);
 }
 
 static void seal(struct store *store) {
@@ -288,6 +300,22 @@ static void measure_speed(void) {
     rows_close(plain);
 }
 
+static void measure_stall(const char *name, uint64_t quota_bytes, size_t fill_seconds) {
+    const struct stall_settings settings = {.fill_seconds = fill_seconds, .seconds = STALL_SECONDS};
+    struct data data;
+    struct stall stall;
+    struct fb_cause cause;
+    char figure[64];
+    data_init(&data, DATA_FLOAT32, DATA_TAGS_MAX, SEED);
+    struct store *store = open_store_of(name, data.tags, quota_bytes);
+    if (!stall_measure(store, &data, &settings, &stall, &cause))
+        must(FB_IO, &cause);
+    store_close(store);
+    print(name, stall.wall_ms, "ms", STALL_LIMIT_MS);
+    snprintf(figure, sizeof figure, "%s.cpu", name);
+    print(figure, stall.cpu_ms, "ms", STALL_LIMIT_MS);
+}
+
 static void remove_folder(void) {
     char command[PATH_BYTES];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
@@ -307,6 +335,8 @@ int main(void) {
           8e9 / DAY_READINGS / row_file_bytes());
     measure_device(1000);
     measure_device(100);
+    measure_stall("store.commit_ms.worst", QUOTA_BYTES, STALL_SECONDS);
+    measure_stall("store.commit_ms.worst.quota", STALL_QUOTA_BYTES, STALL_FILL_SECONDS);
     printf("}\n");
     return EXIT_SUCCESS;
 }

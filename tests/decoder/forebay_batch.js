@@ -436,13 +436,19 @@ function readLoss(cbor, number) {
   return loss;
 }
 
-function readCorrection(cbor, number) {
-  cbor.array(5, 5);
-  const firstBatch = cbor.big(1n, number);
-  const lastBatch = cbor.big(firstBatch, number);
-  const fromMs = cbor.time();
-  const toMs = cbor.unsigned(fromMs, TIME_MAX_MS);
-  return { firstBatch, lastBatch, fromMs, toMs, rightMs: cbor.unsigned(0, TIME_MAX_MS - (toMs - fromMs)) };
+function readCorrection(cbor, number, own) {
+  const elsewhere = cbor.array(5, 6) === 6;
+  const record = { firstBatch: elsewhere ? cbor.big(1n) : cbor.big(1n, number) };
+  record.lastBatch = elsewhere ? cbor.big(record.firstBatch) : cbor.big(record.firstBatch, number);
+  record.fromMs = cbor.time();
+  record.toMs = cbor.unsigned(record.fromMs, TIME_MAX_MS);
+  record.rightMs = cbor.unsigned(0, TIME_MAX_MS - (record.toMs - record.fromMs));
+  if (elsewhere) {
+    record.store = cbor.fixed(16);
+    const isOther = record.store.some((byte) => byte !== 0) && record.store.some((byte, at) => byte !== own[at]);
+    check(isOther, 'a correction names no other store');
+  }
+  return record;
 }
 
 /* content: what unpack() gave. Numbers that may pass 2^53 are BigInts: batch numbers, counts of losses, integer values.
@@ -469,7 +475,7 @@ export function decodeBatch(content) {
   batch.corrections = [];
   if (keys === 13) {
     cbor.key(12);
-    batch.corrections = cbor.list(1, CORRECTIONS_MAX, () => readCorrection(cbor, batch.number));
+    batch.corrections = cbor.list(1, CORRECTIONS_MAX, () => readCorrection(cbor, batch.number, batch.store));
   }
   cbor.end();
   batch.readings = readColumns(columns, total);

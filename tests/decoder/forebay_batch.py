@@ -56,6 +56,7 @@ class Correction:
     from_ms: int
     to_ms: int
     right_ms: int
+    store: bytes = None  # whose batches; None: those of the batch's own store
 
 
 @dataclasses.dataclass
@@ -457,10 +458,12 @@ def read_loss(cbor, number):
     return loss
 
 
-def read_correction(cbor, number):
-    cbor.array(5, 5)
-    batches, times = [cbor.unsigned(number, 1) for _ in range(2)], [cbor.unsigned(TIME_MAX_MS) for _ in range(3)]
-    correction = Correction(*batches, *times)
+def read_correction(cbor, number, own):
+    elsewhere = cbor.array(5, 6) == 6
+    most = NUMBER_END - 1 if elsewhere else number
+    batches, times = [cbor.unsigned(most, 1) for _ in range(2)], [cbor.unsigned(TIME_MAX_MS) for _ in range(3)]
+    correction = Correction(*batches, *times, cbor.string(16) if elsewhere else None)
+    check(correction.store not in (own, bytes(16)), "a correction names no other store")
     check(correction.first_batch <= correction.last_batch, "a correction ends before it begins")
     check(correction.from_ms <= correction.to_ms, "a correction ends before it begins")
     check(correction.right_ms + correction.to_ms - correction.from_ms <= TIME_MAX_MS, "a correction to no time")
@@ -489,7 +492,7 @@ def decode_batch(frame):
     corrections = []
     if keys == 13:
         cbor.key(12)
-        corrections = [read_correction(cbor, number) for _ in range(cbor.array(1, CORRECTIONS_MAX))]
+        corrections = [read_correction(cbor, number, store) for _ in range(cbor.array(1, CORRECTIONS_MAX))]
     cbor.end()
     check(number != 1 or previous == bytes(32), "batch 1 follows on nothing")
     readings = read_columns(columns, total)

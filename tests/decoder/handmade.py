@@ -181,6 +181,11 @@ WRONG = {
     "too many corrections": batch(_12=[[1, 1, 0, 0, 0]] * 17),
     "a correction of batches to come": batch(_12=[[1, 3, 0, 0, 0]]),
     "a correction that ends before it begins": batch(_12=[[1, 1, 2, 1, 0]]),
+    "a correction of batches that cannot be": batch(_12=[[1, 1 << 63, 0, 0, 0, b"another store id"]]),
+    "a correction of another store that is the own": batch(_12=[[1, 1, 0, 0, 0, STORE]]),
+    "a correction of a store of zeros": batch(_12=[[1, 1, 0, 0, 0, bytes(16)]]),
+    "a correction of a store too short": batch(_12=[[1, 1, 0, 0, 0, b"short"]]),
+    "a correction of seven members": batch(_12=[[1, 1, 0, 0, 0, b"another store id", 0]]),
     "a correction to a time out of bounds": batch(_12=[[1, 1, 0, 1, fb.TIME_MAX_MS]]),
     "more losses than may be": batch(_9=[[1, 1, 0, 0, 0, 0]] * 257),
     "a number of 64 bits": batch(_4=2**63),
@@ -286,6 +291,11 @@ def readings_json(readings):
     return [len(rows), hashlib.sha256(lines.encode()).hexdigest()]
 
 
+def correction_json(correction):
+    members = list(vars(correction).values())
+    return members[:-1] if correction.store is None else [*members[:-1], correction.store.hex()]
+
+
 def as_json(data):
     """What a frame holds, in the words of tests/data/batch/README.md; or Invalid."""
     decoded = fb.decode(data)
@@ -298,5 +308,5 @@ def as_json(data):
     shown["losses"] = [list(vars(loss).values()) for loss in decoded.losses]
     shown["readings"] = readings_json(decoded.readings)
     if decoded.corrections:
-        shown["corrections"] = [list(vars(correction).values()) for correction in decoded.corrections]
+        shown["corrections"] = [correction_json(correction) for correction in decoded.corrections]
     return shown

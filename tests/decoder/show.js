@@ -41,12 +41,16 @@ function readingsOf(readings) {
   return [rows.length, sha256(rows.map((row) => `${json(row)}\n`).join(''))];
 }
 
+function correctionOf(record) {
+  return Object.values(record).map((member) => (member instanceof Uint8Array ? hex(member) : member));
+}
+
 function batchOf(batch) {
   const shown = {
     number: batch.number, previous: hex(batch.previous), catalogue: hex(batch.catalogue), sealed: batch.sealedMs,
     clock: batch.clock, losses: batch.losses.map(Object.values), readings: readingsOf(batch.readings),
   };
-  if (batch.corrections.length > 0) shown.corrections = batch.corrections.map(Object.values);
+  if (batch.corrections.length > 0) shown.corrections = batch.corrections.map(correctionOf);
   return shown;
 }
 

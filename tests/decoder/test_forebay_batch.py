@@ -57,6 +57,11 @@ def test_a_batch_of_corrections_alone():
     assert fb.decode_batch(batch(_12=corrections)).corrections == [fb.Correction(*one) for one in corrections]
 
 
+def test_a_correction_of_another_store():
+    elsewhere = [5, 700, 0, 9, T0, b"another store id"]
+    assert fb.decode_batch(batch(_12=[elsewhere])).corrections == [fb.Correction(*elsewhere)]
+
+
 def test_texts_made_by_hand():
     decoded = fb.decode_batch(texts(4, ["ä", ""], [(0, 1), (1, 2), (0, 1)]))
     assert [one.value for one in decoded.readings] == ["ä", "", "", "ä"]

@@ -1,6 +1,6 @@
 /* clock_shim.c - preloaded into a gateway's programs, it moves their UTC clock, and nothing else's, by what a file says
- * at any moment: two 64-bit numbers, milliseconds to add and whether the kernel calls the clock synchronised.
- * FOREBAY_TEST_CLOCK names the file. time() stays true, so that certificates stay valid. */
+ * at any moment: three 64-bit numbers, milliseconds to add, whether the kernel calls the clock synchronised, and
+ * whether time() moves, too, by which OpenSSL judges certificates. FOREBAY_TEST_CLOCK names the file. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@
 struct setting {
     volatile int64_t ahead_ms;
     volatile int64_t synchronised;
+    volatile int64_t certificates;
 };
 
 static const struct setting *setting;
@@ -42,6 +43,19 @@ int clock_gettime(clockid_t id, struct timespec *ret_time) {
     ret_time->tv_sec = now_ns / 1000000000;
     ret_time->tv_nsec = now_ns % 1000000000;
     return 0;
+}
+
+time_t time(time_t *ret_time) {
+    struct timespec now;
+    if (real_gettime == NULL)
+        begin();
+    if (setting->certificates)
+        clock_gettime(CLOCK_REALTIME, &now);
+    else
+        real_gettime(CLOCK_REALTIME, &now);
+    if (ret_time != NULL)
+        *ret_time = now.tv_sec;
+    return now.tv_sec;
 }
 
 int adjtimex(struct timex *timex) {

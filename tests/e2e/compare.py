@@ -12,7 +12,7 @@ from simulator import values
 EARLY_S = 0.005
 LATE_S = 0.9
 # Faults whose replies are true all the same.
-HONEST_FAULTS = (None, "duplicate", "freeze", "trailing", "drip", "last")
+HONEST_FAULTS = (None, "duplicate", "twice", "freeze", "trailing", "drip", "last")
 
 
 @dataclasses.dataclass

@@ -6,6 +6,7 @@ environment makes the campaigns of kills and cuts N rounds long."""
 
 import concurrent.futures
 import contextlib
+import os
 import pathlib
 import threading
 
@@ -15,10 +16,11 @@ from common import make_certificates, rounds
 
 QUEUES = (
     "main", "cable", "input", "judged", "reload", "receive", "mirror",
-    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "commanded", "commands", "replies",
+    "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "commanded", "commands",
+    "replies",
 )  # fmt: skip
 EXCHANGES = {"copies": ("receive", "mirror")}
-SCENARIO_LIMIT_S = 420 + 10 * rounds(0)
+SCENARIO_LIMIT_S = 420 + 10 * rounds(0) + 90 * float(os.environ.get("MINUTES", "0"))
 LOG_TAIL_LINES = 25
 
 

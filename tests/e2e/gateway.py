@@ -176,7 +176,7 @@ class Gateway:
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
 
-    def call(self, name, **arguments):
+    def call(self, name, /, **arguments):
         """One call of docs/api.md over the control socket; its result."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
             control.settimeout(5)

@@ -17,13 +17,14 @@ def block(table, address, kind, form, count=1, **more):
 
 
 class Simulator:
-    """description: as sim.py takes it, without record. Ends with this process in any case: its input is our pipe."""
+    """description: as sim.py takes it, without record. Ends with this process in any case: its input is our pipe.
+    recording: whether every request is written down; long runs of many would fill the disk."""
 
-    def __init__(self, folder, description):
+    def __init__(self, folder, description, recording=True):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.record_file = self.folder / "record.ndjson"
-        self.description = {**description, "record": str(self.record_file)}
+        self.description = {**description, "record": str(self.record_file)} if recording else description
         self.where = {}
         self.process = None
 

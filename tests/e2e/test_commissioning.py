@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import pytest
 from common import program
 from gateway import Gateway, yaml_text
 from plants import rtu_part, tcp_part
@@ -66,6 +67,46 @@ def check_probe(gateway, proof):
     assert "exception 2" in refused
 
 
+def proofs(gateway, *words):
+    return gateway.command("probe", "--proofs", *words, "-c", str(gateway.file))
+
+
+def prove(gateway, tag, display, code=0):
+    return gateway.command("probe", "--prove", tag, "--display", display, "-c", str(gateway.file), code=code)
+
+
+def check_proofs(gateway, simulator):
+    """What is proven stays proven over a restart, and only as long as the tag is read in the same way."""
+    assert proofs(gateway) == "one/t: not proven\ntwo/t: not proven\n"
+    shown = prove(gateway, "one/t", "7.42")
+    assert "one/t reads 7.4231" in shown and "proven: the display shows 7.42" in shown
+    assert "not proven" in prove(gateway, "one/t", "7.43", code=1)
+    assert "not proven" in prove(gateway, "two/t", "7.42", code=1)  # its word order is not that of the instrument
+    assert "there is no tag" in prove(gateway, "one/x", "7.42", code=1)
+    assert "explains nothing" in prove(gateway, "one/t", "0", code=1)
+    assert proofs(gateway).startswith("one/t: proven on 2") and "two/t: not proven" in proofs(gateway)
+    whole = proofs(gateway, "one/t")
+    assert whole.count("display 7.42, read 7.4231 (net unit 7 holding 10 float32 cdab, x 1e0 + 0e0)") == 1
+    assert "sent     " in whole and "received " in whole
+    value = gateway.call("values")["values"][0]
+    assert abs(value["proven"]["time_ms"] / 1000 - time.time()) < 60 and value["proven"]["who"]
+    assert [one["outcome"] for one in gateway.call("audit")["records"] if one["action"] == "prove"] == ["done"]
+    with pytest.raises(AssertionError, match="in another way"):
+        forged = {"value": 7.42, "meaning": "net unit 8", "sent": "00", "received": "00"}
+        gateway.call("prove", instrument="one", name="t", display="7.42", **forged)
+    gateway.stop()
+    gateway.start()
+    assert proofs(gateway).startswith("one/t: proven on 2")
+    other = configuration(simulator)
+    other["instruments"][0]["tags"] = [{**TAGS[0], "word_order": "abcd"}]
+    gateway.write(yaml_text({"gateway": gateway.configuration["gateway"], **other}))
+    gateway.reload()
+    assert proofs(gateway).startswith("one/t: not proven")
+    gateway.configure(configuration(simulator))
+    gateway.reload()
+    assert proofs(gateway).startswith("one/t: proven on 2")
+
+
 def check_scan(gateway):
     words = ("scan", "idle", "--units", "6-9", "-c", str(gateway.file))
     found = gateway.command(*words)
@@ -75,11 +116,13 @@ def check_scan(gateway):
 def test_the_display_proves_type_order_and_address(tmp_path):
     with site(tmp_path) as simulator, Gateway(tmp_path / "gateway", configuration(simulator)).start() as gateway:
         check_probe(gateway, tmp_path / "proof.json")
+        check_proofs(gateway, simulator)
         check_scan(gateway)
         busy = gateway.command("scan", "net", "-c", str(gateway.file), code=1)
         assert "is in use" in busy
         gateway.stop()
         check_probe(gateway, tmp_path / "proof.json")
+        assert "is not running" in prove(gateway, "one/t", "7.42", code=1)
         check_scan(gateway)
         functions = {entry["function"] for entry in simulator.record()}
         assert functions == {3}

@@ -4,54 +4,21 @@ is lost, the order stays, and what was read before the clock was set gets its tr
 import contextlib
 import json
 import os
-import struct
-import subprocess
 import time
 
 import pytest
-from common import TESTS, program, wait_until
+from common import wait_until
 from consumer import Consumer
-from gateway import Gateway, cloud_part
+from gateway import cloud_part
 from plants import SequencePlant
 from simulator import Simulator
+from wrong_clock import ClocklessGateway, WrongClock
 
 TAGS = 10
 HOUR_MS, YEAR_MS = 3_600_000, 8766 * 3_600_000
 STEPS_MS = (HOUR_MS, 0, -HOUR_MS, 0, 10 * YEAR_MS, 0, -10 * YEAR_MS, 0, 1000, 0)  # ahead of the truth, one after the other
 UNSET_S, STEP_S = 5, 3
 NEAR_MS = 1000  # a loaded machine's reply may be so late
-
-
-class WrongClock:
-    """What the gateway's programs take for the time."""
-
-    def __init__(self, folder):
-        self.file, self.shim = folder / "clock", folder / "clock_shim.so"
-        subprocess.run(
-            ["cc", "-shared", "-fPIC", "-O2", "-o", self.shim, TESTS / "e2e" / "clock_shim.c"], check=True
-        )
-        self.set(-round(time.time() * 1000), False)
-
-    def set(self, ahead_ms, synchronised):
-        if not self.file.exists():
-            self.file.write_bytes(bytes(16))
-        with open(self.file, "r+b", buffering=0) as file:
-            file.write(struct.pack("=qq", ahead_ms, synchronised))
-
-    def environment(self):
-        return {**os.environ, "LD_PRELOAD": str(self.shim), "FOREBAY_TEST_CLOCK": str(self.file)}
-
-
-class ClocklessGateway(Gateway):
-    clock = None
-
-    def launch(self):
-        with open(self.folder / "forebay.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [program("forebay"), "run", "-c", self.file], env=self.clock.environment(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        return self
 
 
 def run(site):

@@ -27,6 +27,7 @@ static const char config[] =
     "buses: [{name: hall-1, kind: modbus-tcp, host: 127.0.0.1, port: 1502}]\n"
     "instruments:\n"
     "  - {name: probe, bus: hall-1, unit: 1, addresses: base-0, word_order: abcd, interval: 1s,\n"
+    "     writes: [{name: speed, address: 9, type: uint16, min: 0, max: 9}],\n"
     "     tags: [{name: a, table: holding, address: 0, type: float32, unit: NTU},\n"
     "            {name: b, table: holding, address: 2, type: int32},\n"
     "            {name: c, table: coil, address: 2, type: bit},\n"

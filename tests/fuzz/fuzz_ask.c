@@ -1,4 +1,4 @@
-// links: drivers/ask.c drivers/recorder.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/hex.c gateway/common/error.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/ask.c drivers/recorder.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/hex.c gateway/common/error.c gateway/common/quality.c gateway/common/file.c
 /* Any bytes as a question about a bus, and as the ring of a worker that has gone mad. */
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (memchr(ask.bus, '\0', sizeof ask.bus) == NULL || ask.bus[0] == '\0')
             abort();
         if (ask.call == ASK_PROBE && (ask.count == 0 || ask.count > PLANT_REGISTERS_MOST))
+            abort();
+        if (ask.call == ASK_WRITE && (ask.instrument[0] == '\0' || ask.name[0] == '\0' || ask.expires_ms < 0))
             abort();
     }
     read_ring(data, size);

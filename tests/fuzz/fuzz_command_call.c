@@ -1,4 +1,4 @@
-// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c
+// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* What a verified command may ask of core: its kind, then its arguments as JSON. It gives a result that fits a reply,
  * or a reason. */
 #include <assert.h>

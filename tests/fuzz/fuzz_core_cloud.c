@@ -1,4 +1,4 @@
-// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c
+// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* What forebay-cloud may say to core: one message after the other, each an operation, then its payload behind a length
  * of 16 bits. Core must hand out no batch twice within a session, and each after its catalogue. */
 #include <assert.h>
@@ -136,6 +136,10 @@ static void say_status(const uint8_t *payload, size_t length) {
     core_world_send(cloud.descriptor, PROTOCOL_LINK_STATUS, payload, length);
 }
 
+static void say_certificates(const uint8_t *payload, size_t length) {
+    core_world_send(cloud.descriptor, PROTOCOL_LINK_CERTIFICATES, payload, length);
+}
+
 static void seal(const uint8_t *payload, size_t length) {
     (void)payload;
     (void)length;
@@ -153,6 +157,7 @@ static void (*const operations[])(const uint8_t *payload, size_t length) = {
     say_outcome,                                   /* of the parcel that has waited longest: outcome, reason */
     say_status,       seal,                        /* one more batch */
     leave_and_return, say_any,                     /* the payload's first byte is the type */
+    say_certificates,
 };
 
 /* So that the next input finds little to do. */

@@ -1,4 +1,4 @@
-// links: drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c drivers/checksum.c gateway/common/plant_lines.c
+// links: drivers/modbus_frame.c drivers/modbus_write.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c drivers/checksum.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* Bytes that pretend to be the reply to a request: whatever is taken for one gives valid readings of the tag's kind.
  * The first bytes choose the request and the tag, the rest is the frame. */
 #include <assert.h>
@@ -21,7 +21,7 @@ static struct plant_tag make_tag(const struct choice *choice) {
     struct plant_tag tag = {
         .number = 1,
         .table = (enum plant_table)(choice->table % 4),
-        .type = (enum plant_type)(choice->type % (PLANT_BCD32 + 1)),
+        .type = (enum plant_type)(choice->type % (PLANT_TEXT + 1)),
         .word_order = (enum plant_word_order)(choice->order % 4),
         .scale = {choice->scale, (int8_t)(choice->scale_exponent % 13)},
         .offset = {choice->offset, (int8_t)(choice->offset_exponent % 13)},
@@ -32,6 +32,8 @@ static struct plant_tag make_tag(const struct choice *choice) {
     };
     if (tag.table <= PLANT_DISCRETE)
         tag.type = PLANT_BIT;
+    if (tag.type == PLANT_TEXT)
+        tag.length = 1 + choice->bits % PLANT_TEXT_REGISTERS_MOST;
     tag.no_value_count = choice->ranges >> 2 & 1;
     tag.no_value[0] = (uint64_t)choice->scale;
     tag.bit_first = choice->bits & 31;
@@ -56,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct plant_tag *tags[] = {&tag};
     const struct plant_instrument instrument = {
         .unit = choice.unit, .heartbeat = {.table = tag.table, .address = choice.at % 100, .mask = 0xffff}};
-    const unsigned needed = plant_type_registers(tag.type);
+    const unsigned needed = plant_tag_registers(&tag);
     tag.address = choice.at % 100;
     tag.status.address = choice.unit % (tag.address + needed);
     const struct plan_request request = {.instrument = &instrument,
@@ -76,9 +78,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     assert(reply.data_length == decode_data_bytes(request.table, request.count));
     assert(reply.data >= frame && reply.data + reply.data_length <= frame + length);
     assert(decode_watch(&request, PLAN_HEARTBEAT, reply.data) <= instrument.heartbeat.mask);
-    struct reading reading;
-    decode_reply(&request, reply.data, 0, choice.clock & 1 ? CLOCK_NOT_SET : CLOCK_SYNCHRONISED, &reading);
-    assert(reading_valid(&reading) && reading.kind == plant_tag_kind(&tag));
-    assert(!(choice.clock & 1) || reading.quality != QUALITY_GOOD);
+    struct reading units[READING_UNITS_MAX];
+    const enum clock_state clock = choice.clock & 1 ? CLOCK_NOT_SET : CLOCK_SYNCHRONISED;
+    const size_t used = decode_reply(&request, reply.data, 0, clock, units);
+    assert(used <= decode_units(&request) && readings_valid(units, used) && readings_count(units, used) == 1);
+    assert(units[0].kind == plant_tag_kind(&tag));
+    assert(!(choice.clock & 1) || units[0].quality != QUALITY_GOOD);
     return 0;
 }

@@ -1,4 +1,4 @@
-// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/file.c
 /* Any bytes as a line of an instrument: the first chooses checksum and field, the second the separator. */
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +14,19 @@ static void check(bool good) {
 static void decode(const char *body, unsigned field, const char *separator) {
     char data[PLANT_LINES_BYTES_MAX + 2];
     struct plant_instrument instrument = {.lines = {.protocol = PLANT_LINES}};
-    const struct plant_tag tag = {
+    const struct plant_tag number = {
         .number = 1, .table = PLANT_HOLDING, .type = PLANT_FLOAT64, .scale = {1, -2}, .field = (uint8_t)field};
-    const struct plant_tag *tags[] = {&tag};
-    const struct plan_request request = {.instrument = &instrument, .tags = tags, .tag_count = 1};
-    struct reading reading;
+    const struct plant_tag text = {
+        .number = 2, .table = PLANT_HOLDING, .type = PLANT_TEXT, .length = 1, .field = (uint8_t)field};
+    const struct plant_tag *tags[] = {&number, &text};
+    const struct plan_request request = {.instrument = &instrument, .tags = tags, .tag_count = 2};
+    struct reading units[2 * READING_UNITS_MAX];
     strcpy(instrument.lines.separator, separator);
     const size_t length = strlen(body);
     memcpy(data, body, length);
     strcpy(data + length, "\n");
-    line_decode_reply(&request, (const uint8_t *)data, 1000, CLOCK_SYNCHRONISED, &reading);
-    check(reading_valid(&reading));
+    const size_t used = line_decode_reply(&request, (const uint8_t *)data, 1000, CLOCK_SYNCHRONISED, units);
+    check(readings_valid(units, used) && readings_count(units, used) == 2);
 }
 
 static void sdi12(const char *body) {

@@ -22,6 +22,13 @@ def now_ms():
     return int(time.time() * 1000)
 
 
+def certificate(use, subject, days_left, error=""):
+    return {
+        "use": use, "file": f"/etc/forebay/{use}.pem", "subject": subject, "sha256": f"{use}-{days_left}", "from_ms": 0,
+        "until_ms": 0, "error": error, "days_left": days_left,
+    }  # fmt: skip
+
+
 class Plant:
     """What the status and the values are made of; change the members to change what the page is told."""
 
@@ -33,12 +40,16 @@ class Plant:
         self.bad = {}  # instrument -> reason
         self.uncertain = {}
         self.link = {}
+        self.certificates = [certificate("gateway", "plant-north", 300), certificate("broker", "broker.example", 90)]
         self.store = {}
         self.buses = {}
         self.gateway = {}
         self.programs = {}
         self.name = "plant-north"
+        self.proven = {}  # (instrument, tag) -> {"time_ms", "who"}
         self.said = {}  # (instrument, tag) -> text that it has for a value
+        self.events = []  # records
+        self.attempts = []
         self.status_without = {}  # part of the status -> members that core does not know
 
     def status(self):
@@ -69,6 +80,7 @@ class Plant:
                 "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384", "last_accepted_ms": now - 4200, "in_flight": 1,
                 "accepted": 361, "rejected": 0, "released": 0, "refusal": "", "retry_at_ms": None, **self.link,
             },
+            "certificates": self.certificates,
             "store": {
                 "state": "good", "reason": "", "identity": "6f" * 16, "readings": 3_600_000, "unsent_readings": 9000,
                 "batches": 362, "unsent_batches": 1, "last_number": 362, "oldest_unsent_ms": now - 8300,
@@ -77,8 +89,17 @@ class Plant:
             },
             "buses": [self._bus(*bus) for bus in BUSES],
             "instruments": [self._instrument(i, name, now) for i, name in enumerate(self.names)],
+            "records": {kind: {"first": 1, "last": len(kept)} for kind, kept in self._records().items()},
             "readings_per_s": float(len(self.names) * self.tags),
         }  # fmt: skip
+
+    def _records(self):
+        return {"events": self.events, "attempts": self.attempts}
+
+    def records(self, kind, after):
+        kept = self._records()[kind]
+        numbered = [{"number": number, **record} for number, record in enumerate(kept, 1)]
+        return {"records": numbered[after:][:100], "first": 1, "last": len(kept)}
 
     def _bus(self, name, kind, endpoint):
         return {
@@ -109,7 +130,8 @@ class Plant:
             value, quality, reason = None, "bad", self.bad[owner]
         elif owner in self.uncertain:
             quality, reason = "uncertain", self.uncertain[owner]
-        return {"tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
+        proof = {"proven": self.proven[owner, name]} if (owner, name) in self.proven else {}
+        return {**proof, "tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
                 "value": value, "quality": quality, "reason": reason, "time_ms": now_ms() - 30, "interval_ms": 1000}
 
     def values(self, part=0, parts=1):
@@ -159,18 +181,21 @@ class Player:
             fields = (await reader.readexactly(length + 1))[:-2].decode().split("\0")
             parameters = dict(zip(fields[::2], fields[1::2]))
             self.requests = self.requests[-999:] + [parameters]
-            await self._answer(parameters["DOCUMENT_URI"], writer)
+            await self._answer(parameters["DOCUMENT_URI"], parameters.get("QUERY_STRING", ""), writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, path, writer):
+    async def _answer(self, path, query, writer):
         if path == "/api/events":
             await self._events(writer)
-        elif path in ("/api/status", "/api/values"):
-            answer = self.plant.status() if path == "/api/status" else self.plant.values()
+        elif path in ("/api/status", "/api/values", "/api/records/events", "/api/records/attempts"):
+            if path.startswith("/api/records/"):
+                answer = self.plant.records(path.split("/")[3], int(query.removeprefix("after=") or 0))
+            else:
+                answer = self.plant.status() if path == "/api/status" else self.plant.values()
             writer.write(b"Status: 200 OK\r\nContent-Type: application/json\r\n\r\n" + json.dumps(answer).encode())
         else:
             writer.write(b"Status: 404 Not Found\r\nContent-Type: application/json\r\n\r\n"

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from player import Plant, now_ms
+from player import Plant, certificate, now_ms
 from served_page import WEB
 
 WIDTHS = (360, 768, 1440)
@@ -21,11 +21,32 @@ def spoil(plant):
     }  # fmt: skip
     plant.store = {
         "oldest_unsent_ms": now_ms() - hour_ms, "lost_readings": 12, "bytes": 8_000_000_000,
+        "upkeep": {
+            "salvage": {"state": "running", "reason": "", "since_ms": now_ms(), "done_percent": 41.5},
+            "rekey": {"state": "failed", "reason": "the copy needs 8200 MB free on the disk, where 100 MB are",
+                      "since_ms": now_ms(), "done_percent": 0.0},
+            "check": {"state": "waiting", "reason": "", "since_ms": now_ms(), "done_percent": 0.0},
+        },
         "set_aside": {"path": "/var/lib/forebay/store.damaged-1795293200", "reason": "file is not a database"},
     }  # fmt: skip
     plant.buses = {"line-1": {"state": "down", "reason": "no such device", "overruns": 12}}
     plant.gateway = {"clock": "not set"}
     plant.programs = {"forebay-cloud": {"connected": False}}
+    plant.events = happened(hour_ms)
+    plant.attempts = [{"time_ms": now_ms() - 1000, "endpoint": "amqps://broker.example:5671", "step": "tls",
+                       "outcome": "the certificate of broker.example has expired"}]
+
+
+def happened(ago_ms):
+    at = now_ms() - ago_ms
+    return [
+        {"time_ms": at, "severity": "info", "event": "started", "details": {"version": "0.1.0", "clock": "not set"}},
+        {"time_ms": at + 1000, "severity": "warning", "event": "bus-down",
+         "details": {"bus": "line-1", "reason": "no such device"}, "more": 12},
+        {"time_ms": at + 2000, "severity": "alarm", "event": "readings-lost",
+         "details": {"reason": "quota", "readings": 12345, "from_ms": at - 60_000, "to_ms": at}},
+        {"time_ms": at + 3000, "severity": "warning", "event": "something-new", "details": {"x": {"y": [1]}}},
+    ]
 
 
 def test_a_good_gateway_is_called_good(page, plant, browser):
@@ -47,6 +68,22 @@ def test_values_move_on(page, plant, browser):
     assert before["quality"].split() == ["✓", "good"] and re.fullmatch(r"\d s", before["age"])
 
 
+def test_a_proven_tag_says_by_whom_and_when(page, plant, browser):
+    plant.proven = {("flow-2", "flow"): {"time_ms": 1795293200000, "who": "alice <b>"}}
+    browser.open(page.address)
+    browser.row("flow-2", "flow ◆")
+    shown = browser.run("""
+        const rows = [...document.querySelectorAll('.group tbody tr:not(.spacer)')];
+        return rows.map((row) => [row.firstChild.innerText.trim(), row.firstChild.title,
+          row.querySelector('.proof').ariaLabel]);""")
+    proven = [one for one in shown if "◆" in one[0]]
+    assert len(proven) == 1 and re.fullmatch(r"flow: proven on .*2026.* by alice <b>", proven[0][1])
+    assert proven[0][2] == proven[0][1].removeprefix("flow: ")
+    assert ["turbidity", "turbidity: not proven", "not proven"] in shown
+    plant.proven = {}
+    browser.wait(lambda: ("flow-2", "flow") in browser.rows(), "the mark goes")
+
+
 def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     spoil(plant)
     browser.open(page.address)
@@ -58,6 +95,24 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert [text[0] for text in problems] == sorted((text[0] for text in problems), key="✕▲".index)
     assert f"(and {len(problems) - 1} more)" in browser.text("#sentence")
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
+
+
+def test_the_days_left_to_certificates_are_shown_and_judged(page, plant, browser):
+    plant.certificates += [
+        certificate("page", "plant-north.example", 12), certificate("crl", "works CA", 3),
+        certificate("authority", "old works CA", -40), certificate("gateway", None, None, "gateway.pem: Permission denied"),
+    ]  # fmt: skip
+    browser.open(page.address)
+    shown, problems = browser.text("#link"), browser.texts("#problem-list li")
+    assert "300 days" in shown and "gateway plant-north" in shown and "revocation list works CA" in shown
+    assert problems == [
+        "✕ A certificate cannot be read: gateway.pem: Permission denied",
+        "▲ Expires in 12 days: page plant-north.example",
+        "▲ Expired: authority old works CA",
+    ]
+    plant.certificates = [certificate("broker", "broker.example", -1)]
+    browser.open(page.address)
+    assert browser.texts("#problem-list li") == ["✕ Expired: broker broker.example"]
 
 
 def test_a_text_stands_as_it_is(page, plant, browser):
@@ -76,6 +131,33 @@ def test_a_bad_reading_has_a_reason_and_no_value(page, plant, browser):
     assert bad["value"] == "–" and bad["quality"] == "✕ bad: timeout"
     assert uncertain["value"] != "–" and uncertain["quality"] == "▲ uncertain: stale"
     assert browser.texts("#instruments tr")[0].startswith("flow-2")
+
+
+def test_what_happened_is_told_newest_first(page, plant, browser):
+    spoil(plant)
+    browser.open(page.address)
+    browser.wait(lambda: len(browser.texts("#events tr")) == 5, "the events are there")
+    told = browser.texts("#events tr")
+    assert "Attempt amqps://broker.example:5671: TLS" in told[0] and "has expired" in told[0]
+    assert "▲ something new" in told[1] and '{"y":[1]}' in told[1]
+    assert "✕ Readings lost" in told[2] and "quota, 12,345 readings, from " in told[2]
+    assert "▲ Bus down (and 12 more)" in told[3] and "line-1, no such device" in told[3]
+    assert "Forebay has started" in told[4] and "?" not in told[4]
+    plant.events.append({"time_ms": now_ms(), "severity": "info", "event": "link-up"})
+    browser.wait(lambda: "Link up" in browser.texts("#events tr")[0], "a new one comes on top")
+    assert browser.console() == []
+
+
+def test_work_on_the_store_shows_how_far_it_is(page, plant, browser):
+    spoil(plant)
+    browser.open(page.address)
+    jobs = browser.texts("#upkeep li")
+    assert jobs[0] == "Salvage: running, 41.5%" and jobs[2] == "Integrity check: waiting, 0.0%"
+    assert jobs[1].startswith("✕ Change of the key: failed: the copy needs 8200 MB")
+    bar = browser.element("#upkeep [role=progressbar]")
+    assert bar.get_attribute("aria-valuenow") in ("41", "42") and bar.get_attribute("aria-label") == "Salvage"
+    plant.store = {}
+    browser.wait(lambda: browser.text("#upkeep") == "", "what is done goes")
 
 
 def test_without_a_cloud_the_link_is_no_problem(page, plant, browser):
@@ -216,7 +298,7 @@ def test_every_text_has_enough_contrast(page, plant, player, browser, scheme):
 def test_the_keyboard_reaches_every_control(page, plant, browser):
     browser.open(page.address)
     stops = browser.tab_stops()
-    tables = ["buses-title", "instruments-title"]
+    tables = ["buses-title", "instruments-title", "events-title"]
     assert stops == ["Skip to the live values", "English", "Nederlands", *tables, "filter", "not-good"]
 
 

@@ -13,6 +13,7 @@ import values
 
 GATEWAY_TARGET_FAILED = 11
 RTU_REQUEST_BYTES = 8  # functions 1-6
+WRITE_SEVERAL = 16  # has a count of bytes in front of them
 RTU_SILENCE_S = 0.05  # an incomplete request is forgotten after it
 
 
@@ -71,17 +72,18 @@ class Bus:
             return self.nobody(number, request)
         now = time.time()
         reply, data = units.answer(unit, request, now)
-        piece = faults.Piece(unit=number, pdu=reply)
+        piece = faults.Piece(unit=number, pdu=reply, request=request)
         fault = self.fault_of(unit)
         self.record.add(now, self.name, number, request, data, fault)
         return [piece] if fault is None else faults.apply(fault, piece, request[0], data, self.random)
 
 
-def deliver(piece, data, close, write):
-    """Carry out what the piece says, with what surrounds its frame."""
+def deliver(piece, data, transport, write):
+    """Carry out what the piece says, with what surrounds its frame. transport: None on a serial line."""
     loop = asyncio.get_running_loop()
+    data = (data if piece.kept < 0 else data[: piece.kept]) * piece.copies
     if piece.close:
-        loop.call_later(piece.delay_s, close)
+        loop.call_later(piece.delay_s, transport.abort if piece.reset else transport.close)
     elif piece.gap_s > 0:
         for i in range(len(data)):
             loop.call_later(piece.delay_s + i * piece.gap_s, write, data[i : i + 1])
@@ -127,7 +129,7 @@ class TcpConnection(asyncio.Protocol):
             header[piece.header_xor[0]] ^= piece.header_xor[1]
             data = bytes(header) + bytes((piece.unit,)) + piece.pdu
             data = data[: len(data) // 2] if piece.cut else data
-        deliver(piece, data, self.transport.close, self.transport.write)
+        deliver(piece, data, self.transport, self.transport.write)
 
 
 class TcpBus(Bus):
@@ -178,11 +180,14 @@ class RtuLine:
         self.last_byte_s = now
         self.buffer += data
         while len(self.buffer) >= RTU_REQUEST_BYTES:
-            frame = self.buffer[:RTU_REQUEST_BYTES]
+            length = 9 + self.buffer[6] if self.buffer[1] == WRITE_SEVERAL else RTU_REQUEST_BYTES
+            if len(self.buffer) < length:
+                return
+            frame = self.buffer[:length]
             if crc16(frame[:-2]) != frame[-2:]:
                 self.buffer = self.buffer[1:]
                 continue
-            self.buffer = self.buffer[RTU_REQUEST_BYTES:]
+            self.buffer = self.buffer[length:]
             yield frame[0], frame[1:-2]
 
     @staticmethod
@@ -191,6 +196,9 @@ class RtuLine:
             return piece.raw
         data = bytes((piece.unit,)) + piece.pdu
         crc = crc16(data)
+        if piece.flipped:
+            data = data[:-1] + bytes((data[-1] ^ 0x10,))
+        crc = crc[::-1] if piece.swapped_crc else crc
         data += bytes(byte ^ 0xFF for byte in crc) if piece.bad_crc else crc
         return data[: len(data) // 2] if piece.cut else data
 
@@ -211,7 +219,7 @@ class RtuTcpConnection(asyncio.Protocol):
     def data_received(self, data):
         for unit, request in self.line.requests(data):
             for piece in self.bus.handle(unit, request):
-                deliver(piece, self.line.frame(piece), self.transport.close, self.transport.write)
+                deliver(piece, self.line.frame(piece), self.transport, self.transport.write)
 
 
 class RtuTcpBus(TcpBus):

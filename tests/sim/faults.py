@@ -29,6 +29,12 @@ class Piece:
     gap_s: float = 0.0  # between the bytes of the frame
     raw: bytes = b""
     close: bool = False  # the connection ends here instead (TCP)
+    reset: bool = False  # so abruptly that what was sent before may be lost, too
+    copies: int = 1  # of the frame, in one piece
+    kept: int = -1  # bytes of the frame that are sent; -1: all
+    flipped: bool = False  # a bit of the data is turned behind the CRC's back (RTU)
+    swapped_crc: bool = False  # its bytes in the wrong order (RTU)
+    request: bytes = b""  # that it answers, from the function on
 
 
 def _data_with(function, data, change):
@@ -106,6 +112,57 @@ def _last(piece, fault, function, data, random):
 def _cut_and_close(piece, fault, function, data, random):
     piece.cut = True
     return [piece, Piece(close=True, delay_s=0.02)]
+
+
+def _cut_and_reset(piece, fault, function, data, random):
+    piece.cut = True
+    return [piece, Piece(close=True, reset=True, delay_s=0.02)]
+
+
+def _twice(piece, fault, function, data, random):
+    piece.copies = 2
+    return [piece]
+
+
+def _echo(piece, fault, function, data, random):
+    """The request comes back before the reply, as from an adapter that hears itself."""
+    return [dataclasses.replace(piece, pdu=piece.request), piece]
+
+
+def _echo_only(piece, fault, function, data, random):
+    piece.pdu = piece.request
+    return [piece]
+
+
+def _empty(piece, fault, function, data, random):
+    piece.pdu = bytes((function, 0))
+    return [piece]
+
+
+def _stub(piece, fault, function, data, random):
+    piece.kept = 1
+    return [piece]
+
+
+def _broadcast(piece, fault, function, data, random):
+    piece.unit = 0
+    return [piece]
+
+
+def _swapped_crc(piece, fault, function, data, random):
+    piece.swapped_crc = True
+    return [piece]
+
+
+def _babble(piece, fault, function, data, random):
+    """A line that is never quiet for a while; argument: bytes."""
+    return [Piece(raw=random.randbytes(fault.argument // 8), delay_s=0.01 * i) for i in range(8)]
+
+
+def _other_bit(piece, fault, function, data, random):
+    """One bit of the data is turned on its way; the CRC is that of the honest frame (RTU)."""
+    piece.flipped = True
+    return [piece]
 
 
 def _exception(piece, fault, function, data, random):
@@ -200,6 +257,16 @@ KINDS = {
     "wrong-length": _wrong_length,
     "last": _last,  # an honest reply, then the connection ends
     "cut-and-close": _cut_and_close,
+    "cut-and-reset": _cut_and_reset,
+    "twice": _twice,  # two whole replies at once
+    "echo": _echo,  # the request, then an honest reply
+    "echo-only": _echo_only,
+    "empty": _empty,  # no data at all
+    "stub": _stub,  # one byte
+    "broadcast": _broadcast,  # from unit 0
+    "swapped-crc": _swapped_crc,
+    "other-bit": _other_bit,
+    "babble": _babble,  # argument: bytes of noise
     "freeze": _freeze,  # honest replies, but the values stand still
 }
 

@@ -6,7 +6,8 @@
 The description: {"seed": 1, "record": FILE, "control": SOCKET,
                   "tcp": [{"name", "host", "port", "units": [...]}], "rtu": [{"name", "link", "baud", "units": [...]}],
                   "rtu_tcp": [{"name", "host", "port", "units": [...]}]}
-with units {"unit": 7, "blocks": [see values.py], "registers_most": 125, "flaky": {"silence": 0.1, "exception": 0.1}}.
+with units {"unit": 7, "blocks": [see values.py], "registers_most": 125, "flaky": {"silence": 0.1, "exception": 0.1},
+"writable": [ADDRESS ...]}: registers and coils that take writes.
 Everything but names and units may be left out. Port 0 is chosen by the kernel.
 
 When ready it prints one line of JSON: {"ready": true, "buses": {NAME: port or path}}. It ends on SIGTERM, SIGINT, or

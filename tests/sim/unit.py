@@ -3,6 +3,7 @@
 import values
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+WRITES = (5, 6, 16)
 MOST = {"coil": 2000, "discrete": 2000, "input": 125, "holding": 125}
 
 
@@ -36,6 +37,8 @@ class Unit:
         self.number = description["unit"]
         self.registers_most = description.get("registers_most", 125)
         self.flaky = description.get("flaky")
+        self.writable = description.get("writable", [])  # holding registers and coils, by address
+        self.written = {}  # (table, address): bytes
         self.replies = {}  # (table, address, count): answers so far, for form sequence
         self.tables = {}
         for block in description["blocks"]:
@@ -61,7 +64,26 @@ class Unit:
         for block in blocks:
             data = block.sequence_content(self.replies[key]) if block.sequence else block.content(time_s)
             parts.append(data[max(0, address - block.first) * each : (address + count - block.first) * each])
-        return b"".join(parts)
+        data = bytearray(b"".join(parts))
+        for (where, at), value in self.written.items():
+            if where == table and address <= at < address + count:
+                data[(at - address) * each : (at - address + 1) * each] = value
+        return bytes(data)
+
+    def write(self, request):
+        """Carry out a write of one coil, one register or several; the reply."""
+        function, address = request[0], int.from_bytes(request[1:3], "big")
+        if function == 5:
+            wanted = {("coil", address): bytes((request[3] == 0xFF,))}
+        elif function == 6:
+            wanted = {("holding", address): request[3:5]}
+        else:
+            count = int.from_bytes(request[3:5], "big")
+            wanted = {("holding", address + i): request[6 + 2 * i : 8 + 2 * i] for i in range(count)}
+        if any(at not in self.writable for _, at in wanted):
+            return exception(function, ILLEGAL_ADDRESS)
+        self.written.update(wanted)
+        return request[:5]
 
 
 def pack_bits(data):
@@ -86,6 +108,9 @@ def answer(unit, request, time_s):
     """request: function and data without address or check. Returns the reply and the bytes read, None if it is an
     exception."""
     function = request[0]
+    if function in WRITES and unit.writable:
+        reply = unit.write(request)
+        return reply, None if reply[0] & 0x80 else b""
     table = values.TABLE_FUNCTIONS.get(function)
     if table is None or len(request) != 5:
         return exception(function, ILLEGAL_FUNCTION), None

@@ -49,20 +49,27 @@ static void make_certificates(const char *folder) {
 }
 
 const char *world_path(const struct world *world, const char *name, const char *ending) {
-    static char paths[4][256];
+    static char paths[16][256];
     static unsigned next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 16];
     snprintf(path, sizeof paths[0], "%s/%s.%s", world->folder, name, ending);
     return path;
+}
+
+struct amqp_trust_settings world_trust_settings(const struct world *world, const char *ca, const char *name,
+                                                bool server) {
+    return (struct amqp_trust_settings){.ca = world_path(world, ca, "pem"),
+                                        .certificate = world_path(world, name, "pem"),
+                                        .key = world_path(world, name, "key"),
+                                        .server = server};
 }
 
 void world_trust(struct world *world, struct end *end, const char *ca, const char *name) {
     amqp_trust_free(end->trust);
     end->trust = NULL;
+    const struct amqp_trust_settings settings = world_trust_settings(world, ca, name, end == &world->server);
     struct fb_cause cause;
-    assert_int_equal(amqp_trust_load(world_path(world, ca, "pem"), world_path(world, name, "pem"),
-                                     world_path(world, name, "key"), end == &world->server, &end->trust, &cause),
-                     FB_OK);
+    assert_int_equal(amqp_trust_load(&settings, &end->trust, &cause), FB_OK);
 }
 
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
@@ -112,6 +119,7 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
     end->closed = true;
     end->closed_step = step;
     snprintf(end->reason, sizeof end->reason, "%s", reason);
+    end->peer_chain = *amqp_peer_chain(amqp);
     end->amqp = NULL;
     amqp_free(amqp);
 }

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/amqp/validity.h"
 
 /* One end and what it has seen. */
 struct end {
@@ -18,6 +19,7 @@ struct end {
     bool closed;
     enum amqp_step closed_step;
     char reason[600];
+    struct validity_list peer_chain; /* when it closed */
     unsigned writables;
     unsigned outcomes;
     uint64_t last_delivery;
@@ -47,6 +49,9 @@ struct world {
 void world_open(struct world *world);
 void world_close(struct world *world);
 
+/* Files of the world as amqp_trust_load() takes them; their names hold until ten more calls of world_path(). */
+struct amqp_trust_settings world_trust_settings(const struct world *world, const char *ca, const char *name,
+                                                bool server);
 /* Load an end's certificate; ca: the authority it trusts. */
 void world_trust(struct world *world, struct end *end, const char *ca, const char *name);
 /* Connect the client. Default host: 127.0.0.1. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/batch.h"
 #include "store/catalogue.h"
@@ -77,9 +78,12 @@ static json_t *corrections_json(const struct batch_info *info) {
     json_t *rows = json_array();
     for (size_t i = 0; i < info->correction_count; i++) {
         const struct batch_correction *correction = &info->corrections[i];
-        json_array_append_new(rows, json_pack("[I,I,I,I,I]", (json_int_t)correction->first_batch,
-                                              (json_int_t)correction->last_batch, (json_int_t)correction->from_ms,
-                                              (json_int_t)correction->to_ms, (json_int_t)correction->right_ms));
+        json_t *row =
+            json_pack("[I,I,I,I,I]", (json_int_t)correction->first_batch, (json_int_t)correction->last_batch,
+                      (json_int_t)correction->from_ms, (json_int_t)correction->to_ms, (json_int_t)correction->right_ms);
+        if (memcmp(correction->store_id, info->store_id, sizeof info->store_id) != 0)
+            json_array_append_new(row, hex(correction->store_id, sizeof correction->store_id));
+        json_array_append_new(rows, row);
     }
     return rows;
 }

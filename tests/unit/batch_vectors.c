@@ -248,6 +248,11 @@ static const struct batch_correction corrected[] = {
     {7, 9, T, T, 0},
 };
 
+static const struct batch_correction elsewhere[] = {
+    {1, INT64_MAX, 0, 86400000, T - 86400000, "a store set asid"},
+    {1, 44, T, T + 1, T + 1000, ""},
+};
+
 /* Some are made when they are needed. */
 static const struct {
     struct vector vector;
@@ -264,6 +269,7 @@ static const struct {
     {{"many", INT64_MAX, NULL, 0, NULL, 0, NULL, 0, NULL}, many},
     {{"losses-256", 1000, example, 1, NULL, 0, NULL, 0, NULL}, losses_256},
     {{"corrections", 21, example, 3, told, 1, corrected, COUNT(corrected), NULL}, NULL},
+    {{"corrections-elsewhere", 44, NULL, 0, NULL, 0, elsewhere, COUNT(elsewhere), NULL}, NULL},
     {{"noise", 44, noise, COUNT(noise), NULL, 0, NULL, 0, NULL}, NULL},
     {{"shapes", 45, NULL, 0, NULL, 0, NULL, 0, NULL}, shapes},
 };

@@ -23,6 +23,7 @@ static struct {
     bool paused;
     bool lasting;
     bool failed;
+    bool of_crypto;
 } world;
 
 /* Where libcrypto's code lies. */
@@ -41,7 +42,7 @@ static int note_crypto(struct dl_phdr_info *library, size_t size, void *user) {
 static bool fails(const void *caller) {
     if (!world.armed || world.paused || (world.failed && !world.lasting))
         return false;
-    if ((uintptr_t)caller >= world.crypto && (uintptr_t)caller < world.crypto_end)
+    if (((uintptr_t)caller >= world.crypto && (uintptr_t)caller < world.crypto_end) != world.of_crypto)
         return false;
     if (!world.failed && --world.left > 0)
         return false;
@@ -62,12 +63,21 @@ void *realloc(void *memory, size_t size) {
     return fails(__builtin_return_address(0)) ? NULL : REAL(realloc)(memory, size);
 }
 
-void fault_alloc_fail(uint64_t n, bool lasting) {
+static void arm(uint64_t n, bool lasting, bool of_crypto) {
     dl_iterate_phdr(note_crypto, NULL);
+    world.of_crypto = of_crypto;
     world.left = n;
     world.lasting = lasting;
     world.failed = false;
     world.armed = true;
+}
+
+void fault_alloc_fail(uint64_t n, bool lasting) {
+    arm(n, lasting, false);
+}
+
+void fault_alloc_fail_crypto(uint64_t n, bool lasting) {
+    arm(n, lasting, true);
 }
 
 void fault_alloc_pause(bool paused) {

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/common/pin.h"
+
 #define DAY_S (24L * 3600)
 
 static FILE *file_open(const char *folder, const char *name, const char *ending) {
@@ -91,4 +93,55 @@ void pki_issue(const char *folder, const struct pki_authority *authority, const 
     write_key(folder, request, key);
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+static X509 *read_certificate(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s.pem", folder, name);
+    FILE *file = fopen(path, "re");
+    assert(file != NULL);
+    X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    assert(certificate != NULL);
+    fclose(file);
+    return certificate;
+}
+
+static void add_revoked(X509_CRL *crl, X509 *certificate, const ASN1_TIME *when) {
+    X509_REVOKED *entry = X509_REVOKED_new();
+    assert(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(certificate)) == 1);
+    ASN1_TIME *copy = ASN1_STRING_dup(when);
+    assert(X509_REVOKED_set_revocationDate(entry, copy) == 1);
+    assert(X509_CRL_add0_revoked(crl, entry) == 1);
+    ASN1_TIME_free(copy);
+}
+
+void pki_revoke(const char *folder, const struct pki_authority *authority, const char *name, const char *revoked,
+                int from_days, int to_days) {
+    X509_CRL *crl = X509_CRL_new();
+    assert(X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
+    assert(X509_CRL_set_issuer_name(crl, X509_get_subject_name(authority->certificate)) == 1);
+    ASN1_TIME *from = X509_gmtime_adj(NULL, from_days * DAY_S), *to = X509_gmtime_adj(NULL, to_days * DAY_S);
+    assert(X509_CRL_set1_lastUpdate(crl, from) == 1 && X509_CRL_set1_nextUpdate(crl, to) == 1);
+    X509 *certificate = revoked == NULL ? NULL : read_certificate(folder, revoked);
+    if (certificate != NULL)
+        add_revoked(crl, certificate, from);
+    assert(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, authority->key, EVP_sha256()) > 0);
+    FILE *file = file_open(folder, name, "pem");
+    assert(PEM_write_X509_CRL(file, crl) == 1);
+    fclose(file);
+    X509_free(certificate);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(to);
+    X509_CRL_free(crl);
+}
+
+void pki_pin(const char *folder, const char *name, char *ret_text) {
+    X509 *certificate = read_certificate(folder, name);
+    unsigned char *bytes = NULL;
+    uint8_t pin[PIN_BYTES];
+    const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+    assert(length > 0 && EVP_Digest(bytes, (size_t)length, pin, NULL, EVP_sha256(), NULL) == 1);
+    pin_write(pin, ret_text);
+    OPENSSL_free(bytes);
+    X509_free(certificate);
 }

@@ -25,4 +25,12 @@ void pki_authority_done(struct pki_authority *authority);
 /* A certificate of that authority and its key, written to the folder. */
 void pki_issue(const char *folder, const struct pki_authority *authority, const struct pki_request *request);
 
+/* The authority's list of revoked certificates, folder/name.pem, in force between these days counted from today.
+ * revoked: name of the one certificate in the folder that stands in it, NULL for none. */
+void pki_revoke(const char *folder, const struct pki_authority *authority, const char *name, const char *revoked,
+                int from_days, int to_days);
+
+/* The pin (gateway/common/pin.h) of the key of the certificate folder/name.pem. */
+void pki_pin(const char *folder, const char *name, char *ret_text);
+
 #endif

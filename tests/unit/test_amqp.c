@@ -1,4 +1,4 @@
-// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c
 #include <dirent.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -320,9 +320,8 @@ static void every_wrong_server_certificate_is_refused_with_its_reason(void **sta
         /* The server would not load an expired one for itself: a world of its own makes it load. */
         struct amqp_trust *trust = NULL;
         struct fb_cause cause;
-        const enum fb_error error =
-            amqp_trust_load(world_path(world, "ca", "pem"), world_path(world, cases[i].certificate, "pem"),
-                            world_path(world, cases[i].certificate, "key"), true, &trust, &cause);
+        const struct amqp_trust_settings settings = world_trust_settings(world, "ca", cases[i].certificate, true);
+        const enum fb_error error = amqp_trust_load(&settings, &trust, &cause);
         if (error != FB_OK) {
             assert_non_null(strstr(cause.text, cases[i].text));
             continue;

@@ -1,7 +1,9 @@
-// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/clock.c gateway/common/error.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c
 /* Peers that are not ours: each is a child process with a blocking socket and, where it speaks TLS, OpenSSL alone. */
 #include <arpa/inet.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/sslerr.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -113,6 +115,18 @@ static void server_that_talks_no_amqp(const struct world *world) {
         wait_for_the_end(SSL_get_fd(ssl));
 }
 
+/* Ends with 0 only if the client refuses. */
+static void server_that_renegotiates(const struct world *world) {
+    SSL *ssl = session(world, take_connection(world), "server", TLS1_2_VERSION);
+    char byte;
+    if (SSL_accept(ssl) != 1 || SSL_renegotiate(ssl) != 1 || SSL_do_handshake(ssl) != 1)
+        _exit(2);
+    while (SSL_read(ssl, &byte, 1) > 0) /* what the client says of AMQP, then its alert */
+        ;
+    if (ERR_GET_REASON(ERR_peek_last_error()) != SSL_R_NO_RENEGOTIATION)
+        _exit(3);
+}
+
 static void client_without_certificate(const struct world *world) {
     SSL *ssl = session(world, make_connection(world), NULL, 0);
     char byte;
@@ -165,6 +179,17 @@ static void a_server_that_talks_no_amqp_is_recognised(void **state) {
     expect_refused_server(*state, server_that_talks_no_amqp, AMQP_SASL, "AMQP failed: amqp:connection:framing-error");
 }
 
+static void nothing_is_renegotiated(void **state) {
+    struct world *world = *state;
+    int status = -1;
+    world->server_silent = true;
+    const pid_t child = start_peer(world, server_that_renegotiates);
+    world_connect(world);
+    world_run_until(world, &world->client.closed);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void a_client_without_certificate_is_refused(void **state) {
     expect_refused_client(*state, client_without_certificate, "the peer showed no certificate");
 }
@@ -180,7 +205,8 @@ static void a_client_that_talks_http_is_recognised(void **state) {
 static void expect_unusable(const char *ca, const char *certificate, const char *key, const char *text) {
     struct amqp_trust *trust = NULL;
     struct fb_cause cause;
-    assert_int_equal(amqp_trust_load(ca, certificate, key, false, &trust, &cause), FB_INVALID);
+    const struct amqp_trust_settings settings = {.ca = ca, .certificate = certificate, .key = key};
+    assert_int_equal(amqp_trust_load(&settings, &trust, &cause), FB_INVALID);
     if (strstr(cause.text, text) == NULL)
         fail_msg("expected \"%s\", got \"%s\"", text, cause.text);
     assert_null(trust);
@@ -211,6 +237,7 @@ int main(void) {
         TEST(a_server_without_tls_is_recognised),
         TEST(a_server_that_hangs_up_in_the_handshake_is_told_apart),
         TEST(a_server_that_talks_no_amqp_is_recognised),
+        TEST(nothing_is_renegotiated),
         TEST(a_client_without_certificate_is_refused),
         TEST(a_client_with_old_tls_only_is_refused),
         TEST(a_client_that_talks_http_is_recognised),

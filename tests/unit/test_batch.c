@@ -324,6 +324,9 @@ static void corrections_come_back(void **state) {
     for (size_t i = 0; i < BATCH_CORRECTIONS_MAX; i++)
         info.corrections[i] = (struct batch_correction){1, 7, (int64_t)i, 60000, TIME_MS};
     info.corrections[0] = (struct batch_correction){7, 7, 0, READING_TIME_MAX_MS, 0};
+    for (size_t i = 0; i < BATCH_CORRECTIONS_MAX; i++)
+        memcpy(info.corrections[i].store_id, info.store_id, sizeof info.store_id);
+    info.corrections[1] = (struct batch_correction){1, INT64_MAX, 5, 6, TIME_MS, "elsewhere"};
     info.correction_count = BATCH_CORRECTIONS_MAX;
     const struct reading reading = reading_boolean(1, TIME_MS, QUALITY_CLOCK_NOT_SET, true);
     struct reading *readings = NULL;

@@ -25,7 +25,7 @@ static void without_corrections_there_is_one_round_for_all(void **state) {
     batch_walk_begin(&walk, 100, 200);
     assert_int_equal(walk.stands_from_ms, 100);
     assert_int_equal(walk.stands_to_ms, 200);
-    assert_int_equal(batch_walk_pick(&walk, 1, readings, 1), 1);
+    assert_int_equal(batch_walk_pick(&walk, &(struct batch_info){.number = 1}, readings, 1), 1);
     assert_int_equal(readings[0].time_ms, 5);
     assert_false(batch_walk_next(&walk));
 }
@@ -75,7 +75,7 @@ static void each_reading_is_kept_in_one_round(void **state) {
         struct reading readings[READING_UNITS_MAX + 2] = {reading_real64(7, TIME_MS + 9, QUALITY_GOOD, 1)};
         memcpy(readings + 1, text, text_units * sizeof text[0]);
         readings[1 + text_units] = reading_real64(7, 60, QUALITY_GOOD, 2);
-        const size_t units = batch_walk_pick(&walk, 4, readings, text_units + 2);
+        const size_t units = batch_walk_pick(&walk, &(struct batch_info){.number = 4}, readings, text_units + 2);
         for (size_t i = 0; i < units; i += reading_units(&readings[i])) {
             kept++;
             kept_texts += readings[i].tag == 9;
@@ -87,6 +87,20 @@ static void each_reading_is_kept_in_one_round(void **state) {
     } while (batch_walk_next(&walk));
     assert_int_equal(kept, 3);
     assert_int_equal(kept_texts, 1);
+}
+
+/* A batch that was salvaged bears the number and the identity that it had. */
+static void batches_of_another_store_have_records_of_their_own(void **state) {
+    (void)state;
+    static const struct batch_info elsewhere = {.number = 4, .store_id = {9}};
+    struct batch_walk walk = two_records;
+    struct reading readings[] = {reading_real64(7, 60, QUALITY_GOOD, 2)};
+    walk.corrections[1] = (struct batch_correction){1, 4, 0, 100, 5000, {9}};
+    batch_walk_begin(&walk, 0, READING_TIME_MAX_MS);
+    assert_int_equal(batch_walk_pick(&walk, &elsewhere, readings, 1), 0);
+    assert_true(batch_walk_next(&walk));
+    assert_int_equal(batch_walk_pick(&walk, &elsewhere, readings, 1), 1);
+    assert_int_equal(readings[0].time_ms, 5060);
 }
 
 static void a_batch_of_an_earlier_round_is_known_again(void **state) {
@@ -106,6 +120,7 @@ int main(void) {
         cmocka_unit_test(records_of_other_times_cost_no_round),
         cmocka_unit_test(times_that_no_reading_can_have_are_no_harm),
         cmocka_unit_test(each_reading_is_kept_in_one_round),
+        cmocka_unit_test(batches_of_another_store_have_records_of_their_own),
         cmocka_unit_test(a_batch_of_an_earlier_round_is_known_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_cloud_commands.c - what core makes of a command, seen from forebay-cloud's end of the socket: what is done, what
  * is refused and why, and what the audit keeps of it. */
 #include "core_fixture.h"
@@ -8,8 +8,8 @@
 #include "gateway/core/cloud_commands.h"
 #include "gateway/core/command_calls.h"
 #include "gateway/core/records.h"
+#include "jws_maker.h"
 #include "store/store_records.h"
-#include "token_maker.h"
 
 #define COMMANDS                                                                                                       \
     "cloud: {host: broker.example, address: /queues/readings, ca: ca.pem, certificate: c.pem, key: k.pem,\n"           \
@@ -37,7 +37,7 @@ static void send_packet(const struct world *world, uint8_t type, const void *pay
 static struct world *open_world(void **state, const char *allow) {
     static struct world world;
     char text[4096];
-    world = (struct world){.fixture = *state, .key = maker_key(TOKEN_EDDSA)};
+    world = (struct world){.fixture = *state, .key = maker_key(JWS_EDDSA)};
     char *pem = maker_public_pem(world.key);
     core_write(world.fixture, "works.pem", pem);
     free(pem);
@@ -204,7 +204,7 @@ static void claims_that_do_not_hold_are_refused(void **state) {
 
 static void what_no_pinned_key_has_signed_learns_nothing_and_little_of_that(void **state) {
     struct world *world = open_world(state, "status");
-    EVP_PKEY *stranger = maker_key(TOKEN_EDDSA);
+    EVP_PKEY *stranger = maker_key(JWS_EDDSA);
     char *token = maker_token(stranger, NULL, "{}", 2);
     unsigned told = 0;
     for (int i = 0; i < 40; i++) {
@@ -251,7 +251,7 @@ static void without_the_section_nothing_is_followed(void **state) {
     struct world *world = open_world(state, "status");
     json_t *changed = NULL;
     core_write(world->fixture, "forebay.yaml", CORE_CONFIG);
-    assert_int_equal(core_reload(&world->fixture->core, &changed, &world->fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&world->fixture->core, "test", "", &changed, &world->fixture->cause), FB_OK);
     json_decref(changed);
     command(world, "status", json_object());
     assert_false(world->accepted);

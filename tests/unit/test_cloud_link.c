@@ -1,4 +1,4 @@
-// links: gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/side.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/cloud/certificates.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,8 +62,13 @@ static void on_stopped(void *user) {
     desk->stopped = true;
 }
 
-static const struct link_handlers handlers = {
-    .up = on_up, .down = on_down, .next = on_next, .decided = on_decided, .changed = on_changed, .stopped = on_stopped};
+static const struct link_handlers handlers = {.up = on_up,
+                                              .down = on_down,
+                                              .next = on_next,
+                                              .decided = on_decided,
+                                              .changed = on_changed,
+                                              .certificates = on_changed,
+                                              .stopped = on_stopped};
 
 static int open_desk(void **state) {
     struct desk *desk = calloc(1, sizeof *desk);

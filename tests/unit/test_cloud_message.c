@@ -1,4 +1,4 @@
-// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c
+// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

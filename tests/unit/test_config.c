@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c
 /* A whole configuration read into its struct, its defaults, and the limits of what is read. */
 #include <limits.h>
 #include <setjmp.h>
@@ -80,6 +80,27 @@ static void cloud_is_read(void **state) {
     assert_int_equal(link->idle_timeout_ms, 30000);
     assert_int_equal(link->retry_first_ms, 200);
     assert_int_equal(link->retry_most_ms, 3600000);
+    config_done(&config);
+}
+
+static void trust_is_read(void **state) {
+    (void)state;
+    static const char text[] =
+        "gateway: {name: a}\nbuses: []\ninstruments: []\n"
+        "cloud: {host: h, address: a, ca: c, certificate: c, key_pin_file: secret/pin,\n"
+        "  key: \"pkcs11:object=gateway?module-path=/usr/lib/softhsm/libsofthsm2.so\",\n"
+        "  pin: [\"sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"], crl: [a.pem, /b.pem]}\n";
+    struct config config;
+    struct config_report report = {.file = "a.yaml"};
+    assert_int_equal(config_parse(text, sizeof text - 1, "/etc/forebay", &config, &report), FB_OK);
+    const struct link_settings *link = &config.link;
+    assert_string_equal(link->key, "pkcs11:object=gateway?module-path=/usr/lib/softhsm/libsofthsm2.so");
+    assert_string_equal(link->key_pin_file, "/etc/forebay/secret/pin");
+    assert_int_equal(link->pin_count, 1);
+    assert_string_equal(link->pins[0], "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    assert_int_equal(link->crl_count, 2);
+    assert_string_equal(link->crls[0], "/etc/forebay/a.pem");
+    assert_string_equal(link->crls[1], "/b.pem");
     config_done(&config);
 }
 
@@ -378,6 +399,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gateway_store_and_page_are_read),
         cmocka_unit_test(cloud_is_read),
+        cmocka_unit_test(trust_is_read),
         cmocka_unit_test(buses_are_read),
         cmocka_unit_test(instruments_and_tags_are_read),
         cmocka_unit_test(what_qualifies_values_is_read),

@@ -1,4 +1,4 @@
-// links: gateway/config/*.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/link_settings.c drivers/plan*.c
+// links: gateway/config/*.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/link_settings.c drivers/plan*.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/common/plant_write.c
 /* Instruments with lines of text in the configuration, and their way through JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,6 +84,38 @@ static void all_keys_arrive_and_survive_json(void **state) {
     config_done(&config);
 }
 
+static void letters_are_addresses_of_sensors(void **state) {
+    (void)state;
+    static const struct {
+        const char *written;
+        uint8_t unit;
+        char address;
+    } rows[] = {{"0", 0, '0'}, {"9", 9, '9'}, {"a", 'a', 'a'}, {"z", 'z', 'z'}, {"A", 'A', 'A'}, {"\"Z\"", 'Z', 'Z'}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "{name: i, bus: s, unit: %s, interval: 1s, protocol: {kind: sdi12, ask: M}, tags: [{name: a}]}",
+                 rows[i].written);
+        good(text);
+        assert_int_equal(config.plant.instruments[0].unit, rows[i].unit);
+        assert_int_equal(plant_lines_address(rows[i].unit), rows[i].address);
+        config_done(&config);
+    }
+    for (unsigned unit = 10; unit < 256; unit++)
+        assert_int_equal(plant_lines_address((uint8_t)unit) != 0,
+                         (unit >= 'a' && unit <= 'z') || (unit >= 'A' && unit <= 'Z'));
+}
+
+static void a_tag_of_a_line_may_be_a_text(void **state) {
+    (void)state;
+    good(
+        "{name: i, bus: s, interval: 1s, protocol: {kind: lines}, tags: [{name: a, type: text, field: 2}, {name: b}]}");
+    assert_int_equal(config.plant.instruments[0].tags[0].type, PLANT_TEXT);
+    assert_int_equal(plant_tag_kind(&config.plant.instruments[0].tags[0]), READING_TEXT);
+    assert_int_equal(config.plant.instruments[0].tags[1].type, PLANT_FLOAT64);
+    config_done(&config);
+}
+
 static void what_does_not_fit_together_is_explained(void **state) {
     (void)state;
     wrong("{name: i, bus: m, interval: 1s, protocol: {kind: lines}, tags: [{name: a}]}",
@@ -103,15 +135,31 @@ static void what_does_not_fit_together_is_explained(void **state) {
     wrong("{name: i, bus: s, interval: 1s, protocol: {kind: sdi12, ask: XR}, tags: [{name: a}]}",
           "no SDI-12 measurement");
     wrong("{name: i, bus: s, unit: 10, interval: 1s, protocol: {kind: sdi12, ask: M}, tags: [{name: a}]}",
-          "out of range for SDI-12");
+          "allowed are 0 to 9, a to z and A to Z");
+    wrong("{name: i, bus: s, unit: ab, interval: 1s, protocol: {kind: sdi12, ask: M}, tags: [{name: a}]}",
+          "allowed are 0 to 9, a to z and A to Z");
+    wrong("{name: i, bus: s, unit: a, interval: 1s, protocol: {kind: lines}, tags: [{name: a}]}",
+          "unit: a is not a number; allowed are 0 to 255");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines, ask: '0A1!'}, tags: [{name: a}]}",
+          "this only reads");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines, ask: '{unit}XSET!'}, tags: [{name: a}]}",
+          "this only reads");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines, ask: 'READ\\rZERO\\r'}, tags: [{name: a}]}",
+          "only one question");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines, ask: '\\x01\\x06\\x00'}, tags: [{name: a}]}",
+          "a question is ASCII text");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines}, tags: [{name: a, type: text, scale: 2}]}",
+          "scale: is for numbers");
+    wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines}, tags: [{name: a, type: float32}]}",
+          "allowed are number, text");
     wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines}, tags: [{name: a, field: 0}]}", "field: 0");
     wrong("{name: i, bus: s, interval: 1s, protocol: {kind: lines}, tags: [{name: a, min: 2, max: 1}]}", "above min");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_question_is_kept_as_it_can_be_written),
-        cmocka_unit_test(all_keys_arrive_and_survive_json),
+        cmocka_unit_test(a_question_is_kept_as_it_can_be_written), cmocka_unit_test(all_keys_arrive_and_survive_json),
+        cmocka_unit_test(letters_are_addresses_of_sensors),        cmocka_unit_test(a_tag_of_a_line_may_be_a_text),
         cmocka_unit_test(what_does_not_fit_together_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

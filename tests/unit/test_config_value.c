@@ -1,4 +1,4 @@
-// links: gateway/config/value.c gateway/config/address.c gateway/config/report.c gateway/common/error.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c
+// links: gateway/config/value.c gateway/config/address.c gateway/config/report.c gateway/common/error.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* Single values of the configuration: what is taken, to the bit, and what is not. */
 #include <setjmp.h>
 #include <stdarg.h>

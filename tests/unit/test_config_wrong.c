@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c
 /* What a person reads who got a configuration wrong: one document for each way, the place and the words of its first
  * error. */
 #include <setjmp.h>
@@ -125,6 +125,20 @@ static const struct wrong {
      "20:3: cloud.retry_frist: is not a key of this section; did you mean retry_first?"},
     {"retry_most: 1h", "retry_most: 1s\n  retry_first: 2s", 1,
      "21:3: cloud.retry_first: was given before, in line 19; remove one"},
+    {"retry_most: 1h", "retry_most: 1h\n  pin: [sha256:abc]", 1,
+     "21:9: cloud.pin[0]: is no pin; give sha256: and the 44 characters of the key's SHA-256 in base64"},
+    {"retry_most: 1h", "retry_most: 1h\n  pin: sha256:abc", 1, "21:8: cloud.pin: is one value; allowed is a list"},
+    {"retry_most: 1h", "retry_most: 1h\n  pin: []", 1, "21:8: cloud.pin: has 0 entries; allowed are 1 to 8"},
+    {"retry_most: 1h", "retry_most: 1h\n  crl: [a, b, c, d, e]", 1,
+     "21:8: cloud.crl: has 5 entries; allowed are 1 to 4"},
+    {"retry_most: 1h", "retry_most: 1h\n  crl: [a, {b: c}]", 1,
+     "21:12: cloud.crl[1]: is a section of \"key: value\"; allowed is one value"},
+    {"retry_most: 1h", "retry_most: 1h\n  key_pin_file: pin", 1,
+     "21:17: cloud.key_pin_file: is for a key in a token (key: pkcs11:...) only; a key file must have no passphrase"},
+    {"key: /secret/gateway.key", "key: pkcs11:object=a", 1,
+     "13:8: cloud.key: must end with ?module-path=PATH, the absolute path of the library for this token"},
+    {"key: /secret/gateway.key", "key: pkcs11:object=a?pin-value=1&module-path=/m", 1,
+     "13:8: cloud.key: must not hold the PIN; put it into a file and name that as key_pin_file"},
     {"retry_most: 1h", "retry_most: 2h", 1, "20:15: cloud.retry_most: 2h is out of range; allowed are 1s to 1h"},
     {"  retry_first: 200ms\n  retry_most: 1h\n", "  retry_first: 10s\n  retry_most: 5s\n", 1,
      "20:15: cloud.retry_most: retry_most must not be shorter than retry_first"},

@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_core.c - core starts, refuses to start, and applies configurations, without leaving anything behind. */
 #include <sys/stat.h>
 
@@ -79,7 +79,7 @@ static void a_socket_that_cannot_be_made_is_refused(void **state) {
 
 static json_t *reload(struct core_fixture *fixture) {
     json_t *changed = NULL;
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_OK);
+    assert_int_equal(core_reload(&fixture->core, "alice", "", &changed, &fixture->cause), FB_OK);
     return changed;
 }
 
@@ -106,7 +106,7 @@ static void a_wrong_reload_changes_nothing_and_is_shown(void **state) {
     assert_int_equal(core_try(fixture), FB_OK);
     json_t *changed = NULL;
     core_write(fixture, "forebay.yaml", "gateway: {name: \xc2\xb0}\n");
-    assert_int_equal(core_reload(&fixture->core, &changed, &fixture->cause), FB_INVALID);
+    assert_int_equal(core_reload(&fixture->core, "alice", "", &changed, &fixture->cause), FB_INVALID);
     assert_null(changed);
     assert_string_not_equal(fixture->core.config_error.text, "");
     assert_string_equal(fixture->core.config.name, "plant-1");

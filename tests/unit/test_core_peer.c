@@ -1,4 +1,4 @@
-// links: drivers/core_peer.c drivers/instructions.c drivers/ring.c gateway/common/backoff.c gateway/common/channel.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c gateway/common/clock.c gateway/common/plant_lines.c
+// links: drivers/core_peer.c drivers/instructions.c drivers/ring.c gateway/common/backoff.c gateway/common/channel.c gateway/common/error.c gateway/common/file.c gateway/common/json.c gateway/common/log.c gateway/common/message.c gateway/common/plant.c gateway/common/quality.c gateway/common/reading.c gateway/common/clock.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* forebay-field's conversation with core, against a core that is played here. */
 #include <setjmp.h>
 #include <stdarg.h>

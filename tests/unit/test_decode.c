@@ -1,4 +1,4 @@
-// links: drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,6 +60,8 @@ static void every_type_in_every_order(void **state) {
          {"\x40\x09\x21\xfb\x54\x44\x2d\x18", "\x2d\x18\x54\x44\x21\xfb\x40\x09", "\x09\x40\xfb\x21\x44\x54\x18\x2d",
           "\x18\x2d\x44\x54\xfb\x21\x09\x40"},
          0x1.921fb54442d18p+1},
+        {PLANT_BCD16, 1, {"\x12\x34", "\x12\x34", "\x34\x12", "\x34\x12"}, 1234},
+        {PLANT_BCD32, 2, {"\x12\x34\x56\x78", "\x56\x78\x12\x34", "\x34\x12\x78\x56", "\x78\x56\x34\x12"}, 12345678},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (unsigned order = 0; order < 4; order++) {
@@ -257,6 +259,67 @@ static void bit_fields_are_cut_out_of_the_value(void **state) {
     assert_false(decode(&tag, (const uint8_t *)"\x7f\xff").value.boolean);
 }
 
+static void bit_fields_are_cut_out_in_every_order(void **state) {
+    (void)state;
+    static const char *const orders[] = {"\xfe\xdc\xba\x98", "\xba\x98\xfe\xdc", "\xdc\xfe\x98\xba",
+                                         "\x98\xba\xdc\xfe"};
+    struct plant_tag tag = make_tag(PLANT_UINT32);
+    tag.bit_first = 12;
+    tag.bit_count = 8;
+    for (unsigned order = 0; order < 4; order++) {
+        tag.word_order = (enum plant_word_order)order;
+        assert_int_equal(decode(&tag, (const uint8_t *)orders[order]).value.integer, 0xcb);
+    }
+}
+
+static size_t decode_two(const struct plant_tag *first, const struct plant_tag *second, const char *data,
+                         struct reading *ret_units) {
+    const struct plant_tag *tags[] = {first, second};
+    const struct plan_request request = {
+        .table = PLANT_HOLDING, .address = 10, .count = 20, .tags = tags, .tag_count = 2};
+    const size_t units = decode_reply(&request, (const uint8_t *)data, TIME_MS, CLOCK_SYNCHRONISED, ret_units);
+    assert_true(units <= decode_units(&request));
+    assert_true(readings_valid(ret_units, units));
+    assert_int_equal(readings_count(ret_units, units), 2);
+    return units;
+}
+
+static void texts_come_in_every_order_and_keep_their_place(void **state) {
+    (void)state;
+    static const char *const orders[] = {"RUN 12 \0\x00\x2a", "RUN 12 \0\x00\x2a", "UR N21\0 \x00\x2a",
+                                         "UR N21\0 \x00\x2a"};
+    struct plant_tag text = make_tag(PLANT_TEXT), number = make_tag(PLANT_UINT16);
+    struct reading units[2 * READING_UNITS_MAX];
+    text.address = 10;
+    text.length = 4;
+    number.address = 14;
+    number.number = 8;
+    for (unsigned order = 0; order < 4; order++) {
+        text.word_order = (enum plant_word_order)order;
+        assert_int_equal(decode_two(&text, &number, orders[order], units), 3);
+        assert_int_equal(units[0].kind, READING_TEXT);
+        assert_int_equal(units[0].value.text_length, 6);
+        assert_memory_equal(reading_text(units), "RUN 12", 6);
+        assert_int_equal(units[2].tag, 8);
+        assert_int_equal(units[2].value.integer, 42);
+    }
+}
+
+static void the_status_outranks_a_text_too(void **state) {
+    (void)state;
+    struct plant_tag text = make_tag(PLANT_TEXT), number = make_tag(PLANT_UINT16);
+    struct reading units[2 * READING_UNITS_MAX];
+    text.address = 10;
+    text.length = 1;
+    text.status = (struct plant_status){11, 0x8000, 1};
+    number.address = 11;
+    assert_int_equal(decode_two(&text, &number, "OK\x80\x00", units), 2);
+    assert_int_equal(units[0].quality, QUALITY_INSTRUMENT_FAULT);
+    assert_int_equal(decode_two(&text, &number, "OK\x00\x01", units), 3);
+    assert_int_equal(units[0].quality, QUALITY_MAINTENANCE);
+    assert_memory_equal(reading_text(units), "OK", 2);
+}
+
 static void sentinels_are_no_values(void **state) {
     (void)state;
     struct plant_tag tag = make_tag(PLANT_INT16);
@@ -317,6 +380,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bcd_digits_are_decimal_digits),
         cmocka_unit_test(bit_fields_are_cut_out_of_the_value),
+        cmocka_unit_test(bit_fields_are_cut_out_in_every_order),
+        cmocka_unit_test(texts_come_in_every_order_and_keep_their_place),
+        cmocka_unit_test(the_status_outranks_a_text_too),
         cmocka_unit_test(sentinels_are_no_values),
         cmocka_unit_test(the_status_register_outranks_the_value),
         cmocka_unit_test(watches_give_the_bits_that_count),

@@ -1,4 +1,4 @@
-// links: gateway/cli/explain.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: gateway/cli/explain.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* Which type, order and offset explain the value on the display. */
 #include <setjmp.h>
 #include <stdarg.h>

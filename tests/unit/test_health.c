@@ -70,6 +70,7 @@ static void probes_become_rarer_up_to_five_minutes(void **state) {
     for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0]; i++) {
         now_ms += waits_ms[i];
         assert_int_equal(health.probe_at_ms, now_ms);
+        assert_int_equal(health.probes, i);
         fail_at(&health, now_ms);
     }
 }

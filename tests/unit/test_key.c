@@ -251,6 +251,24 @@ static void without_a_whole_path_or_a_credential_the_file_counts(void **state) {
     assert_false(created);
 }
 
+/* For a store that was set aside: neither made nor looked for elsewhere. */
+static void a_key_of_another_store_is_read_from_its_file_alone(void **state) {
+    (void)state;
+    struct key_ring *ring = NULL;
+    struct fb_cause cause;
+    write_credential(KEY_CREDENTIAL, OTHER_DIGITS "\n", 0400);
+    assert_int_equal(key_open_file(path, &ring, &cause), FB_NOT_FOUND);
+    assert_int_equal(access(path, F_OK), -1);
+    write_key(DIGITS "\n", 0644);
+    assert_int_equal(key_open_file(path, &ring, &cause), FB_DENIED);
+    assert_null(ring);
+    write_key(DIGITS "\n", 0600);
+    assert_int_equal(key_open_file(path, &ring, &cause), FB_OK);
+    assert_int_equal(ring->key[1], 0x11);
+    assert_false(ring->from_credential || ring->created || ring->has_next);
+    key_close(ring);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_key_is_made_once_for_its_owner_alone, setup, teardown),
@@ -266,6 +284,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_credential_that_is_no_file_is_refused, setup_credentials,
                                         teardown_credentials),
         cmocka_unit_test_setup_teardown(the_next_key_of_a_credential_is_a_credential, setup_credentials,
+                                        teardown_credentials),
+        cmocka_unit_test_setup_teardown(a_key_of_another_store_is_read_from_its_file_alone, setup_credentials,
                                         teardown_credentials),
         cmocka_unit_test_setup_teardown(without_a_whole_path_or_a_credential_the_file_counts, setup_credentials,
                                         teardown_credentials),

@@ -1,4 +1,4 @@
-// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: drivers/line_frame.c drivers/checksum.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
 /* Lines of text: which are whole, which are meant, and the numbers in them. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,7 +81,7 @@ static void a_beginning_may_have_any_characters(void **state) {
 
 static double number(const char *text, const char *beginning, unsigned field, const char *separator) {
     double value = -1e99;
-    assert_int_equal(line_number(text, beginning, field, separator, &value), LINE_NUMBER);
+    assert_int_equal(line_number(text, beginning, field, separator, &value), LINE_FOUND);
     return value;
 }
 
@@ -143,6 +143,32 @@ static void a_reply_becomes_readings_with_quality(void **state) {
     assert_int_equal(readings[0].quality, QUALITY_CLOCK_NOT_SET);
 }
 
+static void texts_are_fields_as_they_stand(void **state) {
+    (void)state;
+    const struct plant_instrument instrument = {.lines = {.protocol = PLANT_LINES, .separator = ";"}};
+    struct plant_tag tags[] = {
+        {.number = 1, .table = PLANT_HOLDING, .type = PLANT_TEXT, .length = 1, .line = "V;", .field = 2},
+        {.number = 2, .table = PLANT_HOLDING, .type = PLANT_FLOAT64, .scale = {1, 0}, .line = "V;", .field = 1},
+        {.number = 3, .table = PLANT_HOLDING, .type = PLANT_TEXT, .length = 1, .line = "V;", .field = 3},
+        {.number = 4, .table = PLANT_HOLDING, .type = PLANT_TEXT, .length = 1, .line = "W", .field = 1},
+        {.number = 5, .table = PLANT_HOLDING, .type = PLANT_TEXT, .length = 1, .line = "V;", .field = 4},
+    };
+    const struct plant_tag *list[] = {&tags[0], &tags[1], &tags[2], &tags[3], &tags[4]};
+    const struct plan_request request = {.instrument = &instrument, .tags = list, .tag_count = 5};
+    struct reading units[5 * READING_UNITS_MAX];
+    const size_t used = line_decode_reply(&request, (const uint8_t *)"V;7.5; LAMP FAILURE 40 \xb0\x43 ;\n", 1000,
+                                          CLOCK_SYNCHRONISED, units);
+    assert_true(readings_valid(units, used));
+    assert_int_equal(readings_count(units, used), 5);
+    assert_int_equal(units[0].value.text_length, strlen("LAMP FAILURE 40 °C"));
+    assert_memory_equal(reading_text(units), "LAMP FAILURE 40 °C", strlen("LAMP FAILURE 40 °C"));
+    const struct reading *rest = units + reading_units(units);
+    assert_true(rest[0].value.real64 == 7.5);
+    assert_int_equal(rest[1].quality, QUALITY_SENTINEL);
+    assert_int_equal(rest[2].quality, QUALITY_TIMEOUT);
+    assert_int_equal(rest[3].quality, QUALITY_BAD_REPLY);
+}
+
 static void the_units_number_goes_into_the_question(void **state) {
     (void)state;
     struct plant_instrument instrument = {.unit = 17, .lines = {.ask = "#{unit}?\\r\\x02"}};
@@ -200,6 +226,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_found_by_field),
         cmocka_unit_test(what_is_no_decimal_number_is_strange),
         cmocka_unit_test(a_reply_becomes_readings_with_quality),
+        cmocka_unit_test(texts_are_fields_as_they_stand),
         cmocka_unit_test(the_units_number_goes_into_the_question),
         cmocka_unit_test(sdi12_answers_are_read_strictly),
         cmocka_unit_test(only_measurements_are_asked_of_sdi12),

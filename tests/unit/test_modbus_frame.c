@@ -1,4 +1,4 @@
-// links: drivers/modbus_frame.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c drivers/checksum.c gateway/common/plant_lines.c
+// links: drivers/modbus_frame.c drivers/modbus_write.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c drivers/checksum.c gateway/common/plant_lines.c gateway/common/plant_write.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

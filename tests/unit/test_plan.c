@@ -1,4 +1,4 @@
-// links: drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c drivers/plan_split.c gateway/common/plant_lines.c
+// links: drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c drivers/plan_split.c gateway/common/plant_lines.c gateway/common/plant_write.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c
+// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c gateway/common/pin.c gateway/common/plant_write.c
 /* What programs tell each other about the plant and the link survives the way there, and nothing else gets in. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -110,6 +110,7 @@ static void assert_tags_equal(const struct plant_tag *left, const struct plant_t
     assert_int_equal(left->word_order, right->word_order);
     assert_int_equal(left->bit_first, right->bit_first);
     assert_int_equal(left->bit_count, right->bit_count);
+    assert_int_equal(left->length, right->length);
     assert_int_equal(left->no_value_count, right->no_value_count);
     assert_memory_equal(left->no_value, right->no_value, sizeof left->no_value);
     assert_memory_equal(&left->status, &right->status, sizeof left->status);
@@ -137,6 +138,18 @@ static void an_instrument_arrives_in_pieces(void **state) {
     tags[2].type = PLANT_UINT32;
     tags[2].bit_first = 4;
     tags[2].bit_count = 28;
+    tags[1].type = PLANT_TEXT;
+    tags[1].length = 3;
+    struct plant_write writes[] = {{.name = "setpoint",
+                                    .table = PLANT_HOLDING,
+                                    .address = 9,
+                                    .type = PLANT_FLOAT32,
+                                    .word_order = PLANT_DCBA,
+                                    .min = -0.5,
+                                    .max = 14},
+                                   {.name = "start", .table = PLANT_COIL, .address = 65535, .max = 1}};
+    instrument.writes = writes;
+    instrument.write_count = 2;
     struct plant_bus buses[] = {tcp_bus, rtu_bus};
     const struct plant sent = {buses, 2, &instrument, 1};
     struct plant plant = {0};
@@ -148,6 +161,8 @@ static void an_instrument_arrives_in_pieces(void **state) {
         json_decref(json);
     }
     assert_int_equal(plant.instrument_count, 1);
+    assert_int_equal(plant.instruments[0].write_count, 2);
+    assert_memory_equal(plant.instruments[0].writes, writes, sizeof writes);
     assert_string_equal(plant.instruments[0].name, "turbidity");
     assert_int_equal(plant.instruments[0].bus, 1);
     assert_int_equal(plant.instruments[0].unit, 247);
@@ -234,6 +249,9 @@ static const struct refusal tag_refusals[] = {
     {"offset", "[1, 0, 0]", "offset: not [mantissa, exponent]"},
     {"min", "\"low\"", "min: neither a number nor null"},
     {"max", NULL, "max: missing"},
+    {"length", "1", "length: is for type text"},
+    {"length", "65", "length: 65, allowed are 0 to 64"},
+    {"type", "\"text\"", "length: a text has 1 to 64 registers"},
     {"interval_ms", "99", "interval_ms: 99, allowed are 100 to 86400000"},
     {"colour", "1", "has an unknown field"},
 };
@@ -380,7 +398,7 @@ static void words_end_where_the_enums_end(void **state) {
     assert_string_equal(plant_table_word(PLANT_HOLDING), "holding");
     assert_null(plant_table_word((enum plant_table)(PLANT_HOLDING + 1)));
     assert_string_equal(plant_type_word(PLANT_BCD32), "bcd32");
-    assert_null(plant_type_word((enum plant_type)(PLANT_BCD32 + 1)));
+    assert_null(plant_type_word((enum plant_type)(PLANT_TEXT + 1)));
     assert_string_equal(plant_word_order_word(PLANT_DCBA), "dcba");
     assert_null(plant_word_order_word((enum plant_word_order)(PLANT_DCBA + 1)));
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "store_fixture.h"
+#include "store_trail.h"
 
 #define KILLS 30
 #define SEED 20260801
@@ -24,6 +25,8 @@ static void work_until_killed(struct fixture *fixture, int pipe_end, unsigned se
     fixture->sequence = store_committed_cursor(fixture->store).sequence;
     for (;;) {
         fixture_append(fixture, 1 + (size_t)rand_r(&seed) % 300);
+        if (!trail_add(fixture))
+            _exit(4);
         fixture_commit(fixture);
         report(pipe_end, fixture->sequence);
         if (rand_r(&seed) % 4 == 0)
@@ -77,6 +80,7 @@ static void what_was_committed_is_there_once_after_many_kills(void **state) {
         assert_string_equal(fixture->opening.set_aside, "");
         /* One commit may have been on disk before it could be reported. */
         assert_in_range(store_committed_cursor(fixture->store).sequence, reported, reported + 300);
+        assert_int_equal(trail_check(fixture, "after a kill"), store_committed_cursor(fixture->store).sequence);
         fixture_close(fixture);
     }
     fixture_open(fixture);

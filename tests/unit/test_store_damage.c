@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "gateway/common/file.h"
+#include "store/store_check.h"
 #include "store_fixture.h"
 
 #define PAGE_BYTES 4096
@@ -287,6 +288,49 @@ static void damaged_batches_do_not_stop_the_quota(void **state) {
     free(rest.seen);
 }
 
+static void note_failure(const struct fixture *fixture) {
+    char mark[160];
+    snprintf(mark, sizeof mark, "%s.failed", fixture->path);
+    FILE *file = fopen(mark, "a");
+    fputs("seal: database disk image is malformed\n", file);
+    fclose(file);
+}
+
+/* It may have been want of memory: the pages tell. */
+static void a_run_that_ended_by_damage_which_the_file_does_not_show_is_not_believed_at_once(void **state) {
+    struct fixture *fixture = *state;
+    struct store_check *check;
+    bool done = false;
+    make_store(fixture);
+    note_failure(fixture);
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    assert_int_equal(store_check_begin(fixture->store, &check, &fixture->cause), FB_OK);
+    while (!done)
+        assert_int_equal(store_check_step(check, 10000, FIXTURE_TIME_MS, &done, &fixture->cause), FB_OK);
+    store_check_end(check);
+    fixture_close(fixture);
+    note_failure(fixture); /* a check of everything found nothing: this is the first again */
+    fixture_open(fixture);
+    assert_string_equal(fixture->opening.set_aside, "");
+    fixture_close(fixture);
+    note_failure(fixture);
+    fixture_open(fixture);
+    assert_string_not_equal(fixture->opening.set_aside, "");
+    assert_non_null(strstr(fixture->opening.reason, "malformed"));
+    assert_true(fixture->opening.inherited);
+}
+
+static void damage_in_the_file_is_believed_the_first_time(void **state) {
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    flip(fixture->path, file_size(fixture->path) / PAGE_BYTES / 2 * PAGE_BYTES + 1234); /* of a batch */
+    note_failure(fixture);
+    fixture_open(fixture);
+    assert_string_not_equal(fixture->opening.set_aside, "");
+    assert_non_null(strstr(fixture->opening.reason, "damaged: 1 page"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_store_of_another_key_is_set_aside, fixture_setup, fixture_teardown),
@@ -306,6 +350,9 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_anywhere_costs_a_batch_or_sets_the_store_aside, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_run_that_ended_by_damage_which_the_file_does_not_show_is_not_believed_at_once,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(damage_in_the_file_is_believed_the_first_time, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(damaged_batches_do_not_stop_the_quota, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,10 @@
 #include <sys/statvfs.h>
 
 #include "store_fixture.h"
+#include "store_trail.h"
 
+#define FULL_BEATS 40
+#define RECORDS_A_BEAT 40
 #define DISK_BYTES (UINT64_C(16) * 1024 * 1024)
 
 static bool mountable;
@@ -146,6 +149,51 @@ static void a_disk_that_is_full_from_the_start_is_a_state_that_ends(void **state
     leave_small_disk(fixture);
 }
 
+static size_t add_records(struct fixture *fixture) {
+    size_t taken = 0;
+    for (int i = 0; i < RECORDS_A_BEAT; i++)
+        taken += trail_add(fixture);
+    return taken;
+}
+
+/* Readings go on in the pages that they have, records wait in memory, so many of them, and follow by themselves. */
+static void records_wait_for_a_full_disk_and_are_not_in_the_way(void **state) {
+    struct fixture *fixture = on_small_disk(state);
+    struct store_records_figures figures;
+    size_t taken = 0, most = 0, readings_went_on = 0;
+    for (size_t i = 0; i < 300; i++) {
+        fixture_append(fixture, 1000);
+        assert_int_equal(beat(fixture), FB_OK);
+    }
+    struct fixture_harvest harvest = fixture_harvest(fixture, fixture->sequence + 1);
+    free(harvest.seen);
+    fill(fixture, 64 * 1024);
+    for (size_t i = 0; i < FULL_BEATS; i++) {
+        fixture_append(fixture, 10);
+        taken += add_records(fixture);
+        const enum fb_error error = beat(fixture);
+        assert_true(error == FB_OK || error == FB_FULL);
+        const size_t waiting = store_records_waiting(fixture->store);
+        readings_went_on += error == FB_OK && waiting > 0;
+        most = waiting > most ? waiting : most;
+    }
+    print_message("readings went on %zu times while records waited, %zu at most\n", readings_went_on, most);
+    assert_true(readings_went_on >= FULL_BEATS / 2);
+    assert_int_equal(most, STORE_RECORDS_WAITING_MAX);
+    assert_true(taken < FULL_BEATS * RECORDS_A_BEAT);
+    empty(fixture);
+    for (int i = 0; i < 32; i++)
+        assert_int_equal(beat(fixture), FB_OK);
+    assert_int_equal(store_records_waiting(fixture->store), 0);
+    store_records_figures(fixture->store, STORE_RECORD_AUDIT, &figures);
+    assert_int_equal(figures.last, taken);
+    trail_check(fixture, "after a full disk");
+    harvest = fixture_harvest(fixture, fixture->sequence + 1);
+    assert_int_equal(harvest.readings + harvest.lost, FULL_BEATS * 10);
+    free(harvest.seen);
+    leave_small_disk(fixture);
+}
+
 static void a_store_on_a_full_disk_can_be_opened_again(void **state) {
     struct fixture *fixture = on_small_disk(state);
     for (size_t i = 0; i < 50; i++) {
@@ -168,6 +216,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_disk_that_others_fill_up_takes_readings_again_by_itself, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_is_full_from_the_start_is_a_state_that_ends, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(records_wait_for_a_full_disk_and_are_not_in_the_way, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_store_on_a_full_disk_can_be_opened_again, fixture_setup, fixture_teardown),
     };

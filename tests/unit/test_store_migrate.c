@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "gateway/common/file.h"
+#include "store/store_records.h"
 #include "store_fixture.h"
 
 #define DUMP_BYTES_MAX (1024 * 1024)
@@ -33,6 +34,10 @@ static void assert_opens(struct fixture *fixture) {
     assert_int_equal(store_tail_readings(fixture->store), 15);
     assert_int_equal(store_committed_cursor(fixture->store).sequence, 135);
     fixture->sequence = 135;
+    uint64_t number = 0; /* of a kind that the oldest did not have */
+    assert_int_equal(store_record_add(fixture->store, STORE_RECORD_AUDIT, FIXTURE_TIME_MS, "{}", 2, &number, NULL),
+                     FB_OK);
+    assert_int_equal(number, 1);
     fixture_batch_of(fixture, 5);
     struct fixture_harvest harvest = fixture_harvest(fixture, 200);
     for (size_t n = 41; n <= 140; n++)
@@ -51,6 +56,9 @@ static void stores_of_released_versions_open_with_all_in_them(void **state) {
         fixture_close(fixture);
         fixture_open(fixture); /* nothing is left to be migrated */
         assert_string_equal(fixture->opening.set_aside, "");
+        struct store_records_figures figures;
+        store_records_figures(fixture->store, STORE_RECORD_AUDIT, &figures);
+        assert_int_equal(figures.last, 1);
         fixture_close(fixture);
         unlink(fixture->path);
     }

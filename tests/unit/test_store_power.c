@@ -1,10 +1,11 @@
 // links: store/*.c gateway/common/*.c tests/unit/fault_vfs.c tests/unit/power_log.c
 /* test_store_power.c - whenever the power goes, and whatever of the writes since the last fsync has reached the disk,
- * the store opens, and every reading that was committed is there once or named in a loss record. ABUSE=N: so many cuts
- * instead of 60. */
+ * the store opens, and every reading that was committed is there once or named in a loss record, and the audit ends
+ * with the last commit. ABUSE=N: so many cuts instead of 60. */
 #include "fault_vfs.h"
 #include "power_log.h"
 #include "store_account.h"
+#include "store_trail.h"
 
 #define CUTS 60
 #define SEED 20261121
@@ -51,6 +52,7 @@ static void hand_out(struct work *work) {
 static void work_on(struct work *work, unsigned seed) {
     for (size_t i = 0; i < STEPS; i++) {
         fixture_append(work->fixture, 1 + (size_t)rand_r(&seed) % STEP_READINGS_MAX);
+        assert_true(trail_add(work->fixture));
         fixture_commit(work->fixture);
         work->committed = work->fixture->sequence;
         note(work);
@@ -83,6 +85,8 @@ static void check_cut(const struct work *work, struct fixture *after, size_t mom
     if (after->sequence < known->committed)
         fail_msg("%s: %llu were promised, %llu are there", label, (unsigned long long)known->committed,
                  (unsigned long long)after->sequence);
+    if (trail_check(after, label) != after->sequence) /* they were committed together */
+        fail_msg("%s: the audit does not end with the last commit", label);
     account_take_all(&account, after);
     account_check(&account, after->sequence);
     fixture_close(after);

@@ -183,6 +183,24 @@ static void a_batch_that_is_sent_late_becomes_history_that_can_go(void **state) 
     assert_int_equal(figures_of(fixture).lost_readings, 0);
 }
 
+/* Of the file, once it is closed. */
+static uint64_t used_pages(struct fixture *fixture) {
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    uint64_t used = 0;
+    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
+    fixture_close(fixture);
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
+    const char *const sql = "SELECT p.page_count - f.freelist_count FROM pragma_page_count p, pragma_freelist_count f";
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    used = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return used;
+}
+
 static void a_smaller_quota_is_reached_step_by_step(void **state) {
     struct fixture *fixture = *state;
     fixture_open(fixture);
@@ -192,10 +210,34 @@ static void a_smaller_quota_is_reached_step_by_step(void **state) {
     fixture_close(fixture);
     fixture->quota_bytes = STORE_QUOTA_MIN;
     fixture_open(fixture);
-    for (size_t i = 0; i < 6; i++)
+    const uint64_t bytes = figures_of(fixture).bytes;
+    for (size_t i = 0; i < 40; i++) {
         fixture_batch_of(fixture, 1000);
-    assert_in_range(figures_of(fixture).batches, 20, 100);
-    assert_int_equal(figures_of(fixture).readings + figures_of(fixture).lost_readings, 306000);
+        assert_int_equal(store_keep_room(fixture->store, &fixture->cause), FB_OK);
+        assert_in_range(figures_of(fixture).bytes, 1, bytes + 256 * 1024); /* the log */
+    }
+    assert_in_range(figures_of(fixture).batches, 20, 339); /* thinned ones take little */
+    assert_int_equal(figures_of(fixture).readings + figures_of(fixture).lost_readings, 340000);
+    assert_in_range(used_pages(fixture), 1, STORE_QUOTA_MIN / 4096);
+}
+
+/* Large batches after small ones, and nobody keeps room ahead: what can still be thinned is not dropped. */
+static void nothing_is_dropped_while_something_can_be_thinned(void **state) {
+    struct fixture *fixture = *state;
+    fixture->quota_bytes = UINT64_C(16) * 1024 * 1024;
+    fixture->thins = true;
+    fixture_open(fixture);
+    while (figures_of(fixture).lost_readings == 0)
+        fixture_batch_of(fixture, 1000);
+    for (size_t i = 0; i < 20; i++)
+        fixture_batch_of(fixture, 14000);
+    assert_int_equal(figures_of(fixture).unsent_batches, store_last_number(fixture->store));
+    assert_in_range(figures_of(fixture).bytes, 1, fixture->quota_bytes);
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    assert_int_equal(harvest.lost_because[BATCH_LOSS_QUOTA], 0);
+    assert_true(harvest.lost_because[BATCH_LOSS_THINNED] > 0);
+    free(harvest.seen);
 }
 
 static void catalogues_that_no_batch_names_any_more_go_too(void **state) {
@@ -320,6 +362,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_batch_that_is_sent_late_becomes_history_that_can_go, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_smaller_quota_is_reached_step_by_step, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_dropped_while_something_can_be_thinned, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(catalogues_that_no_batch_names_any_more_go_too, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_full_store_keeps_the_readings_in_memory_until_sealing_makes_room,

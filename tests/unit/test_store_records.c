@@ -253,7 +253,7 @@ static void a_damaged_store_hands_its_records_on(void **state) {
     char mark[256];
     snprintf(mark, sizeof mark, "%s.failed", fixture->path);
     FILE *file = fopen(mark, "w"); /* as an earlier run leaves it when it finds damage */
-    fputs("damaged: for the test", file);
+    fputs("damaged: for the test\nand again\n", file);
     fclose(file);
     fixture_open(fixture);
     assert_true(fixture->opening.inherited);
@@ -264,6 +264,80 @@ static void a_damaged_store_hands_its_records_on(void **state) {
     const struct store_records_figures then = span_of(fixture, STORE_RECORD_AUDIT);
     assert_memory_equal(&before, &then, sizeof then);
     assert_int_equal(add(fixture, STORE_RECORD_AUDIT, "{}"), 201);
+}
+
+#define PAGE_BYTES 4096
+#define DAMAGED_RECORDS 2000
+#define DAMAGED_LENGTH 200
+#define A_PAGE (PAGE_BYTES / DAMAGED_LENGTH)
+
+static bool visit_damaged(const struct store_record *record, void *user) {
+    uint64_t *count = user;
+    char body[DAMAGED_LENGTH + 1];
+    snprintf(body, sizeof body, "%-*llu", DAMAGED_LENGTH, (unsigned long long)record->number);
+    assert_int_equal(record->length, DAMAGED_LENGTH);
+    assert_memory_equal(record->body, body, DAMAGED_LENGTH);
+    (*count)++;
+    return true;
+}
+
+static void flip(const char *path, long at) {
+    FILE *file = fopen(path, "r+");
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    const int byte = fgetc(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    fputc(byte ^ 0x10, file);
+    fclose(file);
+}
+
+/* What is left of the records after a page was damaged and the store set aside for it. */
+static uint64_t count_left(struct fixture *fixture, long page) {
+    char mark[256];
+    uint64_t count = 0;
+    snprintf(mark, sizeof mark, "%s.failed", fixture->path);
+    flip(fixture->path, page * PAGE_BYTES + 1000);
+    fclose(fopen(mark, "w"));
+    fixture_open(fixture);
+    assert_string_not_equal(fixture->opening.set_aside, "");
+    if (fixture->opening.inherited) {
+        assert_int_equal(store_records_read(fixture->store, STORE_RECORD_EVENT, 0, SIZE_MAX / 2, visit_damaged, &count,
+                                            &fixture->cause),
+                         FB_OK);
+        const uint64_t last = span_of(fixture, STORE_RECORD_EVENT).last;
+        assert_true(last <= DAMAGED_RECORDS && last + A_PAGE >= (count > 0 ? DAMAGED_RECORDS : 0));
+    }
+    fixture_close(fixture);
+    return count;
+}
+
+/* One page costs the records in it, and no other. Those in which everything hangs cost all: the schema, the root. */
+static void a_damaged_page_costs_its_own_records(void **state) {
+    struct fixture *fixture = *state;
+    char command[600], body[DAMAGED_LENGTH + 1];
+    uint64_t number;
+    size_t costly = 0, cost_some = 0;
+    fixture_open(fixture);
+    for (unsigned long long i = 1; i <= DAMAGED_RECORDS; i++) {
+        snprintf(body, sizeof body, "%-*llu", DAMAGED_LENGTH, i);
+        assert_int_equal(store_record_add(fixture->store, STORE_RECORD_EVENT, FIXTURE_TIME_MS, body, DAMAGED_LENGTH,
+                                          &number, &fixture->cause),
+                         FB_OK);
+        if (i % 500 == 0)
+            fixture_commit(fixture);
+    }
+    fixture_close(fixture);
+    const int64_t pages = pages_used(fixture);
+    snprintf(command, sizeof command, "cp '%s' '%s/copy'", fixture->path, fixture->folder);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "rm -f '%s'*; cp '%s/copy' '%s'", fixture->path, fixture->folder, fixture->path);
+    for (long page = 0; page < pages; page += 3) {
+        assert_int_equal(system(command), 0);
+        const uint64_t left = count_left(fixture, page);
+        costly += left < DAMAGED_RECORDS - 2 * A_PAGE;
+        cost_some += left < DAMAGED_RECORDS;
+    }
+    assert_true(costly <= 3);
+    assert_true(cost_some >= (size_t)pages / 6);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -278,6 +352,7 @@ int main(void) {
         TEST(a_smaller_quota_is_reached_step_by_step),
         TEST(what_waits_is_bounded),
         TEST(a_damaged_store_hands_its_records_on),
+        TEST(a_damaged_page_costs_its_own_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

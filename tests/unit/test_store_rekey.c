@@ -33,6 +33,11 @@ int unlink(const char *path) {
     return unlinkat(AT_FDCWD, path, 0);
 }
 
+int link(const char *from, const char *to) {
+    step_on_disk();
+    return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
 int fsync(int descriptor) {
     step_on_disk();
     return fdatasync(descriptor);
@@ -145,6 +150,8 @@ static void rekey_all(struct fixture *fixture, const char *key_path) {
     }
     assert_int_equal(store_rekey_switch(rekey, ring->next, NULL), FB_OK);
     assert_int_equal(key_confirm_next(ring, NULL), FB_OK);
+    while (!store_rekey_clear(rekey))
+        ;
     store_rekey_end(rekey);
     fixture_batch_of(fixture, 1);
     fixture_close(fixture);
@@ -155,6 +162,7 @@ static void rekey_all(struct fixture *fixture, const char *key_path) {
 static void assert_opens(struct fixture *fixture, const char *key_path, uint64_t unsent_least) {
     struct key_ring *ring;
     struct store_figures figures;
+    char old[160];
     assert_int_equal(key_open(key_path, &ring, &fixture->cause), FB_OK);
     assert_false(ring->created);
     const struct store_settings settings = {.path = fixture->path,
@@ -169,6 +177,8 @@ static void assert_opens(struct fixture *fixture, const char *key_path, uint64_t
         assert_int_equal(key_confirm_next(ring, NULL), FB_OK);
     memcpy(fixture->key, ring->key, sizeof fixture->key);
     key_close(ring);
+    snprintf(old, sizeof old, "%s.old", fixture->path);
+    assert_int_equal(access(old, F_OK), -1);
     store_figures(fixture->store, &figures);
     assert_in_range(figures.unsent_readings, unsent_least, unsent_least + STEPS_MOST);
     fixture_close(fixture);

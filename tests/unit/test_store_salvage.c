@@ -68,7 +68,7 @@ static void make_store(struct fixture *fixture, uint8_t ret_id[static BATCH_STOR
 static void mark_as_damaged(struct fixture *fixture) {
     char name[160];
     snprintf(name, sizeof name, "%s.failed", fixture->path);
-    assert_int_equal(file_write(name, "damaged: as the test says", 25, 0600, NULL), FB_OK);
+    assert_int_equal(file_write(name, "damaged: as the test says\ntwice\n", 32, 0600, NULL), FB_OK);
 }
 
 static struct store_salvage *begin(struct fixture *fixture, enum store_salvage_kind kind) {

@@ -1,4 +1,4 @@
-// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c
+// links: drivers/subject.c drivers/pulse.c drivers/patience.c drivers/health.c drivers/decode.c drivers/text_value.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
 /* What a worker concludes about an instrument from its replies and their absence. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +46,27 @@ static void a_heartbeat_that_stands_still_makes_every_reading_stale(void **state
     assert_int_equal(judged(&subject, QUALITY_TIMEOUT), QUALITY_TIMEOUT);
     hear(&subject, 8, 0);
     assert_int_equal(judged(&subject, QUALITY_GOOD), QUALITY_GOOD);
+}
+
+static void a_text_goes_with_its_place_and_the_others_stay_whole(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    struct reading units[READING_UNITS_MAX + 2];
+    units[0] = reading_integer(1, TIME_MS, QUALITY_GOOD, 42);
+    size_t used = 1 + reading_make_text(2, TIME_MS, QUALITY_GOOD, "a text of some length", 21, units + 1);
+    units[used++] = reading_bad(3, READING_TEXT, TIME_MS, QUALITY_TIMEOUT, 0);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), used);
+    hear(&subject, 7, 1);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), used);
+    assert_int_equal(units[1].quality, QUALITY_MAINTENANCE);
+    assert_memory_equal(reading_text(&units[1]), "a text", 6);
+    for (int i = 0; i < PLANT_HEARTBEAT_MISSES; i++)
+        hear(&subject, 7, 1);
+    assert_int_equal(pulse_judge(&subject.pulse, units, used), 3);
+    assert_true(readings_valid(units, 3));
+    assert_int_equal(units[1].quality, QUALITY_STALE_HEARTBEAT);
+    assert_int_equal(units[2].tag, 3);
+    assert_int_equal(units[2].quality, QUALITY_TIMEOUT);
 }
 
 static void a_heartbeat_that_cannot_be_read_is_a_stopped_one(void **state) {
@@ -115,6 +136,33 @@ static void after_a_time_out_it_gets_all_the_time_again(void **state) {
     assert_int_equal(health_advice(&subject.health, 600), HEALTH_ASK);
 }
 
+static uint32_t probe_ms(struct subject *subject, uint32_t probes, uint32_t gap_ms) {
+    subject->health.probes = probes;
+    return subject_probe_ms(subject, &bus, gap_ms);
+}
+
+static void a_probe_waits_as_long_as_the_instrument_was_wont_to_need(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    const struct connection_result silent = {.quality = QUALITY_TIMEOUT, .sent = true};
+    answer(&subject, 60000);
+    subject_note(&subject, &silent, &bus, true, (struct subject_times){1, 1, 100000});
+    assert_int_equal(probe_ms(&subject, 0, 40), 250);
+    assert_int_equal(probe_ms(&subject, 0, 300), 300);
+    assert_int_equal(probe_ms(&subject, 0, 10000), 500);
+    for (uint32_t i = 0; i < 12; i++)
+        assert_int_equal(probe_ms(&subject, i, 0),
+                         i % PATIENCE_FULL_TURN_KNOWN == PATIENCE_FULL_TURN_KNOWN - 1 ? 500 : 250);
+}
+
+static void every_second_probe_of_one_that_never_answered_has_all_the_time(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    assert_int_equal(probe_ms(&subject, 0, 40), PATIENCE_LEAST_MS);
+    assert_int_equal(probe_ms(&subject, 1, 40), 500);
+    assert_int_equal(probe_ms(&subject, 2, 40), PATIENCE_LEAST_MS);
+}
+
 static void only_refusals_of_addresses_split_a_request(void **state) {
     (void)state;
     for (uint16_t code = 1; code < 12; code++) {
@@ -139,12 +187,15 @@ static void the_dead_one_that_has_waited_longest_is_probed_first(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_heartbeat_that_stands_still_makes_every_reading_stale),
+        cmocka_unit_test(a_text_goes_with_its_place_and_the_others_stay_whole),
         cmocka_unit_test(a_heartbeat_that_cannot_be_read_is_a_stopped_one),
         cmocka_unit_test(a_lost_connection_says_nothing_of_the_heartbeat),
         cmocka_unit_test(readings_in_service_mode_are_uncertain),
         cmocka_unit_test(the_time_out_follows_the_replies),
         cmocka_unit_test(alone_on_its_bus_it_gets_all_the_time),
         cmocka_unit_test(after_a_time_out_it_gets_all_the_time_again),
+        cmocka_unit_test(a_probe_waits_as_long_as_the_instrument_was_wont_to_need),
+        cmocka_unit_test(every_second_probe_of_one_that_never_answered_has_all_the_time),
         cmocka_unit_test(only_refusals_of_addresses_split_a_request),
         cmocka_unit_test(the_dead_one_that_has_waited_longest_is_probed_first),
     };

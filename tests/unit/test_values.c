@@ -60,6 +60,9 @@ static void a_reading_becomes_its_tags_value(void **state) {
     make_plant(&fixture, (uint32_t[]){7, 3}, 2);
     struct values values = {0};
     assert_int_equal(values_follow(&values, &fixture.plant), FB_OK);
+    assert_true(values_has(&values, 7) && values_has(&values, 3));
+    assert_false(values_has(&values, 0) || values_has(&values, 4) || values_has(&values, 8) ||
+                 values_has(&values, ~0u));
     const uint64_t before = values.version;
     const struct reading reading = reading_real64(3, NOW_MS, QUALITY_GOOD, 0.42);
     values_take(&values, &reading, 1000);

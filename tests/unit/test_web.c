@@ -1,4 +1,4 @@
-// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c
+// links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_web.c - what nginx gets from core, and what clients that do not behave get. */
 #include "core_fixture.h"
 #include "gateway/common/clock.h"

@@ -1,5 +1,5 @@
-// links: gateway/core/token.c gateway/common/base64url.c gateway/common/error.c gateway/common/file.c
-/* test_token.c - which signed commands are opened, and that nothing else is. */
+// links: gateway/core/jws.c gateway/common/base64url.c gateway/common/error.c gateway/common/file.c
+/* test_jws.c - which signed commands are opened, and that nothing else is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,27 +7,27 @@
 
 #include <cmocka.h>
 
-#include "token_maker.h"
+#include "jws_maker.h"
 
 #define PAYLOAD "{\"any\":1}"
 
 struct keys {
     EVP_PKEY *ed, *ec, *stranger;
-    struct token_key pinned[2]; /* ed, ec */
+    struct jws_key pinned[2]; /* ed, ec */
 };
 
-static void pin(EVP_PKEY *key, struct token_key *ret_key) {
+static void pin(EVP_PKEY *key, struct jws_key *ret_key) {
     struct fb_cause cause;
     char *pem = maker_public_pem(key);
-    assert_int_equal(token_key_read(pem, strlen(pem), ret_key, &cause), FB_OK);
+    assert_int_equal(jws_key_read(pem, strlen(pem), ret_key, &cause), FB_OK);
     free(pem);
 }
 
 static int make_keys(void **state) {
     struct keys *keys = calloc(1, sizeof *keys);
-    keys->ed = maker_key(TOKEN_EDDSA);
-    keys->ec = maker_key(TOKEN_ES256);
-    keys->stranger = maker_key(TOKEN_EDDSA);
+    keys->ed = maker_key(JWS_EDDSA);
+    keys->ec = maker_key(JWS_ES256);
+    keys->stranger = maker_key(JWS_EDDSA);
     pin(keys->ed, &keys->pinned[0]);
     pin(keys->ec, &keys->pinned[1]);
     *state = keys;
@@ -36,8 +36,8 @@ static int make_keys(void **state) {
 
 static int drop_keys(void **state) {
     struct keys *keys = *state;
-    token_key_done(&keys->pinned[0]);
-    token_key_done(&keys->pinned[1]);
+    jws_key_done(&keys->pinned[0]);
+    jws_key_done(&keys->pinned[1]);
     EVP_PKEY_free(keys->ed);
     EVP_PKEY_free(keys->ec);
     EVP_PKEY_free(keys->stranger);
@@ -50,7 +50,7 @@ static enum fb_error open_text(const struct keys *keys, const char *text, size_t
     size_t payload_length;
     struct fb_cause cause;
     const enum fb_error error =
-        token_open((const uint8_t *)text, length, keys->pinned, 2, &payload, &payload_length, ret_key, &cause);
+        jws_open((const uint8_t *)text, length, keys->pinned, 2, &payload, &payload_length, ret_key, &cause);
     if (error == FB_OK) {
         assert_int_equal(payload_length, strlen(PAYLOAD));
         assert_string_equal(payload, PAYLOAD);
@@ -86,8 +86,8 @@ static void a_foreign_key_is_denied(void **state) {
 static void the_key_decides_the_algorithm_and_the_header_must_agree(void **state) {
     const struct keys *keys = *state;
     size_t key;
-    assert_int_equal(open_token(keys, maker_token(keys->ed, TOKEN_HEADER_ES256, PAYLOAD, 9), &key), FB_DENIED);
-    assert_int_equal(open_token(keys, maker_token(keys->ec, TOKEN_HEADER_EDDSA, PAYLOAD, 9), &key), FB_DENIED);
+    assert_int_equal(open_token(keys, maker_token(keys->ed, JWS_HEADER_ES256, PAYLOAD, 9), &key), FB_DENIED);
+    assert_int_equal(open_token(keys, maker_token(keys->ec, JWS_HEADER_EDDSA, PAYLOAD, 9), &key), FB_DENIED);
 }
 
 static void any_other_header_is_refused_unparsed(void **state) {
@@ -143,7 +143,7 @@ static void every_cut_and_every_addition_is_refused(void **state) {
 
 static void too_many_bytes_are_refused(void **state) {
     const struct keys *keys = *state;
-    static uint8_t payload[TOKEN_BYTES_MAX];
+    static uint8_t payload[JWS_BYTES_MAX];
     char *text = maker_token(keys->ed, NULL, payload, sizeof payload);
     size_t key;
     assert_int_equal(open_token(keys, text, &key), FB_LIMIT);
@@ -151,19 +151,19 @@ static void too_many_bytes_are_refused(void **state) {
 
 static void only_public_keys_of_the_two_kinds_are_pinned(void **state) {
     (void)state;
-    struct token_key key;
+    struct jws_key key;
     struct fb_cause cause;
     EVP_PKEY *others[] = {EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048), EVP_PKEY_Q_keygen(NULL, NULL, "X25519"),
                           EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"), EVP_PKEY_Q_keygen(NULL, NULL, "ED448")};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         char *pem = maker_public_pem(others[i]);
-        assert_int_equal(token_key_read(pem, strlen(pem), &key, &cause), FB_INVALID);
+        assert_int_equal(jws_key_read(pem, strlen(pem), &key, &cause), FB_INVALID);
         assert_string_equal(cause.text, "neither an Ed25519 key nor one of the curve P-256");
         free(pem);
         EVP_PKEY_free(others[i]);
     }
-    assert_int_equal(token_key_read("", 0, &key, &cause), FB_INVALID);
-    assert_int_equal(token_key_load("/nowhere/key.pem", &key, &cause), FB_NOT_FOUND);
+    assert_int_equal(jws_key_read("", 0, &key, &cause), FB_INVALID);
+    assert_int_equal(jws_key_load("/nowhere/key.pem", &key, &cause), FB_NOT_FOUND);
 }
 
 static void base64url_has_one_way_to_write_each(void **state) {

@@ -1,23 +1,23 @@
-// links: gateway/core/token.c gateway/core/claims.c gateway/core/refusal.c gateway/common/base64url.c gateway/common/error.c gateway/common/file.c
+// links: gateway/core/jws.c gateway/core/claims.c gateway/core/refusal.c gateway/common/base64url.c gateway/common/error.c gateway/common/file.c
 /* A message from the cloud as it comes, and the same bytes as what a pinned key has signed: nothing unsigned is opened,
  * what is opened is what was signed, and claims are read whole or refused with a reason. */
 #include <assert.h>
 
 #include "gateway/core/claims.h"
-#include "tests/unit/token_maker.h"
+#include "tests/unit/jws_maker.h"
 
 #define NOW_MS INT64_C(1795293200000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static EVP_PKEY *keys[2];
-static struct token_key pinned[2];
+static struct jws_key pinned[2];
 
 static void make_keys(void) {
     for (int i = 0; i < 2 && keys[1] == NULL; i++) {
-        keys[i] = maker_key(i == 0 ? TOKEN_EDDSA : TOKEN_ES256);
+        keys[i] = maker_key(i == 0 ? JWS_EDDSA : JWS_ES256);
         char *pem = maker_public_pem(keys[i]);
-        assert(token_key_read(pem, strlen(pem), &pinned[i], NULL) == FB_OK);
+        assert(jws_key_read(pem, strlen(pem), &pinned[i], NULL) == FB_OK);
         free(pem);
     }
 }
@@ -26,7 +26,7 @@ static void open_unsigned(const uint8_t *data, size_t size) {
     char *payload = NULL;
     size_t length, key;
     struct fb_cause cause = {""};
-    assert(token_open(data, size, pinned, 2, &payload, &length, &key, &cause) != FB_OK);
+    assert(jws_open(data, size, pinned, 2, &payload, &length, &key, &cause) != FB_OK);
     assert(payload == NULL && cause.text[0] != '\0');
 }
 
@@ -34,9 +34,8 @@ static void open_signed(const uint8_t *data, size_t size, size_t which) {
     char *text = maker_token(keys[which], NULL, data, size);
     char *payload = NULL;
     size_t length, key;
-    const enum fb_error error =
-        token_open((const uint8_t *)text, strlen(text), pinned, 2, &payload, &length, &key, NULL);
-    assert(error == (strlen(text) > TOKEN_BYTES_MAX ? FB_LIMIT : FB_OK));
+    const enum fb_error error = jws_open((const uint8_t *)text, strlen(text), pinned, 2, &payload, &length, &key, NULL);
+    assert(error == (strlen(text) > JWS_BYTES_MAX ? FB_LIMIT : FB_OK));
     assert(error != FB_OK || (key == which && length == size && memcmp(payload, data, size) == 0));
     free(payload);
     free(text);

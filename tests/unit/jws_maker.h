@@ -1,6 +1,6 @@
-/* token_maker.h - for tests and fuzzing: keys and signed commands, made with OpenSSL directly. */
-#ifndef FB_TESTS_TOKEN_MAKER_H
-#define FB_TESTS_TOKEN_MAKER_H
+/* jws_maker.h - for tests and fuzzing: keys and signed commands, made with OpenSSL directly. */
+#ifndef FB_TESTS_JWS_MAKER_H
+#define FB_TESTS_JWS_MAKER_H
 
 #include <assert.h>
 #include <openssl/bn.h>
@@ -12,12 +12,12 @@
 #include <string.h>
 
 #include "gateway/common/base64url.h"
-#include "gateway/common/token_headers.h"
-#include "gateway/core/token.h"
+#include "gateway/common/jws_headers.h"
+#include "gateway/core/jws.h"
 
-static inline EVP_PKEY *maker_key(enum token_algorithm algorithm) {
-    EVP_PKEY *key = algorithm == TOKEN_EDDSA ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-                                             : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+static inline EVP_PKEY *maker_key(enum jws_algorithm algorithm) {
+    EVP_PKEY *key = algorithm == JWS_EDDSA ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                                           : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     assert(key != NULL);
     return key;
 }
@@ -55,7 +55,7 @@ static inline void maker_sign(EVP_PKEY *key, const char *text, uint8_t ret_raw[6
 /* "header.payload.signature"; free() it. header: NULL for the one that belongs to the key. */
 static inline char *maker_token(EVP_PKEY *key, const char *header, const void *payload, size_t length) {
     if (header == NULL)
-        header = EVP_PKEY_is_a(key, "ED25519") ? TOKEN_HEADER_EDDSA : TOKEN_HEADER_ES256;
+        header = EVP_PKEY_is_a(key, "ED25519") ? JWS_HEADER_EDDSA : JWS_HEADER_ES256;
     const size_t head = strlen(header) + 1;
     char *text = malloc(head + BASE64URL_TEXT_BYTES(length) + 1 + BASE64URL_TEXT_BYTES(64));
     uint8_t signature[64];

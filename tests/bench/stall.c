@@ -1,0 +1,84 @@
+#include "stall.h"
+
+#include <time.h>
+
+#define FILL_COMMIT_SWEEPS 30
+
+struct moment {
+    double wall_ms, cpu_ms;
+};
+
+static double read_clock_ms(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static struct moment now(void) {
+    return (struct moment){read_clock_ms(CLOCK_MONOTONIC), read_clock_ms(CLOCK_PROCESS_CPUTIME_ID)};
+}
+
+static enum fb_error seal(struct store *store, const struct data *data, struct fb_cause *cause) {
+    size_t sealed;
+    return store_seal(store, DATA_START_MS + (int64_t)data->sweeps * 1000, CLOCK_SYNCHRONISED, &sealed, cause);
+}
+
+static enum fb_error append(struct store *store, struct data *data) {
+    static struct reading readings[DATA_TAGS_MAX];
+    data_sweep(data, readings);
+    return store_append(store, readings, data->tags);
+}
+
+static enum fb_error fill(struct store *store, struct data *data, size_t seconds, struct fb_cause *cause) {
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; error == FB_OK && i < seconds; i++) {
+        error = append(store, data);
+        if (error == FB_OK && i % FILL_COMMIT_SWEEPS == FILL_COMMIT_SWEEPS - 1)
+            error = store_commit(store, (struct store_cursor){1, data->sweeps}, cause);
+        if (error == FB_OK && store_tail_full(store))
+            error = seal(store, data, cause);
+    }
+    return error;
+}
+
+static double greater(double a, double b) {
+    return a > b ? a : b;
+}
+
+static void note(struct stall *stall, struct moment begun, bool sealed) {
+    const struct moment end = now();
+    const double wall_ms = end.wall_ms - begun.wall_ms, cpu_ms = end.cpu_ms - begun.cpu_ms;
+    stall->wall_ms = greater(stall->wall_ms, wall_ms);
+    stall->cpu_ms = greater(stall->cpu_ms, cpu_ms);
+    if (!sealed)
+        return;
+    stall->seal_wall_ms = greater(stall->seal_wall_ms, wall_ms);
+    stall->seal_cpu_ms = greater(stall->seal_cpu_ms, cpu_ms);
+    stall->seals++;
+}
+
+/* As intake.c does it. */
+static enum fb_error second(struct store *store, struct data *data, const struct stall_settings *settings,
+                            struct stall *stall, struct fb_cause *cause) {
+    enum fb_error error = append(store, data);
+    const bool due =
+        store_tail_full(store) || (settings->seal_seconds > 0 && data->sweeps % settings->seal_seconds == 0);
+    const struct moment begun = now();
+    if (error == FB_OK)
+        error = store_commit(store, (struct store_cursor){1, data->sweeps}, cause);
+    if (error == FB_OK && due)
+        error = seal(store, data, cause);
+    else if (error == FB_OK && !settings->never_keeps_room)
+        error = store_keep_room(store, cause);
+    note(stall, begun, due);
+    return error;
+}
+
+bool stall_measure(struct store *store, struct data *data, const struct stall_settings *settings,
+                   struct stall *ret_stall, struct fb_cause *ret_cause) {
+    *ret_stall = (struct stall){0};
+    enum fb_error error = fill(store, data, settings->fill_seconds, ret_cause);
+    for (size_t i = 0; error == FB_OK && i < settings->seconds; i++)
+        error = second(store, data, settings, ret_stall, ret_cause);
+    return error == FB_OK;
+}

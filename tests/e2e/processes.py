@@ -1,0 +1,46 @@
+"""What running programs cost: processor time and memory, from /proc."""
+
+import pathlib
+
+
+def below(root):
+    """Process ids of root and all its descendants."""
+    children = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            children.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry.name))
+    found, queue = [], [root]
+    while queue:
+        pid = queue.pop()
+        found.append(pid)
+        queue += children.get(pid, [])
+    return found
+
+
+def name_of(pid):
+    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def cpu_s(pids):
+    """Seconds of processor time so far, all threads; from the scheduler's nanoseconds, as ticks of 10 ms are too coarse."""
+    total = 0
+    for pid in pids:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def memory_mb(pids, what="Pss"):
+    """what: a line of smaps_rollup, or several, added up: "Private_Clean+Private_Dirty"."""
+    names = {f"{name}:" for name in what.split("+")}
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            words = line.split()
+            if words[0] in names:
+                total += int(words[1])
+    return total / 1024

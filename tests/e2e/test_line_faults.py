@@ -1,0 +1,203 @@
+"""Text instruments that misbehave in every way: a bad reading with its reason, and never a wrong value. Each reply carries a
+number that was never sent before; only those of honest replies may become readings, and each once."""
+
+import asyncio
+import contextlib
+import threading
+import time
+
+import pytest
+from consumer import Consumer
+from gateway import Gateway, cloud_part
+
+TIMEOUT_MS = 300
+REPLIES = 2  # spoilt in a row
+GOOD_S, DURATION_S = 3, 7
+SPOILT = 1000000  # added to the number of a reply that must not be believed
+
+GOOD, TIMEOUT = ("good", "", 0), ("bad", "timeout", 0)
+BAD_REPLY, NOT_A_NUMBER, GONE = ("bad", "bad reply", 0), ("bad", "not a number", 0), ("bad", "not connected", 0)
+
+
+def whole(text):
+    """Honest bytes in another dress: the number stays true."""
+    return lambda n: [(0, text.format(n=n).encode("latin-1"))]
+
+
+def spoilt(text):
+    return lambda n: [(0, text.format(n=n + SPOILT).encode("latin-1"))]
+
+
+def dripped(n):
+    return [(0.005 * i, bytes((byte,))) for i, byte in enumerate(f"V {n} 12.5\r\n".encode())]
+
+
+def late(n):
+    return [((TIMEOUT_MS + 300) / 1000, f"V {n + SPOILT} 12.5\r\n".encode())]
+
+
+# kind: (pieces of (delay in seconds, bytes; None ends the connection) for reply n, what the reading "first" may say).
+FAULTS = {
+    "silent": (lambda n: [], {TIMEOUT}),
+    "late": (late, {TIMEOUT}),
+    "cut": (spoilt("V {n}"), {BAD_REPLY, TIMEOUT}),
+    "no-end": (spoilt("V {n} 12.5"), {BAD_REPLY, TIMEOUT}),
+    "half-an-end": (spoilt("V {n} 12.5\r"), {BAD_REPLY, TIMEOUT}),
+    "stub": (whole("V"), {BAD_REPLY, TIMEOUT}),
+    "end-alone": (whole("\r\n"), {BAD_REPLY, TIMEOUT}),
+    "zeros": (whole("\0\0\0\0\0\0\r\n"), {BAD_REPLY}),
+    "garbage": (whole("\x8f\x11\xfe\x03V\x99\r\n"), {BAD_REPLY}),
+    "zero-inside": (spoilt("V {n}\0 12.5\r\n"), {BAD_REPLY}),
+    "not-ascii": (whole("V \xb1\xb2 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "other-line": (whole("ERROR 7\r\n"), {BAD_REPLY}),
+    "other-start": (spoilt("W {n} 12.5\r\n"), {BAD_REPLY}),
+    "word": (whole("V off 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "no-fields": (whole("V \r\n"), {BAD_REPLY}),
+    "not-a-number": (whole("V nan 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "infinite": (whole("V inf 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "too-large": (whole("V 1e999 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "hexadecimal": (spoilt("V 0x{n} 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "comma": (spoilt("V {n},5 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "two-signs": (spoilt("V +-{n} 12.5\r\n"), {BAD_REPLY, NOT_A_NUMBER}),
+    "unit-behind": (whole("V {n}mg 12.5\r\n"), {GOOD}),
+    "endless": (spoilt("V {n} 12.5 " * 60), {BAD_REPLY}),
+    "noise-before": (spoilt("\x10#V {n} 12.5\r\n"), {BAD_REPLY}),
+    "echo": (whole("READ 5\rV {n} 12.5\r\n"), {BAD_REPLY, GOOD}),
+    "twice": (whole("V {n} 12.5\r\nV {n} 12.5\r\n"), {GOOD, BAD_REPLY}),
+    "another-line-before": (whole("# ready\r\nV {n} 12.5\r\n"), {GOOD, BAD_REPLY}),
+    "drip": (dripped, {GOOD}),
+    "close": (lambda n: [(0, None)], {GONE}),
+    "cut-and-close": (lambda n: [(0, b"V 1000001"), (0.02, None)], {GONE, BAD_REPLY}),
+    "last": (lambda n: [(0, f"V {n} 12.5\r\n".encode()), (0.02, None)], {GOOD}),
+}
+
+
+class Instrument:
+    """One TCP serial server whose instrument answers each line that ends in CR."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.count = 0
+        self.left = 0  # replies still to spoil
+        self.honest = set()  # numbers that may be believed
+        self.port = None
+
+    async def start(self):
+        server = await asyncio.start_server(self.converse, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+
+    async def converse(self, reader, writer):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r")
+                self.reply(writer)
+
+    def reply(self, writer):
+        self.count += 1
+        self.honest.add(self.count)
+        pieces = [(0, f"V {self.count} 12.5\r\n".encode())]
+        if self.left > 0:
+            self.left -= 1
+            pieces = FAULTS[self.kind][0](self.count)
+        loop = asyncio.get_running_loop()
+        for delay_s, data in pieces:
+            if data is None:
+                loop.call_later(delay_s, writer.close)
+            else:
+                loop.call_later(delay_s, writer.write, data)
+
+
+class Plant(threading.Thread):
+    """All instruments, on a loop of their own."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.instruments = {kind: Instrument(kind) for kind in FAULTS}
+        self.loop = asyncio.new_event_loop()
+        self.ready = threading.Event()
+
+    def run(self):
+        for one in self.instruments.values():
+            self.loop.run_until_complete(one.start())
+        self.loop.call_soon(self.ready.set)
+        self.loop.run_forever()
+
+    def __enter__(self):
+        self.start()
+        assert self.ready.wait(10)
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.join(5)
+
+    def spoil(self):
+        def all_at_once():
+            for one in self.instruments.values():
+                one.left = REPLIES
+
+        self.loop.call_soon_threadsafe(all_at_once)
+
+
+def configure(plant):
+    protocol = {"kind": "lines", "ask": "READ {unit}\\r", "end": "\\r\\n"}
+    tags = [{"name": name, "line": "V ", "field": field} for field, name in enumerate(("first", "second"), 1)]
+    common = {"unit": 5, "interval": "500ms", "protocol": protocol, "tags": tags}
+    return {
+        "buses": [
+            {"name": kind, "kind": "serial-tcp", "host": "127.0.0.1", "port": one.port, "timeout": f"{TIMEOUT_MS}ms"}
+            for kind, one in plant.instruments.items()
+        ],
+        "instruments": [{"name": kind, "bus": kind, **common} for kind in plant.instruments],
+    }
+
+
+class Outcome:
+    def __init__(self, by_tag, honest, fault_s, end_s):
+        self.by_tag, self.honest, self.fault_s, self.end_s = by_tag, honest, fault_s, end_s
+
+    def words(self, kind, since_s, until_s):
+        return {
+            (one.quality, one.reason, one.detail)
+            for one in self.by_tag[kind, "first"] if since_s <= one.time_ms / 1000 <= until_s
+        }  # fmt: skip
+
+
+def run(site):
+    with contextlib.ExitStack() as stack:
+        consumer = stack.enter_context(Consumer(site.broker.port, "lines", site.pki))
+        plant = stack.enter_context(Plant())
+        cloud = cloud_part(site.broker.port, "lines", site.pki)
+        gateway = stack.enter_context(Gateway(site.folder("line_faults"), {**configure(plant), "cloud": cloud}))
+        gateway.start().wait_for_link()
+        gateway.wait_for_status(lambda now: all(bus["state"] == "good" for bus in now["buses"]), 20, "all are read")
+        time.sleep(GOOD_S)
+        fault_s = time.time()
+        plant.spoil()
+        time.sleep(DURATION_S)
+        end_s = time.time()
+        consumer.wait_for_readings([(kind, "first") for kind in FAULTS], end_s)
+        gateway.stop()
+        honest = {kind: one.honest for kind, one in plant.instruments.items()}
+        return Outcome(consumer.view().by_tag(), honest, fault_s, end_s)
+
+
+pytestmark = pytest.mark.scenario(run, wave=3)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_no_value_is_wrong_or_taken_twice(outcome, kind):
+    values = [one.value for one in outcome.by_tag[kind, "first"] if one.quality != "bad"]
+    assert len(values) > 10 and len(values) == len(set(values)), values
+    assert set(values) <= outcome.honest[kind], set(values) - outcome.honest[kind]
+    assert values == sorted(values)
+    assert {one.value for one in outcome.by_tag[kind, "second"] if one.quality != "bad"} == {12.5}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_reading_says_what_was_wrong(outcome, kind):
+    assert outcome.words(kind, outcome.fault_s - GOOD_S + 1, outcome.fault_s - 0.1) == {GOOD}
+    during = outcome.words(kind, outcome.fault_s, outcome.end_s)
+    allowed = FAULTS[kind][1]
+    assert during <= allowed | {GOOD} and during & allowed, during
+    assert outcome.words(kind, outcome.end_s - 1.5, outcome.end_s) == {GOOD}
