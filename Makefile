@@ -155,9 +155,10 @@ check:
 
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
-abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
+abuse: all $(B)/tests/test_cloud_link $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
-	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
+	@ABUSE=$(N) $(B)/tests/test_cloud_link
+	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut or abuse'
 
 # 200 endpoints and two lines for so long, instead of the minute in make check.
 MINUTES ?= 10

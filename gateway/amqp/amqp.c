@@ -10,12 +10,28 @@
 #include <unistd.h>
 
 #include "gateway/amqp/connection.h"
+#include "gateway/common/clock.h"
 
 #define TIMER_ACCURACY_US 1000
 
 const char *amqp_step_word(enum amqp_step step) {
-    static const char *const words[] = {"dns", "tcp", "tls", "sasl", "open", "attach", "credit", "up"};
+    static const char *const words[] = {"dns", "tcp", "tls", "sasl", "open", "session", "attach", "credit", "up"};
     return words[step];
+}
+
+static void count_bytes(struct amqp *amqp) {
+    if (amqp->tls != NULL)
+        tls_take_bytes(amqp->tls, &amqp->trail.bytes_in, &amqp->trail.bytes_out);
+}
+
+void connection_drop(struct amqp *amqp) {
+    count_bytes(amqp);
+    amqp->io = sd_event_source_disable_unref(amqp->io);
+    tls_free(amqp->tls);
+    amqp->tls = NULL;
+    if (amqp->descriptor >= 0)
+        close(amqp->descriptor);
+    amqp->descriptor = -1;
 }
 
 /* Give up everything that touches the outside; what is left can only be read. */
@@ -23,7 +39,6 @@ static void release(struct amqp *amqp) {
     side_free(amqp);
     resolve_free(amqp->resolve);
     amqp->resolve = NULL;
-    amqp->io = sd_event_source_disable_unref(amqp->io);
     amqp->deadline = sd_event_source_disable_unref(amqp->deadline);
     amqp->tick = sd_event_source_disable_unref(amqp->tick);
     amqp->wake = sd_event_source_disable_unref(amqp->wake);
@@ -33,11 +48,7 @@ static void release(struct amqp *amqp) {
     amqp->link = NULL;
     free(amqp->outgoing);
     amqp->outgoing = NULL;
-    tls_free(amqp->tls);
-    amqp->tls = NULL;
-    if (amqp->descriptor >= 0)
-        close(amqp->descriptor);
-    amqp->descriptor = -1;
+    connection_drop(amqp);
 }
 
 static void destroy(struct amqp *amqp) {
@@ -74,6 +85,9 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
         return;
     amqp->started = true;
     amqp->step = step;
+    if (!amqp->trail.reached[step])
+        amqp->trail.step_ms[step] = (uint32_t)(clock_monotonic_ms() - amqp->trail.began_ms);
+    amqp->trail.reached[step] = true;
     if (amqp->settings.handlers->step != NULL)
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
     if (!connection_over(amqp))
@@ -159,6 +173,8 @@ static enum fb_error make(sd_event *event, const struct amqp_settings *settings,
     amqp->server = server;
     amqp->descriptor = -1;
     amqp->starved = true;
+    amqp->trail.started_ms = clock_utc_ms();
+    amqp->trail.began_ms = clock_monotonic_ms();
     amqp->settings = *settings;
     amqp->settings.trust->holders++;
     amqp->settings.container = amqp->container = copy(settings->container);
@@ -226,6 +242,11 @@ const char *amqp_peer_address(const struct amqp *amqp) {
 
 const char *amqp_peer_name(const struct amqp *amqp) {
     return amqp->peer_name;
+}
+
+const struct amqp_trail *amqp_trail(struct amqp *amqp) {
+    count_bytes(amqp);
+    return &amqp->trail;
 }
 
 const struct validity_list *amqp_peer_chain(const struct amqp *amqp) {

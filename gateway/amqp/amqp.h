@@ -16,10 +16,11 @@
 
 struct amqp;
 struct amqp_trust;
+struct amqp_trail;
 struct validity_list;
 
-/* How far an attempt came. Words: "dns", "tcp", "tls", "sasl", "open", "attach", "credit", "up". */
-enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
+/* How far an attempt came. Words: "dns", "tcp", "tls", "sasl", "open", "session", "attach", "credit", "up". */
+enum amqp_step { AMQP_DNS, AMQP_TCP, AMQP_TLS, AMQP_SASL, AMQP_OPEN, AMQP_SESSION, AMQP_ATTACH, AMQP_CREDIT, AMQP_UP };
 const char *amqp_step_word(enum amqp_step step);
 
 #define AMQP_PINS_MAX 8
@@ -61,7 +62,8 @@ struct amqp_message {
 };
 
 struct amqp_handlers {
-    /* A later step has been reached (client: DNS ... credit, up). May be NULL. */
+    /* A step has been reached (client: DNS ... credit, up): the next one, or TLS again for the next address of
+     * the host, since each is tried until one has finished TLS. May be NULL. */
     void (*step)(struct amqp *amqp, enum amqp_step step, void *user);
     /* AMQP_SEND: credit or buffer room has grown; call amqp_send() while amqp_send_room() > 0. */
     void (*writable)(struct amqp *amqp, void *user);
@@ -93,11 +95,12 @@ struct amqp_settings {
     uint16_t port;         /* client */
     enum amqp_direction direction;
     const char *address; /* client: target (send) or source (receive); server: NULL, what the peer names is taken */
-    uint32_t connect_timeout_ms; /* for each of DNS, TCP, TLS */
+    uint32_t connect_timeout_ms; /* for each of DNS, TCP (all addresses), TLS (each address) */
     uint32_t open_timeout_ms;    /* SASL to attach */
-    uint32_t idle_timeout_ms;
-    uint32_t receive_credit;              /* AMQP_RECEIVE: messages the peer may have on their way */
-    size_t receive_bytes_most;            /* AMQP_RECEIVE: a larger message ends the connection */
+    uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit; 0: no limit */
+    uint32_t idle_timeout_ms;    /* silence of the peer, and bytes of ours that it does not acknowledge (TCP) */
+    uint32_t receive_credit;     /* AMQP_RECEIVE: messages the peer may have on their way */
+    size_t receive_bytes_most;   /* AMQP_RECEIVE: a larger message ends the connection */
     const struct amqp_handlers *handlers; /* borrowed */
     void *user;
 };
@@ -123,6 +126,8 @@ size_t amqp_send_room(const struct amqp *amqp);
  * among the unsettled). FB_AGAIN without room. FB_LIMIT: larger than the peer's max-message-size. */
 enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
                         struct fb_cause *cause) FB_MUST_USE;
+/* AMQP_SEND: messages wait here since the peer has closed its session window, though the line would take more. */
+bool amqp_held_back(const struct amqp *amqp);
 /* AMQP_SEND: forget a delivery that has its outcome. */
 void amqp_settle(struct amqp *amqp, uint64_t delivery);
 
@@ -150,6 +155,8 @@ const char *amqp_tls_version(const struct amqp *amqp);
  * peer's certificate; "" before. Borrowed. */
 const char *amqp_peer_address(const struct amqp *amqp);
 const char *amqp_peer_name(const struct amqp *amqp);
+/* What it met on its way so far (trail.h); also within closed(). Borrowed until the next call. */
+const struct amqp_trail *amqp_trail(struct amqp *amqp);
 /* The chain that the peer presented last, its own certificate first, also when it was refused; empty before. Borrowed.
  */
 const struct validity_list *amqp_peer_chain(const struct amqp *amqp);

@@ -16,6 +16,7 @@
 #include "gateway/amqp/amqp.h"
 #include "gateway/amqp/resolve.h"
 #include "gateway/amqp/tls.h"
+#include "gateway/amqp/trail.h"
 
 #define CONNECTION_NAME_MAX 256    /* bytes with NUL */
 #define CONNECTION_VERSION_MAX 64  /* bytes with NUL */
@@ -60,7 +61,8 @@ struct amqp {
 
     struct resolve *resolve;
     struct resolve_answer addresses;
-    size_t address_next;
+    size_t address_next; /* the one in use is before it */
+    struct amqp_trail trail;
     int64_t tcp_deadline_ms; /* monotonic */
     int descriptor;
     struct tls *tls;
@@ -89,6 +91,8 @@ void connection_leave(struct amqp *amqp);
 /* True when whoever runs inside must return: ended, or freed by a handler. */
 bool connection_over(const struct amqp *amqp);
 
+/* Give the socket and what is on it back. */
+void connection_drop(struct amqp *amqp);
 /* Reach a step, and tell if it is a later one. */
 void connection_step(struct amqp *amqp, enum amqp_step step);
 /* Note why the connection will end; the first reason stays. */

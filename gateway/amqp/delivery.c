@@ -46,6 +46,11 @@ size_t amqp_send_room(const struct amqp *amqp) {
     return waiting < CONNECTION_SEND_BYTES_MAX ? CONNECTION_SEND_BYTES_MAX - waiting : 0;
 }
 
+bool amqp_held_back(const struct amqp *amqp) {
+    return amqp->driver_ready && amqp->link != NULL && !amqp->write_blocked &&
+           pn_session_outgoing_bytes(pn_link_session(amqp->link)) > 0;
+}
+
 static void drop_outgoing(struct amqp *amqp) {
     free(amqp->outgoing);
     amqp->outgoing = NULL;

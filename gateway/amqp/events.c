@@ -62,12 +62,13 @@ static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
 static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
-    connection_step(amqp, AMQP_ATTACH);
+    connection_step(amqp, AMQP_SESSION);
 }
 
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         prepare_session(amqp, pn_event_session(event));
+    connection_step(amqp, AMQP_ATTACH);
 }
 
 static void refuse_link(pn_link_t *link, const char *description) {
@@ -112,7 +113,7 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     /* A peer that refuses answers with no terminus, and says why in the detach that follows (part 2, 2.6.3). */
     if (pn_terminus_get_type(terminus) == PN_UNSPECIFIED)
         return;
-    connection_deadline(amqp, 0);
+    connection_deadline(amqp, sends ? amqp->settings.credit_timeout_ms : 0);
     connection_step(amqp, sends ? AMQP_CREDIT : AMQP_UP);
 }
 
@@ -120,9 +121,11 @@ static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
     const pn_session_t *session = pn_link_session(pn_event_link(event));
     if (side_has_session(amqp, session))
         side_link_flow(amqp);
-    else if (!is_aside(amqp, session) && amqp->settings.direction == AMQP_SEND && amqp->step == AMQP_CREDIT &&
-             pn_link_credit(pn_event_link(event)) > 0)
-        connection_step(amqp, AMQP_UP);
+    if (is_aside(amqp, session) || amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT ||
+        pn_link_credit(pn_event_link(event)) <= 0)
+        return;
+    connection_deadline(amqp, 0);
+    connection_step(amqp, AMQP_UP);
 }
 
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {

@@ -85,7 +85,7 @@ static void peer_closed(struct amqp *amqp) {
 
 static void read_failed(struct amqp *amqp, const struct fb_cause *cause) {
     /* Under TLS 1.3 the refusal of our certificate comes only now. */
-    if (tls_alerted(amqp->tls) && !amqp->server && amqp->step < AMQP_ATTACH)
+    if (tls_alerted(amqp->tls) && !amqp->server && amqp->step < AMQP_SESSION)
         amqp->step = AMQP_TLS;
     connection_end(amqp, "%s", cause->text);
 }

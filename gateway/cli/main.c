@@ -17,6 +17,7 @@ static const struct {
     {"events", "show what happened to the gateway", events_main},
     {"attempts", "show the attempts to communicate", attempts_main},
     {"check-config", "check a configuration file, and predict the load of its buses", check_config_main},
+    {"doctor", "find out why the link cannot be made, and whom to tell", doctor_main},
     {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
     {"verify", "check that no batch was altered, removed or reordered", verify_main},
     {"store", "change the store's key, salvage, check", store_main},

@@ -125,6 +125,9 @@ static void print_status(const json_t *status) {
     print_since(link);
     if (text(link, "reason")[0] != '\0')
         printf(", came to %s: %s", text(link, "step"), text(link, "reason"));
+    const long long oldest_ms = number(link, "oldest_unacknowledged_ms");
+    if (oldest_ms > 0)
+        printf(", not accepted for %lld s", (number(gateway, "now_ms") - oldest_ms) / 1000);
     putchar('\n');
     const json_t *certificates = json_object_get(status, "certificates");
     for (size_t i = 0; i < json_array_size(certificates); i++)

@@ -38,6 +38,12 @@ static enum fb_error read_settled(struct message_reader *reader, struct cloud_me
     return message_done(reader) && known ? FB_OK : fb_fail(cause, FB_INVALID, "malformed SETTLED");
 }
 
+static enum fb_error read_attempt_kept(struct message_reader *reader, struct cloud_message *message,
+                                       struct fb_cause *cause) {
+    message->number = message_get_u64(reader);
+    return message_done(reader) ? FB_OK : fb_fail(cause, FB_INVALID, "malformed ATTEMPT_KEPT");
+}
+
 static enum fb_error read_link_config(struct message_reader *reader, struct cloud_message *message,
                                       struct fb_cause *cause) {
     size_t length;
@@ -95,6 +101,7 @@ static const struct {
 } types[] = {
     {PROTOCOL_LINK_CONFIG, read_link_config},         {PROTOCOL_PARCEL, read_parcel}, {PROTOCOL_SETTLED, read_settled},
     {PROTOCOL_COMMANDS_CONFIG, read_commands_config}, {PROTOCOL_REPLY, read_reply},   {PROTOCOL_CLOUD_LOG, read_log},
+    {PROTOCOL_ATTEMPT_KEPT, read_attempt_kept},
 };
 
 enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,

@@ -19,7 +19,7 @@ struct cloud_message {
     struct link_settings link;
 
     enum parcel_kind kind; /* PARCEL and SETTLED */
-    uint64_t number;       /* of REPLY: the command's id */
+    uint64_t number;       /* of REPLY: the command's id; and ATTEMPT_KEPT */
     bool historical;       /* PARCEL */
     const uint8_t *store;  /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
     const uint8_t *bytes;  /* PARCEL, REPLY: borrowed from the packet */

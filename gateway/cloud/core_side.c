@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cloud/attempts.h"
 #include "gateway/cloud/cloud_message.h"
 #include "gateway/cloud/link.h"
 #include "gateway/common/backoff.h"
@@ -22,6 +23,8 @@ struct core_side {
     char path[PATH_MAX];
     struct channel *channel; /* NULL while core is away */
     struct link *link;
+    struct attempts attempts;
+    uint64_t attempts_told; /* to this core, up to this number */
     struct backoff backoff;
     sd_event_source *reconnect;
     sd_event_source *status; /* on while the last status is younger than CORE_SIDE_STATUS_MS, or one is due */
@@ -118,6 +121,25 @@ static void on_link_command(const struct command *command, void *user) {
     channel_send(side->channel, &writer);
 }
 
+static void tell_attempts(struct core_side *side) {
+    const char *text;
+    uint64_t number;
+    while (side->channel != NULL && (text = attempts_after(&side->attempts, side->attempts_told, &number)) != NULL) {
+        uint8_t packet[MESSAGE_HEADER_BYTES + sizeof number + PROTOCOL_ATTEMPT_BYTES_MAX];
+        struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ATTEMPT, 0);
+        message_put_u64(&writer, number);
+        message_put_bytes(&writer, text, strlen(text));
+        channel_send(side->channel, &writer);
+        side->attempts_told = number;
+    }
+}
+
+static void on_link_attempted(json_t *attempt, void *user) {
+    struct core_side *side = user;
+    attempts_add(&side->attempts, attempt);
+    tell_attempts(side);
+}
+
 static void on_link_stopped(void *user) {
     struct core_side *side = user;
     sd_event_exit(side->event, 0);
@@ -129,6 +151,7 @@ static const struct link_handlers link_handlers = {
     .next = on_link_next,
     .decided = on_link_decided,
     .command = on_link_command,
+    .attempted = on_link_attempted,
     .changed = on_link_changed,
     .certificates = on_link_certificates,
     .stopped = on_link_stopped,
@@ -177,12 +200,19 @@ static enum fb_error take_log(struct core_side *side, const struct cloud_message
     return FB_OK;
 }
 
+static enum fb_error take_kept(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    attempts_kept(&side->attempts, message->number);
+    return FB_OK;
+}
+
 static const struct {
     enum protocol_cloud type;
     enum fb_error (*take)(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause);
 } messages[] = {
     {PROTOCOL_LINK_CONFIG, take_config},       {PROTOCOL_PARCEL, take_parcel}, {PROTOCOL_SETTLED, take_settled},
     {PROTOCOL_COMMANDS_CONFIG, take_commands}, {PROTOCOL_REPLY, take_reply},   {PROTOCOL_CLOUD_LOG, take_log},
+    {PROTOCOL_ATTEMPT_KEPT, take_kept},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -225,6 +255,8 @@ static void find_core(struct core_side *side) {
         return;
     }
     channel_send_bytes(side->channel, PROTOCOL_CLOUD_HELLO, NULL, 0);
+    side->attempts_told = 0;
+    tell_attempts(side);
     send_certificates(side);
     on_link_changed(side);
 }
@@ -249,7 +281,7 @@ static enum fb_error prepare(struct core_side *side, const char *run, struct fb_
     if (add_timer(side, &side->reconnect, on_reconnect) != FB_OK ||
         add_timer(side, &side->status, on_status_timer) != FB_OK)
         return fb_fail(cause, FB_MEMORY, "out of memory");
-    return link_new(side->event, &link_handlers, side, LINK_SILENCE_MS, &side->link, cause);
+    return link_new(side->event, &link_handlers, side, &side->link, cause);
 }
 
 enum fb_error core_side_start(sd_event *event, const char *run, struct core_side **ret_side, struct fb_cause *cause) {
@@ -257,6 +289,7 @@ enum fb_error core_side_start(sd_event *event, const char *run, struct core_side
     if (side == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     side->event = sd_event_ref(event);
+    attempts_init(&side->attempts);
     side->backoff = (struct backoff){.first_ms = RECONNECT_FIRST_MS, .most_ms = RECONNECT_MOST_MS};
     const enum fb_error error = prepare(side, run, cause);
     if (error != FB_OK) {
@@ -277,6 +310,7 @@ void core_side_free(struct core_side *side) {
         return;
     link_free(side->link);
     channel_free(side->channel);
+    attempts_done(&side->attempts);
     sd_event_source_disable_unref(side->reconnect);
     sd_event_source_disable_unref(side->status);
     sd_event_unref(side->event);

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/amqp/link_trust.h"
+#include "gateway/amqp/trail.h"
+#include "gateway/amqp/visit.h"
+#include "gateway/cloud/attempt.h"
 #include "gateway/cloud/certificates.h"
+#include "gateway/cloud/endpoints.h"
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
@@ -12,10 +17,6 @@
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
-/* See LINK_SILENCE_MS. */
-#define OLDEST_SILENCES 10
-
-_Static_assert(LINK_PINS_MAX == AMQP_PINS_MAX && LINK_CRLS_MAX == AMQP_CRLS_MAX, "all that is configured is used");
 
 struct link {
     sd_event *event;
@@ -28,21 +29,27 @@ struct link {
     struct amqp *amqp; /* NULL between two attempts */
     struct window window;
     struct commands commands;
-    struct backoff backoff;
+    struct endpoints endpoints;
+    struct link_endpoint endpoint; /* the one in use, or tried last */
+    struct visit *visit;           /* asks the preferred one while a spare is in use; else NULL */
+    int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
+    int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
+    uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
     bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
-    uint32_t silence_ms;
-    int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
     sd_event_source *retry;
     sd_event_source *silence;
+    sd_event_source *return_timer;
     struct status status;
     char logged[FB_CAUSE_MAX]; /* the reason that was logged last: the same one again is no news */
 };
 
 static void changed(struct link *link) {
+    const int64_t oldest_ms = window_oldest_ms(&link->window);
     link->status.commands = link->commands.state;
     snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
     link->status.in_flight = link->window.count;
+    link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     link->handlers->changed(link->user);
 }
 
@@ -70,13 +77,38 @@ static void ask(struct link *link) {
         link->handlers->next(messages, bytes, link->user);
 }
 
+static void note_attempt(struct link *link, const char *what, const char *outcome, enum amqp_step step,
+                         const char *reason) {
+    const struct attempt attempt = {
+        .what = what,
+        .outcome = outcome,
+        .endpoint = link->endpoint,
+        .step = step,
+        .reason = reason,
+        .duration_ms = clock_monotonic_ms() - link->began_ms,
+        .accepted = link->status.accepted - link->accepted_before,
+    };
+    link->handlers->attempted(attempt_to_json(&attempt, link->amqp), link->user);
+}
+
+/* The attempt or the connection ends for this reason. */
+static void note_end(struct link *link, const char *outcome, enum amqp_step step, const char *reason) {
+    if (link->status.state == STATUS_UP)
+        note_attempt(link, "connection", outcome, step, reason);
+    else if (link->status.state == STATUS_CONNECTING)
+        note_attempt(link, "attempt", "failed", step, reason);
+}
+
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
     commands_link(&link->commands, NULL);
     amqp_free(link->amqp);
     link->amqp = NULL;
+    visit_end(link->visit);
+    link->visit = NULL;
     disarm(link->retry);
     disarm(link->silence);
+    disarm(link->return_timer);
     link->status.tls[0] = '\0';
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
@@ -92,17 +124,19 @@ static void presented(struct link *link, const struct amqp *amqp) {
 
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
+    note_end(link, link->stopping || link->renewing ? "closed" : "broken", step, reason);
     down(link);
     if (link->stopping) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = link->renewing ? 0 : backoff_next_ms(&link->backoff, backoff_random());
+    const uint32_t wait_ms = link->renewing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
     if (strcmp(link->logged, reason) != 0)
-        log_event(LOG_LEVEL_WARNING, "link-down", "step=%s retry_in_ms=%u %s", amqp_step_word(step), wait_ms, reason);
+        log_event(LOG_LEVEL_WARNING, "link-down", "endpoint=%s step=%s retry_in_ms=%u %s", link->status.endpoint,
+                  amqp_step_word(step), wait_ms, reason);
     snprintf(link->logged, sizeof link->logged, "%s", reason);
     arm(link->retry, wait_ms);
     set_state(link, STATUS_WAITING);
@@ -122,12 +156,19 @@ static void begin_session(struct link *link) {
     ask(link);
 }
 
+static void arm_return(struct link *link) {
+    if (link->endpoints.now > 0)
+        arm(link->return_timer, endpoints_return_ms(link->settings.return_after_ms, backoff_random()));
+}
+
 static void came_up(struct link *link) {
+    note_attempt(link, "attempt", "up", AMQP_UP, "");
+    link->began_ms = clock_monotonic_ms();
+    arm_return(link);
     link->status.reason[0] = '\0';
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
               link->status.address, link->status.tls);
     link->logged[0] = '\0';
-    disarm(link->silence);
     link->last_answer_ms = clock_monotonic_ms();
     set_state(link, STATUS_UP);
     commands_link(&link->commands, link->amqp);
@@ -142,8 +183,6 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
     if (step == AMQP_SASL)
         presented(link, amqp);
-    if (step == AMQP_CREDIT)
-        arm(link->silence, link->silence_ms);
     if (step == AMQP_UP)
         came_up(link);
     else
@@ -164,16 +203,11 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
 }
 
 static void watch_silence(struct link *link) {
-    const int64_t oldest_ms = window_oldest_ms(&link->window);
-    if (oldest_ms == 0) {
+    const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
+    if (due_ms == 0)
         disarm(link->silence);
-        return;
-    }
-    const int64_t since_ms = oldest_ms > link->last_answer_ms ? oldest_ms : link->last_answer_ms;
-    const int64_t silence_ms = since_ms + link->silence_ms;
-    const int64_t lost_ms = oldest_ms + OLDEST_SILENCES * (int64_t)link->silence_ms;
-    const int64_t due_ms = silence_ms < lost_ms ? silence_ms : lost_ms;
-    arm(link->silence, due_ms - clock_monotonic_ms());
+    else
+        arm(link->silence, due_ms - clock_monotonic_ms());
 }
 
 /* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
@@ -207,7 +241,7 @@ static void count(struct link *link, enum amqp_outcome outcome) {
     if (outcome == AMQP_ACCEPTED) {
         link->status.accepted++;
         link->status.last_accepted_ms = clock_utc_ms();
-        link->backoff.failures = 0;
+        endpoints_worked(&link->endpoints);
     } else if (outcome == AMQP_REJECTED) {
         link->status.rejected++;
     } else {
@@ -223,6 +257,7 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
+    window_answered(&link->window, delivery, link->last_answer_ms);
     struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
     if (parcel == NULL || parcel->kind == PARCEL_BATCH)
         count(link, outcome);
@@ -231,7 +266,7 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
         amqp_settle(amqp, delivery);
     if (parcel != NULL) {
         char text[FB_CAUSE_MAX];
-        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->settings.address, text));
+        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->endpoint.address, text));
     }
     watch_silence(link);
     ask(link);
@@ -279,49 +314,92 @@ static const struct amqp_handlers amqp_handlers = {.step = on_step,
                                                    .side_outcome = on_side_outcome,
                                                    .closed = on_closed};
 
-static enum fb_error load_trust(const struct link_settings *settings, struct amqp_trust **ret_trust,
-                                struct fb_cause *cause) {
-    struct amqp_trust_settings files = {.ca = settings->ca,
-                                        .certificate = settings->certificate,
-                                        .key = settings->key,
-                                        .key_pin_file = settings->key_pin_file};
-    for (uint32_t i = 0; i < settings->pin_count; i++)
-        files.pins[i] = settings->pins[i];
-    for (uint32_t i = 0; i < settings->crl_count; i++)
-        files.crls[i] = settings->crls[i];
-    return amqp_trust_load(&files, ret_trust, cause);
+/* The certificates are read for each attempt, so that renewed ones count at once. ret_settings: for this endpoint, with
+ * a trust that is the caller's. */
+static enum fb_error prepare(const struct link *link, const struct link_endpoint *endpoint,
+                             struct amqp_settings *ret_settings, struct fb_cause *cause) {
+    const struct link_settings *settings = &link->settings;
+    *ret_settings = (struct amqp_settings){
+        .container = settings->gateway,
+        .host = endpoint->host,
+        .port = endpoint->port,
+        .direction = AMQP_SEND,
+        .address = endpoint->address,
+        .connect_timeout_ms = settings->connect_timeout_ms,
+        .open_timeout_ms = settings->open_timeout_ms,
+        .credit_timeout_ms = settings->ack_timeout_ms,
+        .idle_timeout_ms = settings->idle_timeout_ms,
+    };
+    return link_trust_load(settings, &ret_settings->trust, cause);
 }
 
-/* The certificates are read for each attempt, so that renewed ones count at once. */
 static void attempt(struct link *link) {
-    const struct link_settings *settings = &link->settings;
-    struct amqp_trust *trust = NULL;
+    struct amqp_settings wanted;
     struct fb_cause cause;
     link->renewing = false;
+    link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
+    link->began_ms = clock_monotonic_ms();
+    link->accepted_before = link->status.accepted;
+    link_endpoint_url(&link->endpoint, link->status.endpoint);
+    snprintf(link->status.address, sizeof link->status.address, "%s", link->endpoint.address);
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
-    if (load_trust(settings, &trust, &cause) != FB_OK) {
+    if (prepare(link, &link->endpoint, &wanted, &cause) != FB_OK) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
-    const struct amqp_settings wanted = {
-        .trust = trust,
-        .container = settings->gateway,
-        .host = settings->host,
-        .port = settings->port,
-        .direction = AMQP_SEND,
-        .address = settings->address,
-        .connect_timeout_ms = settings->connect_timeout_ms,
-        .open_timeout_ms = settings->open_timeout_ms,
-        .idle_timeout_ms = settings->idle_timeout_ms,
-        .handlers = &amqp_handlers,
-        .user = link,
-    };
+    wanted.handlers = &amqp_handlers;
+    wanted.user = link;
     const enum fb_error error = amqp_connect(link->event, &wanted, &link->amqp, &cause);
-    amqp_trust_free(trust);
+    amqp_trust_free(wanted.trust);
     if (error != FB_OK)
         failed(link, AMQP_DNS, cause.text);
+}
+
+/* The preferred endpoint has been asked; amqp: NULL when that could not even begin. */
+static void on_visited(struct amqp *amqp, bool taken, enum amqp_step step, const char *reason, void *user) {
+    struct link *link = user;
+    const struct attempt asked = {
+        .what = "return",
+        .outcome = taken ? "up" : "failed",
+        .endpoint = link_settings_endpoint(&link->settings, 0),
+        .step = step,
+        .reason = taken ? "" : reason,
+        .duration_ms = amqp == NULL ? 0 : clock_monotonic_ms() - amqp_trail(amqp)->began_ms,
+    };
+    link->handlers->attempted(attempt_to_json(&asked, amqp), link->user);
+    visit_end(link->visit);
+    link->visit = NULL;
+    if (!taken) {
+        arm_return(link);
+        return;
+    }
+    note_end(link, "closed", AMQP_UP, "the preferred endpoint takes the link again");
+    down(link);
+    endpoints_return(&link->endpoints);
+    attempt(link);
+}
+
+static const struct visit_handlers visit_handlers = {.done = on_visited};
+
+/* While a spare is in use, the preferred endpoint is asked beside it: the link stays up until that one takes it. */
+static int on_return(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    struct link *link = user;
+    const struct link_endpoint preferred = link_settings_endpoint(&link->settings, 0);
+    struct amqp_settings wanted;
+    struct fb_cause cause;
+    char container[sizeof link->settings.gateway + sizeof "-return"];
+    snprintf(container, sizeof container, "%s-return", link->settings.gateway);
+    enum fb_error error = prepare(link, &preferred, &wanted, &cause);
+    wanted.container = container;
+    if (error == FB_OK)
+        error = visit_start(link->event, &wanted, &visit_handlers, link, &link->visit, &cause);
+    amqp_trust_free(wanted.trust);
+    if (error != FB_OK)
+        on_visited(NULL, false, AMQP_TLS, cause.text, link);
+    return 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
@@ -342,7 +420,7 @@ static void on_files_changed(void *user) {
     if (link->status.state == STATUS_WAITING) {
         disarm(link->retry);
         attempt(link);
-    } else if (load_trust(&link->settings, &trust, &cause) != FB_OK) {
+    } else if (link_trust_load(&link->settings, &trust, &cause) != FB_OK) {
         log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
     } else {
         amqp_trust_free(trust);
@@ -355,11 +433,11 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
     char reason[FB_CAUSE_MAX];
-    if (link->status.state != STATUS_UP)
-        snprintf(reason, sizeof reason, "the peer took the link but gave no credit for %u s", link->silence_ms / 1000);
-    else
-        snprintf(reason, sizeof reason, "the peer left messages unanswered for %u s; %u wait for it",
-                 link->silence_ms / 1000, link->window.count);
+    const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
+    snprintf(reason, sizeof reason,
+             "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
+             link->settings.ack_timeout_ms / 1000, link->window.count, (long long)waited_ms / 1000,
+             amqp_held_back(link->amqp) ? "; it takes no more, as RabbitMQ when it is short of memory or disk" : "");
     failed(link, link->status.step, reason);
     return 0;
 }
@@ -376,20 +454,20 @@ static void on_command(const struct command *command, void *user) {
     link->handlers->command(command, link->user);
 }
 
-enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, uint32_t silence_ms,
-                       struct link **ret_link, struct fb_cause *cause) {
+enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, struct link **ret_link,
+                       struct fb_cause *cause) {
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     link->event = sd_event_ref(event);
     link->handlers = handlers;
     link->user = user;
-    link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
     commands_init(&link->commands, on_command, link);
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
     if (error == FB_OK &&
-        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK))
+        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
+         add_timer(link, &link->return_timer, on_return) != FB_OK))
         error = fb_fail(cause, FB_MEMORY, "out of memory");
     if (error != FB_OK) {
         link_free(link);
@@ -403,16 +481,19 @@ void link_free(struct link *link) {
     if (link == NULL)
         return;
     amqp_free(link->amqp);
+    visit_end(link->visit);
     window_done(&link->window);
     commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
+    sd_event_source_disable_unref(link->return_timer);
     sd_event_unref(link->event);
     free(link);
 }
 
 static void apply(struct link *link, const struct link_settings *settings) {
+    note_end(link, "closed", link->status.step, "the configuration has changed");
     down(link);
     window_done(&link->window);
     link->has_settings = settings != NULL;
@@ -426,11 +507,8 @@ static void apply(struct link *link, const struct link_settings *settings) {
         return;
     }
     link->settings = *settings;
-    link->backoff = (struct backoff){.first_ms = settings->retry_first_ms, .most_ms = settings->retry_most_ms};
-    const bool literal = strchr(settings->host, ':') != NULL; /* IPv6 */
-    snprintf(link->status.endpoint, sizeof link->status.endpoint, literal ? "amqps://[%s]:%u" : "amqps://%s:%u",
-             settings->host, settings->port);
-    snprintf(link->status.address, sizeof link->status.address, "%s", settings->address);
+    link->endpoints =
+        endpoints_new((uint8_t)(1 + settings->spare_count), settings->retry_first_ms, settings->retry_most_ms);
     struct fb_cause cause;
     if (window_init(&link->window, settings->window_messages, settings->window_bytes, &cause) != FB_OK) {
         failed(link, AMQP_DNS, cause.text);

@@ -28,8 +28,9 @@ struct window_parcel {
     bool historical;
     uint8_t store[PROTOCOL_STORE_BYTES];
     uint64_t number;
-    uint64_t delivery; /* grows with each parcel; never used twice */
-    int64_t since_ms;  /* monotonic: when it came */
+    uint64_t delivery;    /* grows with each parcel; never used twice */
+    int64_t since_ms;     /* monotonic: when it came */
+    int64_t overtaken_ms; /* monotonic: when the peer first answered one that was sent later; 0: not yet */
     size_t length;
     uint8_t *bytes; /* while waiting: ours, malloc; else NULL */
 };
@@ -66,6 +67,11 @@ void window_forget_all(struct window *window);
 
 /* True when core should be told a new grant now, which then counts as given. Never while something waits. */
 bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_bytes);
+/* The peer has answered this delivery: what was sent before it is overtaken, and a slow line no excuse any more. */
+void window_answered(struct window *window, uint64_t delivery, int64_t now_ms);
+/* When the first answer is overdue, monotonic; 0 when nothing waits for one. answered_ms: the last answer. Each answer
+ * gives all that wait their patience anew, but for the overtaken ones. */
+int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t patience_ms);
 /* When the oldest parcel without an outcome came; 0 when there is none. */
 int64_t window_oldest_ms(const struct window *window);
 

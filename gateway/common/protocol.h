@@ -57,6 +57,8 @@ enum protocol_field {
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
  *   LINK_STATUS, LINK_CERTIFICATES ----------->
+ *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
+ *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
  *   <-------------------------- COMMANDS_CONFIG          behind each LINK_CONFIG
  *   COMMAND id, message id, bytes ------------>          as it came from the cloud, unread; again when core restarts
  *   <--------------- REPLY id, outcome, reason, reply    what is to be told of it; one for each COMMAND
@@ -71,11 +73,14 @@ enum protocol_cloud {
     PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
                                    most so many as CERTIFICATES_MAX */
     PROTOCOL_COMMAND, /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
+    PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
+                         at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
     PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_ATTEMPT_KEPT,    /* u64 number */
     PROTOCOL_COMMANDS_CONFIG, /* JSON {"address", "replies", "gateway"}; {}: no commands are wanted */
     PROTOCOL_REPLY, /* u64 id, u8 PARCEL_ACCEPTED or PARCEL_REJECTED, u32 length of the reason, reason, rest: the reply
                        (JSON), empty: none is to be sent */
@@ -83,6 +88,7 @@ enum protocol_cloud {
 };
 
 #define PROTOCOL_STORE_BYTES 16
+#define PROTOCOL_ATTEMPT_BYTES_MAX 3700
 
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */

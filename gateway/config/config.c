@@ -11,6 +11,7 @@
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
 #include "gateway/config/check_commands.h"
+#include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
@@ -54,8 +55,9 @@ static const struct check_key store_keys[] = {
 #define LINK_TIMEOUT .min = LINK_TIMEOUT_MIN_MS, .max = LINK_TIMEOUT_MAX_MS
 
 static const struct check_key cloud_keys[] = {
-    {"host", CHECK_HOST, CONFIG(link.host), .wanted = "the broker's name, as its certificate has it"},
+    {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
+    {"endpoints", CHECK_LIST},
     {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
     {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
@@ -70,6 +72,9 @@ static const struct check_key cloud_keys[] = {
     {"connect_timeout", CHECK_DURATION, CONFIG(link.connect_timeout_ms), .standard = "10s", LINK_TIMEOUT},
     {"open_timeout", CHECK_DURATION, CONFIG(link.open_timeout_ms), .standard = "15s", LINK_TIMEOUT},
     {"idle_timeout", CHECK_DURATION, CONFIG(link.idle_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"ack_timeout", CHECK_DURATION, CONFIG(link.ack_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"return_after", CHECK_DURATION, CONFIG(link.return_after_ms), .standard = "30min", .min = LINK_RETURN_MIN_MS,
+     .max = LINK_RETURN_MAX_MS},
     {"retry_first", CHECK_DURATION, CONFIG(link.retry_first_ms), .standard = "1s", .min = LINK_RETRY_FIRST_MIN_MS,
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
@@ -106,6 +111,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     config->has_commands = commands != NULL;
     if (commands != NULL)
         check_commands(check, commands, &config->commands);
+    check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)
         check_fail(check, most != NULL ? most : first, most != NULL ? "cloud.retry_most" : "cloud.retry_first",

@@ -47,7 +47,10 @@ struct cloud_peer {
     bool marking_failed;
     struct sent_catalogue catalogues[CATALOGUES_MAX]; /* catalogue_count of them, oldest first */
     size_t catalogue_count;
-    json_t *status; /* what forebay-cloud said of the link; NULL: nothing yet */
+    char attempt_run[32];   /* the run of forebay-cloud that the next two numbers are of */
+    uint64_t attempt_taken; /* number of the last one told by attempted() ... */
+    uint64_t attempt_kept;  /* ... and of the last one that forebay-cloud was told to forget */
+    json_t *status;         /* what forebay-cloud said of the link; NULL: nothing yet */
     int64_t since_ms;
     char refusal[STORE_REASON_MAX + 16]; /* why the peer last refused a batch */
 };
@@ -404,6 +407,41 @@ static bool on_command(struct cloud_peer *cloud, struct message_reader *reader) 
     return true;
 }
 
+/* Those that an earlier connection told us already are kept, or will be: they are passed over. */
+static bool on_attempt(struct cloud_peer *cloud, struct message_reader *reader) {
+    size_t length;
+    const uint64_t number = message_get_u64(reader);
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (!message_done(reader) || length > PROTOCOL_ATTEMPT_BYTES_MAX)
+        return false;
+    json_t *attempt = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
+    const char *run = json_string_value(json_object_get(attempt, "run"));
+    if (run == NULL || run[0] == '\0' || strlen(run) >= sizeof cloud->attempt_run) {
+        json_decref(attempt);
+        return false;
+    }
+    if (strcmp(run, cloud->attempt_run) != 0)
+        cloud->attempt_taken = cloud->attempt_kept = 0;
+    snprintf(cloud->attempt_run, sizeof cloud->attempt_run, "%s", run);
+    if (number <= cloud->attempt_taken) {
+        json_decref(attempt);
+        return true;
+    }
+    cloud->attempt_taken = number;
+    cloud->handlers->attempted(attempt, cloud->user);
+    return true;
+}
+
+void cloud_peer_attempts_kept(struct cloud_peer *cloud) {
+    if (cloud->peer.channel == NULL || cloud->attempt_kept == cloud->attempt_taken)
+        return;
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof cloud->attempt_taken];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ATTEMPT_KEPT, 0);
+    message_put_u64(&writer, cloud->attempt_taken);
+    channel_send(cloud->peer.channel, &writer);
+    cloud->attempt_kept = cloud->attempt_taken;
+}
+
 static bool on_certificates(struct cloud_peer *cloud, struct message_reader *reader) {
     json_t *message = read_object(reader);
     const bool good = message != NULL && cloud->handlers->certificates(message, cloud->user);
@@ -415,6 +453,7 @@ static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct m
     if (!message_done(reader))
         return false;
     peer_hello(&cloud->peer, channel);
+    cloud->attempt_kept = 0; /* it may not have heard */
     send_link(cloud);
     send_commands(cloud);
     return true;
@@ -426,7 +465,7 @@ static const struct {
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
     {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_LINK_CERTIFICATES, on_certificates},
-    {PROTOCOL_COMMAND, on_command},
+    {PROTOCOL_COMMAND, on_command}, {PROTOCOL_ATTEMPT, on_attempt},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -573,10 +612,10 @@ const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
 
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:n, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
                   (json_int_t)cloud->since_ms, "reason", cloud->has_link ? "forebay-cloud is not running" : "", "step",
-                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "accepted", 0, "rejected", 0,
-                  "released", 0, "retry_at_ms");
+                  "dns", "tls", "", "peer", "", "last_accepted_ms", "in_flight", 0, "oldest_in_flight_ms", "accepted",
+                  0, "rejected", 0, "released", 0, "retry_at_ms");
     if (cloud->status != NULL)
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));

@@ -18,6 +18,9 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* An attempt to communicate was made; attempt is an object, and yours. Once it is on disk, call
+     * cloud_peer_attempts_kept(). */
+    void (*attempted)(json_t *attempt, void *user);
     /* These may be NULL. A command from the cloud, not verified yet, borrowed; answer it with cloud_peer_reply(). */
     void (*command)(uint64_t id, const uint8_t *bytes, size_t length, void *user);
     /* What forebay-cloud says of the link; it comes and goes, see peers.h. */
@@ -50,6 +53,8 @@ enum fb_error cloud_peer_log(struct cloud_peer *cloud, enum log_level level, uin
  * FB_AGAIN: such a walk is under way. */
 enum fb_error cloud_peer_resend(struct cloud_peer *cloud, int64_t from_ms, int64_t to_ms,
                                 struct fb_cause *cause) FB_MUST_USE;
+/* What attempted() has told so far is on disk: forebay-cloud may forget it. */
+void cloud_peer_attempts_kept(struct cloud_peer *cloud);
 
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);

@@ -32,6 +32,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
+    if (core->cloud != NULL && store_records_waiting(core->store) == 0)
+        cloud_peer_attempts_kept(core->cloud);
     if (core->watch != NULL)
         watch_losses(core->watch);
 }
@@ -51,6 +53,10 @@ static void on_link_changed(bool up, void *user) {
 static void on_command(uint64_t id, const uint8_t *bytes, size_t length, void *user) {
     const struct core *core = user;
     cloud_commands_take(core->commands, id, bytes, length);
+}
+
+static void on_attempted(json_t *attempt, void *user) {
+    records_attempt(user, attempt);
 }
 
 static void on_store_state(enum fb_error error, const char *reason, void *user) {
@@ -114,6 +120,7 @@ static const struct intake_handlers intake_handlers = {
     .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
                                                           .command = on_command,
+                                                          .attempted = on_attempted,
                                                           .link_told = on_link_told,
                                                           .certificates = on_certificates,
                                                           .program = on_cloud_program};

@@ -36,11 +36,18 @@ static json_t *report_gateway(const struct core *core) {
 
 static json_t *report_link(const struct core *core) {
     json_t *link = cloud_peer_link_to_json(core->cloud);
-    if (core->config.has_cloud) {
-        char endpoint[LINK_TEXT_MAX + 32];
-        snprintf(endpoint, sizeof endpoint, "amqps://%s:%u", core->config.link.host, core->config.link.port);
+    struct store_figures figures;
+    store_figures(core->store, &figures);
+    /* What the link is judged by: a batch that waits to be accepted, in flight or not. */
+    json_object_set_new(link, "oldest_unacknowledged_ms",
+                        time_or_null(figures.unsent_batches > 0 ? figures.oldest_unsent_ms : 0));
+    const char *told = json_string_value(json_object_get(link, "endpoint"));
+    if (core->config.has_cloud && (told == NULL || told[0] == '\0')) {
+        const struct link_endpoint preferred = link_settings_endpoint(&core->config.link, 0);
+        char endpoint[LINK_URL_MAX];
+        link_endpoint_url(&preferred, endpoint);
         json_object_set_new(link, "endpoint", json_string(endpoint));
-        json_object_set_new(link, "address", json_string(core->config.link.address));
+        json_object_set_new(link, "address", json_string(preferred.address));
     }
     return link;
 }

@@ -7,7 +7,7 @@ import { certificateLevel, levelOf, problemsOf, worse } from './judge.js';
 import { say, word } from './texts.js';
 
 /* The steps of an attempt in their order; see docs/api.md. */
-const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'attach', 'credit'];
+const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'session', 'attach', 'credit'];
 
 const byId = (id) => document.getElementById(id);
 
@@ -103,7 +103,7 @@ function certificateFacts(live, certificates) {
   return [['certificates', say('certificates'), certificates.flatMap((one) => certificatePieces(live, one))]];
 }
 
-function drawLink(live, { link, store, certificates }) {
+function drawLink(live, { link, certificates }) {
   drawSteps(link);
   if (!link.configured) {
     fillFacts(byId('link'), [['state', say('state'),
@@ -116,7 +116,7 @@ function drawLink(live, { link, store, certificates }) {
     ['state', say('state'), [stateBadge(live, 'link', link.state)]],
     ['since', say('since'), [{ time: link.since_ms }]],
     ...linkTrouble(link),
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unacknowledged'), [waited(link.oldest_unacknowledged_ms)]],
     ['last', say('last_accepted'), [accepted]],
     ['endpoint', say('endpoint'), [link.endpoint]],
     ['address', say('address'), [link.address]],
@@ -129,8 +129,8 @@ function drawLink(live, { link, store, certificates }) {
   ]);
 }
 
-function oldestUnsent(store) {
-  return store.oldest_unsent_ms === null ? say('nothing_unsent') : { age: store.oldest_unsent_ms, as: 'waited' };
+function waited(timeMs) {
+  return timeMs === null ? say('nothing_unsent') : { age: timeMs, as: 'waited' };
 }
 
 function drawQuota(store) {
@@ -152,7 +152,7 @@ function drawStore(live, { store }) {
     ['state', say('state'), [stateBadge(live, 'store', store.state, store.reason)]],
     ['kept', say('kept'), [format.count(store.readings)]],
     ['unsent', say('unsent'), [format.count(store.unsent_readings)]],
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unsent'), [waited(store.oldest_unsent_ms)]],
     ['lost', say('lost_readings'), store.lost_readings > 0 ? [{ badge: 'uncertain', word: lost }] : [lost]],
     ['commit', say('last_commit'),
       [store.last_commit_ms === null ? say('never') : { age: store.last_commit_ms, as: 'ago' }]],

@@ -40,14 +40,18 @@ log.file.level = info
 """
 
 
-def definitions(queues, users, exchanges):
-    """queues: {name: arguments}; exchanges: {name: the queues that each get a copy}. The cluster's name is set, or the
+EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
+
+
+def definitions(queues, users, exchanges, permissions):
+    """queues: {name: arguments}; exchanges: {name: the queues that each get a copy}; permissions: {user: patterns} of
+    those who may not do everything. The cluster's name is set, or the
     broker looks up its own at every connection."""
     return {
         "global_parameters": [{"name": "cluster_name", "value": "forebay-test"}],
         "vhosts": [{"name": "/"}],
         "users": [{"name": name, "password_hash": "", "tags": []} for name in users],
-        "permissions": [{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"} for name in users],
+        "permissions": [{"user": name, "vhost": "/", **permissions.get(name, EVERYTHING)} for name in users],
         "queues": [
             {"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": arguments}
             for name, arguments in queues.items()
@@ -68,9 +72,12 @@ def definitions(queues, users, exchanges):
 
 
 class Broker:
-    """queues: names, or {name: arguments}. users: common names of certificates. exchanges: see definitions()."""
+    """queues: names, or {name: arguments}. users: common names of certificates. exchanges, permissions: see
+    definitions(). settings: more lines for rabbitmq.conf."""
 
-    def __init__(self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None):
+    def __init__(
+        self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None, permissions=None, settings=""
+    ):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pki = pathlib.Path(pki)
@@ -78,8 +85,8 @@ class Broker:
         self.process = None
         ports = {"epmd": free_port(), "dist": free_port()}
         queues = queues if isinstance(queues, dict) else {name: {} for name in queues}
-        self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {})))
-        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port))
+        self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {}, permissions or {})))
+        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port) + settings)
         self._write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].\n")
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

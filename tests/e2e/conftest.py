@@ -15,7 +15,7 @@ from broker import Broker
 from common import make_certificates, rounds
 
 QUEUES = (
-    "main", "cable", "input", "judged", "reload", "receive", "mirror",
+    "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "commanded", "commands",
     "replies",
 )  # fmt: skip

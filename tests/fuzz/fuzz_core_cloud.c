@@ -152,12 +152,20 @@ static void leave_and_return(const uint8_t *payload, size_t length) {
     reconnect();
 }
 
+static void say_attempt(const uint8_t *payload, size_t length) {
+    uint8_t bytes[sizeof(uint64_t) + 4096] = {length > 0 ? payload[0] : 1};
+    const size_t text = length == 0 ? 0 : length - 1 < 4096 ? length - 1 : 4096;
+    if (text > 0)
+        memcpy(bytes + sizeof(uint64_t), payload + 1, text);
+    core_world_send(cloud.descriptor, PROTOCOL_ATTEMPT, bytes, sizeof(uint64_t) + text);
+}
+
 static void (*const operations[])(const uint8_t *payload, size_t length) = {
-    say_hello,        say_up,  say_down, say_next, /* messages: the first byte; bytes: the next four */
-    say_outcome,                                   /* of the parcel that has waited longest: outcome, reason */
-    say_status,       seal,                        /* one more batch */
-    leave_and_return, say_any,                     /* the payload's first byte is the type */
-    say_certificates,
+    say_hello,        say_up,      say_down, say_next, /* messages: the first byte; bytes: the next four */
+    say_outcome,                                       /* of the parcel that has waited longest: outcome, reason */
+    say_status,       seal,                            /* one more batch */
+    leave_and_return, say_any,                         /* the payload's first byte is the type */
+    say_certificates, say_attempt,                     /* the payload's first byte is the number */
 };
 
 /* So that the next input finds little to do. */

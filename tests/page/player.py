@@ -78,6 +78,7 @@ class Plant:
                 "configured": True, "state": "up", "since_ms": self.started_ms + 900, "step": "up", "reason": "",
                 "endpoint": "amqps://broker.example:5671", "address": "/queues/readings", "peer": "192.0.2.7",
                 "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384", "last_accepted_ms": now - 4200, "in_flight": 1,
+                "oldest_unacknowledged_ms": now - 8300,
                 "accepted": 361, "rejected": 0, "released": 0, "refusal": "", "retry_at_ms": None, **self.link,
             },
             "certificates": self.certificates,

@@ -18,6 +18,7 @@ struct world {
     struct cloud_peer *cloud;
     int program; /* forebay-cloud's end */
     bool link_up;
+    unsigned attempts;
     uint8_t packet[MESSAGE_BYTES_MAX];
 };
 
@@ -30,7 +31,12 @@ static void on_link_changed(bool up, void *user) {
     ((struct world *)user)->link_up = up;
 }
 
-static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed};
+static void on_attempted(json_t *attempt, void *user) {
+    ((struct world *)user)->attempts++;
+    json_decref(attempt);
+}
+
+static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed, .attempted = on_attempted};
 
 static void settle(struct world *world) {
     while (sd_event_run(world->event, 1000) > 0) {
@@ -393,6 +399,47 @@ static void what_goes_again_begins_anew_with_the_session(void **state) {
     close_world(world);
 }
 
+static void say_attempt(struct world *world, uint64_t number, const char *run) {
+    uint8_t bytes[200];
+    memcpy(bytes, &number, sizeof number);
+    const int length = snprintf((char *)bytes + sizeof number, sizeof bytes - sizeof number,
+                                "{\"run\": \"%s\", \"number\": %llu}", run, (unsigned long long)number);
+    say(world, PROTOCOL_ATTEMPT, bytes, sizeof number + (size_t)length);
+    settle(world);
+}
+
+static void expect_kept(struct world *world, uint64_t number) {
+    struct message_reader reader;
+    cloud_peer_attempts_kept(world->cloud);
+    settle(world);
+    assert_true(hear(world, PROTOCOL_ATTEMPT_KEPT, &reader));
+    assert_int_equal(message_get_u64(&reader), number);
+}
+
+static void attempts_are_acknowledged_when_they_are_on_disk_and_taken_once(void **state) {
+    struct world *world = open_world(state, 0, 8);
+    struct message_reader reader;
+    say_attempt(world, 1, "aa");
+    say_attempt(world, 2, "aa");
+    assert_int_equal(world->attempts, 2);
+    assert_false(hear(world, PROTOCOL_ATTEMPT_KEPT, &reader)); /* not on disk yet */
+    close(world->program);
+    settle(world);
+    connect_program(world);
+    say_attempt(world, 1, "aa"); /* told again, since nothing was acknowledged */
+    say_attempt(world, 2, "aa");
+    say_attempt(world, 3, "aa");
+    assert_int_equal(world->attempts, 3);
+    expect_kept(world, 3);
+    cloud_peer_attempts_kept(world->cloud);
+    settle(world);
+    assert_false(hear(world, PROTOCOL_ATTEMPT_KEPT, &reader));
+    say_attempt(world, 1, "bb"); /* forebay-cloud has been started anew */
+    assert_int_equal(world->attempts, 4);
+    expect_kept(world, 1);
+    close_world(world);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -410,6 +457,7 @@ int main(void) {
         TEST(what_is_live_goes_before_what_goes_again),
         TEST(what_goes_again_begins_anew_with_the_session),
         TEST(a_bad_message_drops_the_program_and_its_link),
+        TEST(attempts_are_acknowledged_when_they_are_on_disk_and_taken_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

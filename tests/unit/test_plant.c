@@ -36,6 +36,10 @@ static const struct link_settings settings = {.gateway = "north",
                                               .connect_timeout_ms = 10000,
                                               .open_timeout_ms = 15000,
                                               .idle_timeout_ms = 60000,
+                                              .ack_timeout_ms = 60000,
+                                              .return_after_ms = 1800000,
+                                              .spares = {{"other.example", 5671, "/queues/readings"}},
+                                              .spare_count = 1,
                                               .retry_first_ms = 1000,
                                               .retry_most_ms = 300000};
 
