@@ -190,8 +190,8 @@ static enum fb_error call_log_level(const struct command_call *call, json_t **re
         error = set_log(call->core, program, strcmp(level, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE,
                         (uint32_t)minutes * MINUTE_MS, cause);
     if (error == FB_OK)
-        *ret_result = json_pack("{s:s, s:s, s:I}", "program", program, "level", level, "until_ms",
-                                (json_int_t)(clock_utc_ms() + minutes * MINUTE_MS));
+        *ret_result = json_pack("{s:s, s:s, s:o}", "program", program, "level", level, "until_ms",
+                                json_integer(clock_utc_ms() + minutes * MINUTE_MS));
     return error;
 }
 

@@ -1,5 +1,6 @@
 #include "gateway/core/nonces.h"
 
+#include <errno.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,26 +31,33 @@ struct nonces {
     struct used used[NONCES_MAX];
 };
 
-static bool read_line(const char *line, struct used *ret_used) {
-    long long expires_s;
-    int end = 0;
-    uint8_t hash[SHA256_DIGEST_LENGTH];
-    if (sscanf(line, "%64s %lld%n", ret_used->hash, &expires_s, &end) != 2 || line[end] != '\0')
+/* Digits up to the character that ends them. */
+static bool read_number(const char *text, char end, int64_t *ret_number, const char **ret_rest) {
+    char *rest;
+    if (*text < '0' || *text > '9')
         return false;
-    ret_used->expires_s = expires_s;
-    return hex_decode(ret_used->hash, hash, sizeof hash);
+    errno = 0;
+    *ret_number = strtoll(text, &rest, 10);
+    *ret_rest = rest + 1;
+    return errno == 0 && *rest == end;
+}
+
+static bool read_line(const char *line, struct used *ret_used) {
+    uint8_t hash[SHA256_DIGEST_LENGTH];
+    const char *rest;
+    if (strlen(line) < DIGITS + 2 || line[DIGITS] != ' ')
+        return false;
+    memcpy(ret_used->hash, line, DIGITS);
+    ret_used->hash[DIGITS] = '\0';
+    return hex_decode(ret_used->hash, hash, sizeof hash) &&
+           read_number(line + DIGITS + 1, '\0', &ret_used->expires_s, &rest);
 }
 
 static bool read_head(const char *line, struct nonces *nonces) {
-    long long issued_s, expired_s;
-    int end = 0;
-    if (strncmp(line, HEAD, strlen(HEAD)) != 0 ||
-        sscanf(line + strlen(HEAD), "%lld %lld%n", &issued_s, &expired_s, &end) != 2 ||
-        line[strlen(HEAD) + (size_t)end] != '\0')
-        return false;
-    nonces->issued_from_s = issued_s;
-    nonces->expired_to_s = expired_s;
-    return true;
+    const char *rest;
+    return strncmp(line, HEAD, strlen(HEAD)) == 0 &&
+           read_number(line + strlen(HEAD), ' ', &nonces->issued_from_s, &rest) &&
+           read_number(rest, '\0', &nonces->expired_to_s, &rest);
 }
 
 /* The last line is "end": a file that was cut off is damaged. */
@@ -58,9 +66,11 @@ static bool read_all(char *text, struct nonces *nonces) {
     const char *line = strtok_r(text, "\n", &rest);
     if (line == NULL || !read_head(line, nonces))
         return false;
-    while ((line = strtok_r(NULL, "\n", &rest)) != NULL && strcmp(line, "end") != 0)
-        if (nonces->count == NONCES_MAX || !read_line(line, &nonces->used[nonces->count++]))
+    while ((line = strtok_r(NULL, "\n", &rest)) != NULL && strcmp(line, "end") != 0) {
+        if (nonces->count == NONCES_MAX || !read_line(line, &nonces->used[nonces->count]))
             return false;
+        nonces->count++;
+    }
     return line != NULL && strtok_r(NULL, "\n", &rest) == NULL;
 }
 
