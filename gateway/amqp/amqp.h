@@ -52,9 +52,9 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;        /* "batch" or "catalogue" */
+    const char *subject;        /* "batch", "catalogue" or "event" */
     const char *group_id;       /* the gateway's name */
-    const char *content_type;   /* "application/vnd.forebay.batch" or "...catalogue" */
+    const char *content_type;   /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
     const char *correlation_id; /* of a reply: the message id of what it answers; NULL or "": none. Sent only */
     bool historical;            /* application property "historical" */
     const uint8_t *body;        /* one data section */
@@ -133,6 +133,10 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
+
+/* AMQP_SEND: the largest message that the peer takes, in bytes as encoded; 0: it named no limit, or there is no link.
+ */
+uint64_t amqp_message_bytes_most(const struct amqp *amqp);
 
 /* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the
  * same connection, from AMQP_UP on. Its failures never touch the main link: it is opened again after

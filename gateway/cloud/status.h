@@ -24,6 +24,7 @@ struct status {
     uint32_t in_flight;
     int64_t oldest_in_flight_ms; /* UTC: since when the first of them has waited for its answer; 0: none does */
     uint64_t accepted, rejected, released;
+    uint64_t bytes_in, bytes_out; /* on the wire since the program started, TLS included, TCP not */
     int64_t retry_at_ms;          /* UTC; 0: no retry is due */
     enum commands_state commands; /* the way back */
     char commands_reason[FB_CAUSE_MAX];
