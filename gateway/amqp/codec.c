@@ -39,6 +39,9 @@ static void fill(pn_message_t *parts, const struct amqp_message *message, int64_
     pn_message_set_content_type(parts, message->content_type);
     if (is_set(message->content_encoding))
         pn_message_set_content_encoding(parts, message->content_encoding);
+    if (is_set(message->correlation_id))
+        pn_data_put_string(pn_message_correlation_id(parts),
+                           pn_bytes(strlen(message->correlation_id), message->correlation_id));
     if (is_set(message->to))
         pn_message_set_address(parts, message->to);
     if (is_set(message->partition_key))

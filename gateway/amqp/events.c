@@ -34,6 +34,11 @@ static void prepare_session(struct amqp *amqp, pn_session_t *session) {
     pn_session_open(session);
 }
 
+/* Client: not of the main link's session, so of the side session, or of one that has just been given up. */
+static bool is_aside(const struct amqp *amqp, const pn_session_t *session) {
+    return !amqp->server && (amqp->link == NULL || pn_link_session(amqp->link) != session);
+}
+
 /* Azure tells clients apart by these. */
 static void put_link_properties(pn_data_t *properties, const char *client_version) {
     static const char version[] = "com.microsoft:client-version", api[] = "com.microsoft:api-version";
@@ -88,7 +93,8 @@ static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         prepare_session(amqp, pn_event_session(event));
-    connection_step(amqp, AMQP_ATTACH);
+    if (!is_aside(amqp, pn_event_session(event)))
+        connection_step(amqp, AMQP_ATTACH);
 }
 
 static void refuse_link(pn_link_t *link, const char *description) {
@@ -122,6 +128,11 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
         cbs_link_ready(amqp);
         return;
     }
+    if (is_aside(amqp, pn_link_session(link))) {
+        if (side_has_session(amqp, pn_link_session(link)))
+            side_link_open(amqp, link);
+        return;
+    }
     if (amqp->server) {
         if ((pn_link_state(link) & PN_LOCAL_UNINIT) != 0)
             serve_link(amqp, link);
@@ -137,24 +148,39 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
-    if (cbs_owns(amqp, pn_link_session(pn_event_link(event)))) {
+    const pn_session_t *session = pn_link_session(pn_event_link(event));
+    if (cbs_owns(amqp, session))
         cbs_link_ready(amqp);
-        return;
-    }
-    if (amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT || pn_link_credit(pn_event_link(event)) <= 0)
+    if (side_has_session(amqp, session))
+        side_link_flow(amqp);
+    if (is_aside(amqp, session) || amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT ||
+        pn_link_credit(pn_event_link(event)) <= 0)
         return;
     connection_deadline(amqp, 0);
     connection_step(amqp, AMQP_UP);
 }
 
+/* A session beside the main one has ended, or a link of it; link: NULL for the session. */
+static void aside_ended(struct amqp *amqp, const pn_session_t *session, const pn_link_t *link,
+                        pn_condition_t *condition) {
+    char why[CONDITION_TEXT_MAX];
+    condition_text(condition, why);
+    if (cbs_owns(amqp, session)) {
+        cbs_refused(amqp, why);
+    } else if (side_has_session(amqp, session)) {
+        const struct connection_side *side = amqp->side;
+        side_ended(amqp, link == NULL ? "" : link == side->sender ? side->target : side->source, why);
+    }
+}
+
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (is_aside(amqp, pn_link_session(link))) {
+        aside_ended(amqp, pn_link_session(link), link, pn_link_remote_condition(link));
+        return;
+    }
     if (!amqp->server) {
         char text[CONDITION_TEXT_MAX];
-        if (cbs_owns(amqp, pn_link_session(link))) {
-            cbs_refused(amqp, condition_text(pn_link_remote_condition(link), text));
-            return;
-        }
         connection_reason(amqp, "the peer detached the link to %s%s", amqp->settings.address,
                           condition_text(pn_link_remote_condition(link), text));
         pump_goodbye(amqp, NULL, NULL);
@@ -170,17 +196,19 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
 
 static void on_session_close(struct amqp *amqp, pn_event_t *event) {
     pn_session_t *session = pn_event_session(event);
+    if (is_aside(amqp, session)) {
+        aside_ended(amqp, session, NULL, pn_session_remote_condition(session));
+        return;
+    }
     if (amqp->server) {
+        pn_session_close(session);
+        if (amqp->link == NULL || pn_link_session(amqp->link) != session)
+            return; /* one beside it, such as for commands, which there are none of here */
         amqp->link = NULL;
         connection_deadline(amqp, amqp->settings.open_timeout_ms);
-        pn_session_close(session);
         return;
     }
     char text[CONDITION_TEXT_MAX];
-    if (cbs_owns(amqp, session)) {
-        cbs_refused(amqp, condition_text(pn_session_remote_condition(session), text));
-        return;
-    }
     connection_reason(amqp, "the peer ended the session for %s%s", amqp->settings.address,
                       condition_text(pn_session_remote_condition(session), text));
     pump_goodbye(amqp, NULL, NULL);
@@ -212,8 +240,11 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
 
 static void on_delivery(struct amqp *amqp, pn_event_t *event) {
     pn_delivery_t *delivery = pn_event_delivery(event);
-    if (cbs_owns(amqp, pn_link_session(pn_delivery_link(delivery))))
+    const pn_session_t *session = pn_link_session(pn_delivery_link(delivery));
+    if (cbs_owns(amqp, session))
         cbs_delivery(amqp, delivery);
+    else if (side_has_session(amqp, session))
+        side_delivery(amqp, delivery);
     else
         delivery_changed(amqp, delivery);
 }
