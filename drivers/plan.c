@@ -155,9 +155,9 @@ uint64_t plan_request_cost_us(const struct plant_bus *bus, const struct plan_req
     return network_us + line_us + delay_us + plan_quiet_us(bus);
 }
 
-/* What reading so much at once costs the bus, for comparing ways to cut a run. What a byte costs is known on lines alone:
- * behind Modbus TCP may be one, so a slow one is assumed. One byte more, so that of two ways that cost nearly the same the
- * one with fewer requests is taken. */
+/* What reading so much at once costs the bus, for comparing ways to cut a run. What a byte costs is known on lines
+ * alone: behind Modbus TCP may be one, so a slow one is assumed. One byte more, so that of two ways that cost nearly
+ * the same the one with fewer requests is taken. */
 static uint64_t read_cost_us(const struct plant_bus *bus, enum plant_table table, unsigned count) {
     const struct plan_request request = {.table = table, .count = (uint16_t)count};
     const struct overhead *overhead = &overheads[bus->kind];

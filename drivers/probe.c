@@ -6,9 +6,11 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/quality.h"
 
+/* Large, and hardly ever needed: not on the stack. */
+static struct recorder_cut cut;
+
 void probe_add_frames(json_t *result, uint64_t since) {
     static const char *const names[] = {[RECORDER_OUT] = "sent", [RECORDER_IN] = "received"};
-    static struct recorder_cut cut;
     struct recorder_frame frame;
     recorder_read_used(since, &cut);
     while (recorder_next(&cut, &frame))
@@ -40,7 +42,6 @@ json_t *probe_read(struct connection *connection, const struct ask *ask) {
 /* Lines of one exchange, in order; what would go beyond the frame's limit is left out. */
 static void add_all_frames(json_t *result, uint64_t since) {
     static const char *const names[] = {[RECORDER_OUT] = "sent", [RECORDER_IN] = "received"};
-    static struct recorder_cut cut;
     uint8_t bytes[2][RECORDER_FRAME_BYTES_MAX];
     size_t used[2] = {0};
     struct recorder_frame frame;
@@ -63,9 +64,9 @@ static const struct plant_tag *find_tag(const struct plant_instrument *instrumen
     return NULL;
 }
 
-static enum fb_error find_request(const struct connection *connection, const struct plant *plant,
-                                  const struct ask *ask, struct plan_request *ret_request,
-                                  const struct plant_tag **ret_tag, struct fb_cause *cause) {
+static enum fb_error find_request(const struct connection *connection, const struct plant *plant, const struct ask *ask,
+                                  struct plan_request *ret_request, const struct plant_tag **ret_tag,
+                                  struct fb_cause *cause) {
     for (size_t i = 0; i < plant->instrument_count; i++) {
         const struct plant_instrument *instrument = &plant->instruments[i];
         if (strcmp(instrument->name, ask->instrument) != 0 || &plant->buses[instrument->bus] != connection->bus)

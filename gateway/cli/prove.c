@@ -62,8 +62,7 @@ static void decode_value(const struct subject *subject, struct evidence *evidenc
     if (subject->instrument->lines.protocol == PLANT_REGISTERS)
         decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED, evidence->units);
     else
-        line_decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED,
-                          evidence->units);
+        line_decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED, evidence->units);
 }
 
 static enum fb_error read_tag(struct target *target, const struct subject *subject, struct evidence *evidence,

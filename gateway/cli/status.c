@@ -114,9 +114,8 @@ static void print_bus_figures(const json_t *bus) {
     print_times(bus, "lateness_ms", "late");
     print_times(bus, "response_ms", "answers in");
     printf(", %lld requests, %lld missed", number(bus, "requests"), number(bus, "overruns"));
-    json_object_foreach(json_object_get(bus, "errors"), kind, count)
-        if (json_integer_value(count) > 0)
-            printf(", %s: %lld", kind, (long long)json_integer_value(count));
+    json_object_foreach(json_object_get(bus, "errors"), kind, count) if (json_integer_value(count) > 0)
+        printf(", %s: %lld", kind, (long long)json_integer_value(count));
     putchar('\n');
 }
 

@@ -29,9 +29,9 @@ void target_close(struct target *target);
 
 struct target_reply {
     bool good;
-    uint8_t exception; /* the instrument refused; 0: it did not */
-    bool silent;       /* nothing answered in time */
-    char reason[256];  /* why there is no data, for people */
+    uint8_t exception;                          /* the instrument refused; 0: it did not */
+    bool silent;                                /* nothing answered in time */
+    char reason[256];                           /* why there is no data, for people */
     uint8_t data[RECORDER_FRAME_BYTES_MAX + 1]; /* of lines: with a NUL behind them */
     size_t length;                              /* of data, bytes */
     uint8_t sent[RECORDER_FRAME_BYTES_MAX], received[RECORDER_FRAME_BYTES_MAX];

@@ -29,7 +29,7 @@ const char *plant_meaning(const struct plant *plant, const struct plant_instrume
     if (tag->type == PLANT_TEXT && registers)
         snprintf(ret_text + used, PLANT_MEANING_MAX - used, " length %u", tag->length);
     else if (tag->type != PLANT_TEXT)
-        snprintf(ret_text + used, PLANT_MEANING_MAX - used, ", x %" PRId64 "e%d + %" PRId64 "e%d",
-                 tag->scale.mantissa, tag->scale.exponent, tag->offset.mantissa, tag->offset.exponent);
+        snprintf(ret_text + used, PLANT_MEANING_MAX - used, ", x %" PRId64 "e%d + %" PRId64 "e%d", tag->scale.mantissa,
+                 tag->scale.exponent, tag->offset.mantissa, tag->offset.exponent);
     return ret_text;
 }

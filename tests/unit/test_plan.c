@@ -78,7 +78,8 @@ static void a_gap_is_read_over_up_to_the_cost_of_a_request(void **state) {
         uint32_t pause_ms;
         unsigned most;
     } rows[] = {
-        /* At 9600 8E1 a byte takes 1.146 ms: 13 of overhead, twice 3.5 of silence, and 5 ms that the instrument thinks. */
+        /* At 9600 8E1 a byte takes 1.146 ms: 13 of overhead, twice 3.5 of silence, and 5 ms that the instrument thinks.
+         */
         {PLANT_MODBUS_RTU, PLANT_HOLDING, 0, 12},
         {PLANT_MODBUS_RTU, PLANT_COIL, 0, 214},
         /* 50 ms of pause in place of one silence: 40 bytes more. */
