@@ -199,7 +199,7 @@ static void find_cheapest(const struct plant_bus *bus, struct wanted *run, size_
     for (size_t last = first; last < count; last++) {
         const uint32_t own_end = run[last].address + run[last].count;
         end = own_end > end ? own_end : end;
-        if (end - run[first].address > most && last > first)
+        if (last > first && end - run[first].address > most)
             return;
         const uint64_t behind_us = last + 1 < count ? run[last + 1].cost_us : 0;
         const uint64_t cost_us = read_cost_us(bus, run[first].table, end - run[first].address) + behind_us;

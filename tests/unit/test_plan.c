@@ -322,14 +322,15 @@ static uint64_t cheapest_us(const struct plant_bus *bus, const uint16_t *address
 static void no_sweep_is_cheaper(void **state) {
     (void)state;
     static const uint32_t bauds[] = {1200, 9600, 19200, 115200}, pauses_ms[] = {0, 20, 200};
-    srand(1);
+    uint32_t dice = 1;
     for (size_t round = 0; round < 120; round++) {
         struct world *world = new_world(PLANT_MODBUS_RTU);
         uint16_t addresses[TAGS_MAX], address = 0;
         world->bus.baud = bauds[round % 4];
         world->bus.pause_ms = pauses_ms[round % 3];
         for (size_t i = 0; i < TAGS_MAX; i++) {
-            address = (uint16_t)(address + 1 + rand() % (int)(2 + round));
+            dice = dice * 1664525 + 1013904223; /* Numerical Recipes, section 7.1 */
+            address = (uint16_t)(address + 1 + (dice >> 16) % (2 + round));
             addresses[i] = address;
             add_tag(world, 0, PLANT_HOLDING, PLANT_UINT16, address);
         }
