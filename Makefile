@@ -5,7 +5,7 @@ B := build/$(V)
 PYTHON := /usr/bin/python3
 VERSION := 0.1.0
 
-PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
+PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd zlib libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
@@ -28,7 +28,8 @@ else ifeq ($(V),fuzz)
   LDFLAGS += -fsanitize=address,undefined
 endif
 
-COMMON := $(wildcard gateway/common/*.c)
+CONFINE := gateway/common/confine.c
+COMMON := $(filter-out $(CONFINE),$(wildcard gateway/common/*.c))
 CONFIG := $(wildcard gateway/config/*.c)
 AMQP := $(wildcard gateway/amqp/*.c)
 # How long certificates hold: what core needs of them.
@@ -43,12 +44,12 @@ RECEIVE := $(wildcard gateway/receive/*.c)
 PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
   drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
-core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
-core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
+core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
+core_LIBS := libseccomp libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
-cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
-cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
+cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(BATCH) $(COMMON) $(CONFINE)
+cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares libcbor libzstd zlib
 # What `forebay run` becomes, with few of the other commands' libraries.
 RUN := gateway/cli/run.c gateway/cli/nginx.c
 run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c $(CONFIG) $(PLAN) $(COMMON)
@@ -140,7 +141,7 @@ setup:
 	@tests/peers.sh tests/peers
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
-e2e: all $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+e2e: all $(B)/tests/fill_store $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
@@ -154,9 +155,10 @@ check:
 
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
-abuse: all $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
+abuse: all $(B)/tests/test_cloud_link $(B)/tests/test_store_crash $(B)/tests/test_store_power $(B)/tests/test_store_image
 	@for test in crash power; do ABUSE=$(N) $(B)/tests/test_store_$$test || exit 1; done
-	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut'
+	@ABUSE=$(N) $(B)/tests/test_cloud_link
+	@ABUSE=$(N) $(PYTEST) tests/e2e -k 'killed or cut or abuse'
 
 # 200 endpoints and two lines for so long, instead of the minute in make check.
 MINUTES ?= 10
@@ -168,7 +170,7 @@ demo:
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
-bench: all $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
@@ -207,6 +209,14 @@ help:
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
+$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
+$(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 $(B)/tests/bench_%: $(B)/tests/bench/bench_%.o $$(call objects,$$(call links,tests/bench/bench_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'

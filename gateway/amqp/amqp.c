@@ -10,28 +10,23 @@
 #include <unistd.h>
 
 #include "gateway/amqp/connection.h"
+#include "gateway/common/clock.h"
 
 #define TIMER_ACCURACY_US 1000
 
 const char *amqp_step_word(enum amqp_step step) {
-    static const char *const words[] = {"dns", "tcp", "tls", "sasl", "open", "attach", "credit", "up"};
+    static const char *const words[] = {"dns", "tcp", "tls", "sasl", "open", "session", "attach", "credit", "up"};
     return words[step];
 }
 
-/* Give up everything that touches the outside; what is left can only be read. */
-static void release(struct amqp *amqp) {
-    resolve_free(amqp->resolve);
-    amqp->resolve = NULL;
+static void count_bytes(struct amqp *amqp) {
+    if (amqp->tls != NULL)
+        tls_take_bytes(amqp->tls, &amqp->trail.bytes_in, &amqp->trail.bytes_out);
+}
+
+void connection_drop(struct amqp *amqp) {
+    count_bytes(amqp);
     amqp->io = sd_event_source_disable_unref(amqp->io);
-    amqp->deadline = sd_event_source_disable_unref(amqp->deadline);
-    amqp->tick = sd_event_source_disable_unref(amqp->tick);
-    amqp->wake = sd_event_source_disable_unref(amqp->wake);
-    if (amqp->driver_ready)
-        pn_connection_driver_destroy(&amqp->driver);
-    amqp->driver_ready = false;
-    amqp->link = NULL;
-    free(amqp->outgoing);
-    amqp->outgoing = NULL;
     tls_free(amqp->tls);
     amqp->tls = NULL;
     if (amqp->descriptor >= 0)
@@ -39,8 +34,27 @@ static void release(struct amqp *amqp) {
     amqp->descriptor = -1;
 }
 
+/* Give up everything that touches the outside; what is left can only be read. */
+static void release(struct amqp *amqp) {
+    side_free(amqp);
+    resolve_free(amqp->resolve);
+    amqp->resolve = NULL;
+    amqp->deadline = sd_event_source_disable_unref(amqp->deadline);
+    amqp->tick = sd_event_source_disable_unref(amqp->tick);
+    amqp->wake = sd_event_source_disable_unref(amqp->wake);
+    if (amqp->driver_ready)
+        pn_connection_driver_destroy(&amqp->driver);
+    amqp->driver_ready = false;
+    amqp->link = NULL;
+    cbs_end(amqp->cbs);
+    free(amqp->outgoing);
+    amqp->outgoing = NULL;
+    connection_drop(amqp);
+}
+
 static void destroy(struct amqp *amqp) {
     release(amqp);
+    cbs_free(amqp->cbs);
     amqp_trust_free(amqp->settings.trust);
     free(amqp->container);
     free(amqp->host);
@@ -73,8 +87,13 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
         return;
     amqp->started = true;
     amqp->step = step;
+    if (!amqp->trail.reached[step])
+        amqp->trail.step_ms[step] = (uint32_t)(clock_monotonic_ms() - amqp->trail.began_ms);
+    amqp->trail.reached[step] = true;
     if (amqp->settings.handlers->step != NULL)
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
+    if (!connection_over(amqp))
+        side_open(amqp);
 }
 
 FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
@@ -156,6 +175,8 @@ static enum fb_error make(sd_event *event, const struct amqp_settings *settings,
     amqp->server = server;
     amqp->descriptor = -1;
     amqp->starved = true;
+    amqp->trail.started_ms = clock_utc_ms();
+    amqp->trail.began_ms = clock_monotonic_ms();
     amqp->settings = *settings;
     amqp->settings.trust->holders++;
     amqp->settings.container = amqp->container = copy(settings->container);
@@ -166,6 +187,11 @@ static enum fb_error make(sd_event *event, const struct amqp_settings *settings,
         destroy(amqp);
         return fb_fail(cause, FB_MEMORY, "out of memory");
     }
+    if (settings->token != NULL && cbs_new(settings->token, &amqp->cbs, cause) != FB_OK) {
+        destroy(amqp);
+        return FB_MEMORY;
+    }
+    amqp->settings.token = NULL;
     *ret_amqp = amqp;
     return FB_OK;
 }
@@ -223,6 +249,11 @@ const char *amqp_peer_address(const struct amqp *amqp) {
 
 const char *amqp_peer_name(const struct amqp *amqp) {
     return amqp->peer_name;
+}
+
+const struct amqp_trail *amqp_trail(struct amqp *amqp) {
+    count_bytes(amqp);
+    return &amqp->trail;
 }
 
 const struct validity_list *amqp_peer_chain(const struct amqp *amqp) {

@@ -1,6 +1,8 @@
-/* The steps before proton: DNS, TCP, TLS. */
+/* The steps before proton: DNS, TCP, TLS. The addresses of the host are tried in their order until one has finished
+ * TLS: one that takes connections and then says nothing must not stand in the way of the next. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -31,19 +33,45 @@ static bool watch(struct amqp *amqp, uint32_t events) {
     return r >= 0;
 }
 
-/* Put the failed address away. True when none is left, and the connection has ended. */
-static void address_failed(struct amqp *amqp, const char *why) {
-    amqp->io = sd_event_source_disable_unref(amqp->io);
-    if (amqp->descriptor >= 0)
-        close(amqp->descriptor);
-    amqp->descriptor = -1;
-    if (amqp->address_next < amqp->addresses.count)
-        return;
-    if (amqp->addresses.count > 1)
-        connection_end(amqp, "none of the %zu addresses of %s takes a connection on port %u; the last, %s: %s",
-                       amqp->addresses.count, amqp->settings.host, amqp->settings.port, amqp->peer_address, why);
-    else
+static void note_addresses(struct amqp *amqp) {
+    amqp->trail.address_count = amqp->addresses.count;
+    for (size_t i = 0; i < amqp->addresses.count; i++)
+        resolve_address_text(&amqp->addresses.addresses[i].socket_address, amqp->trail.addresses[i].address);
+}
+
+/* None is left: the one that came furthest says the most. */
+static void addresses_failed(struct amqp *amqp, const char *why) {
+    const struct amqp_trail *trail = &amqp->trail;
+    const struct trail_address *furthest = &trail->addresses[0];
+    for (size_t i = 1; i < trail->address_count; i++)
+        if (trail->addresses[i].step >= furthest->step)
+            furthest = &trail->addresses[i];
+    amqp->step = furthest->step;
+    snprintf(amqp->peer_address, sizeof amqp->peer_address, "%s", furthest->address);
+    if (trail->address_count > 1)
+        connection_end(amqp, "none of the %zu addresses of %s is of use on port %u; %s came to %s: %s",
+                       trail->address_count, amqp->settings.host, amqp->settings.port, furthest->address,
+                       amqp_step_word(furthest->step), furthest->reason);
+    else if (amqp->step == AMQP_TCP)
         connection_end(amqp, "%s port %u: %s", amqp->peer_address, amqp->settings.port, why);
+    else
+        connection_end(amqp, "%s", why);
+}
+
+/* Put the failed address away. Without another one the connection has ended. */
+static void address_failed(struct amqp *amqp, const char *why) {
+    struct trail_address *failed = &amqp->trail.addresses[amqp->address_next - 1];
+    failed->step = amqp->step;
+    snprintf(failed->reason, sizeof failed->reason, "%s", why);
+    connection_drop(amqp);
+    if (amqp->address_next == amqp->addresses.count) {
+        addresses_failed(amqp, why);
+        return;
+    }
+    /* The ones left share the time for TCP anew when TLS has used it up. */
+    if (amqp->step == AMQP_TLS)
+        amqp->tcp_deadline_ms = clock_monotonic_ms() + amqp->settings.connect_timeout_ms;
+    amqp->step = AMQP_TCP;
 }
 
 /* Start connecting to one address: 0, or the errno of its failure. */
@@ -82,6 +110,7 @@ static void on_resolved(const struct resolve_answer *answer, void *user) {
     amqp->addresses = *answer;
     resolve_free(amqp->resolve);
     amqp->resolve = NULL;
+    note_addresses(amqp);
     if (amqp->addresses.count == 0)
         connection_end(amqp, "%s: %s", amqp->settings.host, amqp->addresses.cause.text);
     else
@@ -114,6 +143,15 @@ static void tcp_ready(struct amqp *amqp) {
     connect_next(amqp);
 }
 
+static void tls_failed(struct amqp *amqp, const char *why) {
+    if (amqp->server) {
+        connection_end(amqp, "%s", why);
+        return;
+    }
+    address_failed(amqp, why);
+    connect_next(amqp);
+}
+
 static void handshake(struct amqp *amqp) {
     struct fb_cause cause;
     const enum tls_result result = tls_handshake(amqp->tls, &cause);
@@ -123,11 +161,11 @@ static void handshake(struct amqp *amqp) {
     }
     amqp->peer_chain = *tls_peer_chain(amqp->tls);
     if (result == TLS_CLOSED)
-        connection_end(amqp, "%s closed the connection during the TLS handshake", amqp->peer_address);
-    if (result == TLS_FAILED)
-        connection_end(amqp, "%s", cause.text);
-    if (result != TLS_DONE)
+        fb_fail(&cause, FB_CLOSED, "%s closed the connection during the TLS handshake", amqp->peer_address);
+    if (result != TLS_DONE) {
+        tls_failed(amqp, cause.text);
         return;
+    }
     tls_version(amqp->tls, amqp->tls_version, sizeof amqp->tls_version);
     tls_peer_name(amqp->tls, amqp->peer_name, sizeof amqp->peer_name);
     connection_deadline(amqp, amqp->settings.open_timeout_ms);
@@ -143,6 +181,9 @@ void connect_secure(struct amqp *amqp) {
     /* Small messages must not wait for the acknowledgement of the one before. */
     const int on = 1;
     setsockopt(amqp->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    /* A cable that is pulled while bytes of ours are on their way: the kernel is patient for a quarter of an hour. */
+    const unsigned patience_ms = amqp->settings.idle_timeout_ms;
+    setsockopt(amqp->descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
     connection_deadline(amqp, amqp->settings.connect_timeout_ms);
     struct fb_cause cause;
     if (tls_open(amqp->settings.trust, amqp->descriptor, amqp->server ? NULL : amqp->settings.host, &amqp->tls,
@@ -162,6 +203,7 @@ void connect_ready(struct amqp *amqp) {
 }
 
 void connect_late(struct amqp *amqp) {
+    struct fb_cause cause;
     if (amqp->closing || amqp->write_broken) {
         connection_end(amqp, "%s", amqp->write_cause.text);
         return;
@@ -176,16 +218,21 @@ void connect_late(struct amqp *amqp) {
         connect_next(amqp);
         break;
     case AMQP_TLS:
-        connection_end(amqp, "%s takes connections but did not answer the TLS handshake in %u ms", amqp->peer_address,
-                       amqp->settings.connect_timeout_ms);
+        fb_fail(&cause, FB_TIMEOUT, "%s takes connections but did not answer the TLS handshake in %u ms",
+                amqp->peer_address, amqp->settings.connect_timeout_ms);
+        tls_failed(amqp, cause.text);
+        break;
+    case AMQP_CREDIT:
+        connection_end(amqp, "%s took the link but gave no credit in %u ms", amqp->peer_address,
+                       amqp->settings.credit_timeout_ms);
         break;
     case AMQP_SASL:
     case AMQP_OPEN:
+    case AMQP_SESSION:
     case AMQP_ATTACH:
-    case AMQP_CREDIT:
     case AMQP_UP:
-        connection_end(amqp, "%s did not finish SASL, open and attach in %u ms", amqp->peer_address,
-                       amqp->settings.open_timeout_ms);
+        connection_end(amqp, "%s did not finish SASL, open and attach in %u ms: no answer in step %s",
+                       amqp->peer_address, amqp->settings.open_timeout_ms, amqp_step_word(amqp->step));
         break;
     }
 }

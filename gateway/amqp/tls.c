@@ -17,9 +17,10 @@ struct tls {
     SSL *ssl;
     struct amqp_trust *trust;
     struct verify verify;
-    bool up;      /* the handshake is over */
-    bool dead;    /* after a failure OpenSSL must not be asked for more */
-    bool alerted; /* see tls_alerted() */
+    bool up;                      /* the handshake is over */
+    bool dead;                    /* after a failure OpenSSL must not be asked for more */
+    bool alerted;                 /* see tls_alerted() */
+    uint64_t bytes_in, bytes_out; /* already told by tls_take_bytes() */
 };
 
 static bool look_for(SSL *ssl, const char *host) {
@@ -131,6 +132,14 @@ void tls_peer_name(const struct tls *tls, char *ret_text, size_t size) {
     ret_text[0] = '\0';
     if (certificate != NULL)
         certificate_peer_name(certificate, ret_text, size);
+}
+
+void tls_take_bytes(struct tls *tls, uint64_t *bytes_in, uint64_t *bytes_out) {
+    const uint64_t in = BIO_number_read(SSL_get_rbio(tls->ssl)), out = BIO_number_written(SSL_get_wbio(tls->ssl));
+    *bytes_in += in - tls->bytes_in;
+    *bytes_out += out - tls->bytes_out;
+    tls->bytes_in = in;
+    tls->bytes_out = out;
 }
 
 const struct validity_list *tls_peer_chain(const struct tls *tls) {

@@ -54,6 +54,8 @@ bool tls_alerted(const struct tls *tls);
 void tls_version(const struct tls *tls, char *ret_text, size_t size);
 void tls_peer_name(const struct tls *tls, char *ret_text, size_t size);
 
+/* Add what went over the socket since the last call. */
+void tls_take_bytes(struct tls *tls, uint64_t *bytes_in, uint64_t *bytes_out);
 /* The chain that the peer presented, empty before; borrowed. Also after a handshake that it made fail. */
 const struct validity_list *tls_peer_chain(const struct tls *tls);
 

@@ -23,6 +23,7 @@ void validity_add(struct validity_list *list, const X509 *certificate) {
     *entry = (struct validity){.from_ms = time_ms(X509_get0_notBefore(certificate)),
                                .until_ms = time_ms(X509_get0_notAfter(certificate))};
     certificate_subject(certificate, entry->subject, sizeof entry->subject);
+    certificate_name(X509_get_issuer_name(certificate), entry->issuer, sizeof entry->issuer);
     X509_digest(certificate, EVP_sha256(), entry->hash, NULL);
 }
 

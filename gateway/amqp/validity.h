@@ -15,6 +15,7 @@
 
 struct validity {
     char subject[CERTIFICATE_TEXT_MAX]; /* common name, or whole subject; of a list: its issuer's */
+    char issuer[CERTIFICATE_TEXT_MAX];  /* whose certificate signed it; of a list: "" */
     uint8_t hash[32];                   /* SHA-256 of the whole */
     int64_t from_ms, until_ms;          /* UTC; until_ms 0: a list that does not say when the next one comes */
 };

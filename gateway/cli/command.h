@@ -4,8 +4,12 @@
 #define FB_CLI_COMMAND_H
 
 int check_config_main(int argc, char **argv);
+int command_main(int argc, char **argv);
+int config_apply_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
 int export_main(int argc, char **argv);
+int parked_main(int argc, char **argv);
 int profiles_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int receive_main(int argc, char **argv);

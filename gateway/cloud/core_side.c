@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/cloud/attempts.h"
 #include "gateway/cloud/cloud_message.h"
 #include "gateway/cloud/link.h"
 #include "gateway/common/backoff.h"
@@ -22,6 +23,8 @@ struct core_side {
     char path[PATH_MAX];
     struct channel *channel; /* NULL while core is away */
     struct link *link;
+    struct attempts attempts;
+    uint64_t attempts_told; /* to this core, up to this number */
     struct backoff backoff;
     sd_event_source *reconnect;
     sd_event_source *status; /* on while the last status is younger than CORE_SIDE_STATUS_MS, or one is due */
@@ -75,9 +78,12 @@ static void on_link_changed(void *user) {
         arm(side->status, 0);
 }
 
-static void on_link_up(void *user) {
+static void on_link_up(uint32_t bytes_most, void *user) {
     struct core_side *side = user;
-    channel_send_bytes(side->channel, PROTOCOL_LINK_UP, NULL, 0);
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof bytes_most];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_LINK_UP, 0);
+    message_put_u32(&writer, bytes_most);
+    channel_send(side->channel, &writer);
 }
 
 static void on_link_down(void *user) {
@@ -106,6 +112,37 @@ static void on_link_decided(enum parcel_kind kind, uint64_t number, enum parcel_
     channel_send(side->channel, &writer);
 }
 
+static void on_link_command(const struct command *command, void *user) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    const struct core_side *side = user;
+    const size_t id_length = strlen(command->message_id);
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_COMMAND, 0);
+    message_put_u64(&writer, command->id);
+    message_put_u32(&writer, (uint32_t)id_length);
+    message_put_bytes(&writer, command->message_id, id_length);
+    message_put_bytes(&writer, command->bytes, command->length);
+    channel_send(side->channel, &writer);
+}
+
+static void tell_attempts(struct core_side *side) {
+    const char *text;
+    uint64_t number;
+    while (side->channel != NULL && (text = attempts_after(&side->attempts, side->attempts_told, &number)) != NULL) {
+        uint8_t packet[MESSAGE_HEADER_BYTES + sizeof number + PROTOCOL_ATTEMPT_BYTES_MAX];
+        struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_ATTEMPT, 0);
+        message_put_u64(&writer, number);
+        message_put_bytes(&writer, text, strlen(text));
+        channel_send(side->channel, &writer);
+        side->attempts_told = number;
+    }
+}
+
+static void on_link_attempted(json_t *attempt, void *user) {
+    struct core_side *side = user;
+    attempts_add(&side->attempts, attempt);
+    tell_attempts(side);
+}
+
 static void on_link_stopped(void *user) {
     struct core_side *side = user;
     sd_event_exit(side->event, 0);
@@ -116,6 +153,8 @@ static const struct link_handlers link_handlers = {
     .down = on_link_down,
     .next = on_link_next,
     .decided = on_link_decided,
+    .command = on_link_command,
+    .attempted = on_link_attempted,
     .changed = on_link_changed,
     .certificates = on_link_certificates,
     .stopped = on_link_stopped,
@@ -129,18 +168,65 @@ static void core_spoke(struct core_side *side) {
     side->backoff.failures = 0;
 }
 
+static enum fb_error take_config(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_configure(side->link, message->has_link ? &message->link : NULL);
+    return FB_OK;
+}
+
+static enum fb_error take_parcel(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    return link_forward(side->link, message, cause);
+}
+
+static enum fb_error take_settled(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_settled(side->link, message->kind, message->number);
+    return FB_OK;
+}
+
+static enum fb_error take_commands(struct core_side *side, const struct cloud_message *message,
+                                   struct fb_cause *cause) {
+    (void)cause;
+    link_commands(side->link, message);
+    return FB_OK;
+}
+
+static enum fb_error take_reply(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_reply(side->link, message);
+    return FB_OK;
+}
+
+static enum fb_error take_log(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)side, (void)cause;
+    log_set_level((enum log_level)message->level, message->time_ms);
+    return FB_OK;
+}
+
+static enum fb_error take_kept(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    attempts_kept(&side->attempts, message->number);
+    return FB_OK;
+}
+
+static const struct {
+    enum protocol_cloud type;
+    enum fb_error (*take)(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause);
+} messages[] = {
+    {PROTOCOL_LINK_CONFIG, take_config},       {PROTOCOL_PARCEL, take_parcel}, {PROTOCOL_SETTLED, take_settled},
+    {PROTOCOL_COMMANDS_CONFIG, take_commands}, {PROTOCOL_REPLY, take_reply},   {PROTOCOL_CLOUD_LOG, take_log},
+    {PROTOCOL_ATTEMPT_KEPT, take_kept},
+};
+
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
     (void)channel;
     struct core_side *side = user;
     struct cloud_message message;
     struct fb_cause cause;
     enum fb_error error = cloud_message_read(reader, &message, &cause);
-    if (error == FB_OK && message.type == PROTOCOL_LINK_CONFIG)
-        link_configure(side->link, message.has_link ? &message.link : NULL);
-    else if (error == FB_OK && message.type == PROTOCOL_SETTLED)
-        link_settled(side->link, message.kind, message.number);
-    else if (error == FB_OK)
-        error = link_forward(side->link, &message, &cause);
+    for (size_t i = 0; error == FB_OK && i < sizeof messages / sizeof messages[0]; i++)
+        if (messages[i].type == message.type)
+            error = messages[i].take(side, &message, &cause);
     if (error != FB_OK)
         log_event(LOG_LEVEL_ERROR, "core-message-bad", "%s", cause.text);
     else
@@ -172,6 +258,8 @@ static void find_core(struct core_side *side) {
         return;
     }
     channel_send_bytes(side->channel, PROTOCOL_CLOUD_HELLO, NULL, 0);
+    side->attempts_told = 0;
+    tell_attempts(side);
     send_certificates(side);
     on_link_changed(side);
 }
@@ -196,7 +284,7 @@ static enum fb_error prepare(struct core_side *side, const char *run, struct fb_
     if (add_timer(side, &side->reconnect, on_reconnect) != FB_OK ||
         add_timer(side, &side->status, on_status_timer) != FB_OK)
         return fb_fail(cause, FB_MEMORY, "out of memory");
-    return link_new(side->event, &link_handlers, side, LINK_SILENCE_MS, &side->link, cause);
+    return link_new(side->event, &link_handlers, side, &side->link, cause);
 }
 
 enum fb_error core_side_start(sd_event *event, const char *run, struct core_side **ret_side, struct fb_cause *cause) {
@@ -204,6 +292,7 @@ enum fb_error core_side_start(sd_event *event, const char *run, struct core_side
     if (side == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     side->event = sd_event_ref(event);
+    attempts_init(&side->attempts);
     side->backoff = (struct backoff){.first_ms = RECONNECT_FIRST_MS, .most_ms = RECONNECT_MOST_MS};
     const enum fb_error error = prepare(side, run, cause);
     if (error != FB_OK) {
@@ -224,6 +313,7 @@ void core_side_free(struct core_side *side) {
         return;
     link_free(side->link);
     channel_free(side->channel);
+    attempts_done(&side->attempts);
     sd_event_source_disable_unref(side->reconnect);
     sd_event_source_disable_unref(side->status);
     sd_event_unref(side->event);

@@ -4,18 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/amqp/link_connection.h"
+#include "gateway/amqp/link_trust.h"
+#include "gateway/amqp/trail.h"
+#include "gateway/amqp/visit.h"
+#include "gateway/cloud/attempt.h"
 #include "gateway/cloud/certificates.h"
+#include "gateway/cloud/endpoints.h"
 #include "gateway/cloud/parcel.h"
+#include "gateway/cloud/renderer.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
-/* See LINK_SILENCE_MS. */
-#define OLDEST_SILENCES 10
-
-_Static_assert(LINK_PINS_MAX == AMQP_PINS_MAX && LINK_CRLS_MAX == AMQP_CRLS_MAX, "all that is configured is used");
 
 struct link {
     sd_event *event;
@@ -27,19 +30,37 @@ struct link {
     bool stopping;
     struct amqp *amqp; /* NULL between two attempts */
     struct window window;
-    struct backoff backoff;
+    struct commands commands;
+    struct endpoints endpoints;
+    struct link_endpoint endpoint; /* the one in use, or tried last */
+    struct visit *visit;           /* asks the preferred one while a spare is in use; else NULL */
+    int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
+    int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
+    uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
+    struct renderer *renderer;
     bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
-    uint32_t silence_ms;
-    int64_t last_answer_ms; /* monotonic; of the peer, or when the session began */
     sd_event_source *retry;
     sd_event_source *silence;
+    sd_event_source *return_timer;
     struct status status;
-    char logged[FB_CAUSE_MAX]; /* the reason that was logged last: the same one again is no news */
+    uint64_t ended_in, ended_out; /* bytes of the connections before this one */
+    char logged[FB_CAUSE_MAX];    /* the reason that was logged last: the same one again is no news */
 };
 
+static void count_bytes(struct link *link) {
+    const struct amqp_trail *trail = link->amqp != NULL ? amqp_trail(link->amqp) : NULL;
+    link->status.bytes_in = link->ended_in + (trail != NULL ? trail->bytes_in : 0);
+    link->status.bytes_out = link->ended_out + (trail != NULL ? trail->bytes_out : 0);
+}
+
 static void changed(struct link *link) {
+    const int64_t oldest_ms = window_oldest_ms(&link->window);
+    link->status.commands = link->commands.state;
+    snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
+    count_bytes(link);
     link->status.in_flight = link->window.count;
+    link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     link->handlers->changed(link->user);
 }
 
@@ -67,16 +88,46 @@ static void ask(struct link *link) {
         link->handlers->next(messages, bytes, link->user);
 }
 
+static void note_attempt(struct link *link, const char *what, const char *outcome, enum amqp_step step,
+                         const char *reason) {
+    const struct attempt attempt = {
+        .what = what,
+        .outcome = outcome,
+        .endpoint = link->endpoint,
+        .step = step,
+        .reason = reason,
+        .duration_ms = clock_monotonic_ms() - link->began_ms,
+        .accepted = link->status.accepted - link->accepted_before,
+    };
+    link->handlers->attempted(attempt_to_json(&attempt, link->amqp), link->user);
+}
+
+/* The attempt or the connection ends for this reason. */
+static void note_end(struct link *link, const char *outcome, enum amqp_step step, const char *reason) {
+    if (link->status.state == STATUS_UP)
+        note_attempt(link, "connection", outcome, step, reason);
+    else if (link->status.state == STATUS_CONNECTING)
+        note_attempt(link, "attempt", "failed", step, reason);
+}
+
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
+    commands_link(&link->commands, NULL);
+    count_bytes(link);
+    link->ended_in = link->status.bytes_in;
+    link->ended_out = link->status.bytes_out;
     amqp_free(link->amqp);
     link->amqp = NULL;
+    visit_end(link->visit);
+    link->visit = NULL;
     disarm(link->retry);
     disarm(link->silence);
+    disarm(link->return_timer);
     link->status.tls[0] = '\0';
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     if (was_up && link->core_present)
         link->handlers->down(link->user);
 }
@@ -88,17 +139,19 @@ static void presented(struct link *link, const struct amqp *amqp) {
 
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
+    note_end(link, link->stopping || link->renewing ? "closed" : "broken", step, reason);
     down(link);
     if (link->stopping) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = link->renewing ? 0 : backoff_next_ms(&link->backoff, backoff_random());
+    const uint32_t wait_ms = link->renewing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
     if (strcmp(link->logged, reason) != 0)
-        log_event(LOG_LEVEL_WARNING, "link-down", "step=%s retry_in_ms=%u %s", amqp_step_word(step), wait_ms, reason);
+        log_event(LOG_LEVEL_WARNING, "link-down", "endpoint=%s step=%s retry_in_ms=%u %s", link->status.endpoint,
+                  amqp_step_word(step), wait_ms, reason);
     snprintf(link->logged, sizeof link->logged, "%s", reason);
     arm(link->retry, wait_ms);
     set_state(link, STATUS_WAITING);
@@ -114,30 +167,39 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
 static void begin_session(struct link *link) {
     if (link->status.state != STATUS_UP || !link->core_present)
         return;
-    link->handlers->up(link->user);
+    /* A batch that goes as JSON goes in as many messages as it takes. */
+    const bool whole = !renderer_takes(&link->settings, PARCEL_BATCH);
+    link->handlers->up(whole ? parcel_bytes_most(amqp_message_bytes_most(link->amqp)) : 0, link->user);
     ask(link);
 }
 
+static void arm_return(struct link *link) {
+    if (link->endpoints.now > 0)
+        arm(link->return_timer, endpoints_return_ms(link->settings.return_after_ms, backoff_random()));
+}
+
 static void came_up(struct link *link) {
+    note_attempt(link, "attempt", "up", AMQP_UP, "");
+    link->began_ms = clock_monotonic_ms();
+    arm_return(link);
     link->status.reason[0] = '\0';
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
               link->status.address, link->status.tls);
     link->logged[0] = '\0';
-    disarm(link->silence);
     link->last_answer_ms = clock_monotonic_ms();
     set_state(link, STATUS_UP);
+    commands_link(&link->commands, link->amqp);
     begin_session(link);
 }
 
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct link *link = user;
     link->status.step = step;
+    log_event(LOG_LEVEL_DEBUG, "step", "step=%s peer=%s", amqp_step_word(step), amqp_peer_address(amqp));
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
     if (step == AMQP_SASL)
         presented(link, amqp);
-    if (step == AMQP_CREDIT)
-        arm(link->silence, link->silence_ms);
     if (step == AMQP_UP)
         came_up(link);
     else
@@ -152,26 +214,50 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
         parcel->state = WINDOW_DECIDED;
     else
         window_forget(&link->window, parcel);
+    log_event(LOG_LEVEL_DEBUG, "parcel-decided", "kind=%d number=%llu outcome=%d %s", (int)kind,
+              (unsigned long long)number, (int)outcome, reason);
     link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 
 static void watch_silence(struct link *link) {
-    const int64_t oldest_ms = window_oldest_ms(&link->window);
-    if (oldest_ms == 0) {
+    const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
+    if (due_ms == 0)
         disarm(link->silence);
-        return;
-    }
-    const int64_t since_ms = oldest_ms > link->last_answer_ms ? oldest_ms : link->last_answer_ms;
-    const int64_t silence_ms = since_ms + link->silence_ms;
-    const int64_t lost_ms = oldest_ms + OLDEST_SILENCES * (int64_t)link->silence_ms;
-    const int64_t due_ms = silence_ms < lost_ms ? silence_ms : lost_ms;
-    arm(link->silence, due_ms - clock_monotonic_ms());
+    else
+        arm(link->silence, due_ms - clock_monotonic_ms());
+}
+
+/* Hand the next message of a parcel over that goes as JSON, in several when it is long. */
+static void forward_rendered(struct link *link, struct window_parcel *parcel) {
+    const size_t peer_most = parcel_bytes_most(amqp_message_bytes_most(link->amqp));
+    const size_t most = peer_most == 0 ? RENDERER_BODY_BYTES_MAX : peer_most;
+    struct renderer_body body = {0};
+    struct fb_cause cause;
+    enum fb_error error = FB_OK;
+    if (renderer_at(link->renderer) != parcel->delivery)
+        error = renderer_begin(link->renderer, parcel->delivery, parcel->bytes, parcel->length,
+                               link->settings.compression, most, &cause);
+    if (error == FB_OK)
+        error = renderer_next(link->renderer, &body, &cause);
+    if (error == FB_OK)
+        error = parcel_send_rendered(link->amqp, &link->settings, link->endpoint.address, parcel, &body, &cause);
+    if (error != FB_OK || body.last)
+        renderer_stop(link->renderer);
+    parcel->messages++;
+    if (error == FB_OK && body.last)
+        window_sent(parcel);
+    else if (error != FB_OK)
+        tell(link, parcel, error == FB_AGAIN || error == FB_MEMORY ? PARCEL_RELEASED : PARCEL_REJECTED, cause.text);
 }
 
 /* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
 static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
     struct fb_cause cause;
-    const enum fb_error error = parcel_send(link->amqp, &link->settings, parcel, bytes, &cause);
+    if (renderer_takes(&link->settings, parcel->kind)) {
+        forward_rendered(link, parcel);
+        return;
+    }
+    const enum fb_error error = parcel_send(link->amqp, &link->settings, link->endpoint.address, parcel, bytes, &cause);
     if (error == FB_OK)
         window_sent(parcel);
     else
@@ -186,11 +272,23 @@ static void keep(struct link *link, struct window_parcel *parcel, const uint8_t 
         memcpy(parcel->bytes, bytes, parcel->length);
 }
 
-static void on_writable(struct amqp *amqp, void *user) {
-    struct link *link = user;
+/* One that was begun is finished first, whatever has come since. */
+static struct window_parcel *next_waiting(const struct link *link) {
+    const uint64_t begun = renderer_at(link->renderer);
+    struct window_parcel *parcel = begun == 0 ? NULL : window_of_delivery(&link->window, begun);
+    return parcel != NULL && parcel->state == WINDOW_WAITING ? parcel : window_first_waiting(&link->window);
+}
+
+static void forward_waiting(struct link *link) {
     struct window_parcel *parcel;
-    while (amqp_send_room(amqp) > 0 && (parcel = window_first_waiting(&link->window)) != NULL)
+    while (amqp_send_room(link->amqp) > 0 && (parcel = next_waiting(link)) != NULL)
         forward(link, parcel, parcel->bytes);
+}
+
+static void on_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    forward_waiting(link);
     ask(link);
     changed(link);
 }
@@ -199,12 +297,20 @@ static void count(struct link *link, enum amqp_outcome outcome) {
     if (outcome == AMQP_ACCEPTED) {
         link->status.accepted++;
         link->status.last_accepted_ms = clock_utc_ms();
-        link->backoff.failures = 0;
+        endpoints_worked(&link->endpoints);
     } else if (outcome == AMQP_REJECTED) {
         link->status.rejected++;
     } else {
         link->status.released++;
     }
+}
+
+/* True when this outcome leaves a parcel of several messages open: the others have not all been accepted yet. */
+static bool stays_open(struct link *link, struct window_parcel *parcel, enum amqp_outcome outcome) {
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || !renderer_takes(&link->settings, parcel->kind))
+        return false;
+    parcel->accepted++;
+    return parcel->state == WINDOW_WAITING || parcel->accepted < parcel->messages;
 }
 
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
@@ -215,67 +321,139 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
-    struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
-    if (parcel == NULL || parcel->kind == PARCEL_BATCH)
+    window_answered(&link->window, parcel_of_delivery(delivery), link->last_answer_ms);
+    struct window_parcel *parcel = window_of_delivery(&link->window, parcel_of_delivery(delivery));
+    const bool open = stays_open(link, parcel, outcome);
+    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH))
         count(link, outcome);
     /* Without a parcel it was handed out by a core that has gone since. */
-    if (parcel == NULL || outcome != AMQP_ACCEPTED)
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || parcel->messages > 0)
         amqp_settle(amqp, delivery);
-    if (parcel != NULL) {
+    if (parcel != NULL && !open) {
         char text[FB_CAUSE_MAX];
-        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->settings.address, text));
+        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->endpoint.address, text));
     }
     watch_silence(link);
     ask(link);
     changed(link);
 }
 
-static const struct amqp_handlers amqp_handlers = {
-    .step = on_step, .writable = on_writable, .outcome = on_outcome, .closed = on_closed};
-
-static enum fb_error load_trust(const struct link_settings *settings, struct amqp_trust **ret_trust,
-                                struct fb_cause *cause) {
-    struct amqp_trust_settings files = {.ca = settings->ca,
-                                        .certificate = settings->certificate,
-                                        .key = settings->key,
-                                        .key_pin_file = settings->key_pin_file};
-    for (uint32_t i = 0; i < settings->pin_count; i++)
-        files.pins[i] = settings->pins[i];
-    for (uint32_t i = 0; i < settings->crl_count; i++)
-        files.crls[i] = settings->crls[i];
-    return amqp_trust_load(&files, ret_trust, cause);
+static void on_side_changed(struct amqp *amqp, bool up, const char *reason, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_changed(&link->commands, up, reason);
+    changed(link);
 }
 
-/* The certificates are read for each attempt, so that renewed ones count at once. */
+static void on_side_received(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_received(&link->commands, delivery, message);
+}
+
+static void on_side_refused(struct amqp *amqp, const char *reason, void *user) {
+    (void)amqp, (void)user;
+    log_event(LOG_LEVEL_WARNING, "command-refused", "%s", reason);
+}
+
+static void on_side_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_writable(&link->commands);
+}
+
+static void on_side_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
+                            void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_outcome(&link->commands, delivery, outcome, reason);
+}
+
+static const struct amqp_handlers amqp_handlers = {.step = on_step,
+                                                   .writable = on_writable,
+                                                   .outcome = on_outcome,
+                                                   .side_changed = on_side_changed,
+                                                   .side_received = on_side_received,
+                                                   .side_refused = on_side_refused,
+                                                   .side_writable = on_side_writable,
+                                                   .side_outcome = on_side_outcome,
+                                                   .closed = on_closed};
+
+/* The certificates are read for each attempt, so that renewed ones count at once. ret_connection: for this endpoint,
+ * with a trust that is the caller's; NULL on failure. */
+static enum fb_error prepare(const struct link *link, const struct link_endpoint *endpoint,
+                             struct link_connection *ret_connection, struct fb_cause *cause) {
+    const enum fb_error error = link_connection_make(&link->settings, endpoint, ret_connection, cause);
+    return error == FB_OK ? link_trust_load(&link->settings, &ret_connection->settings.trust, cause) : error;
+}
+
 static void attempt(struct link *link) {
-    const struct link_settings *settings = &link->settings;
-    struct amqp_trust *trust = NULL;
+    struct link_connection wanted;
     struct fb_cause cause;
     link->renewing = false;
+    link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
+    link->began_ms = clock_monotonic_ms();
+    link->accepted_before = link->status.accepted;
+    link_endpoint_url(&link->endpoint, link->status.endpoint);
+    snprintf(link->status.address, sizeof link->status.address, "%s", link->endpoint.address);
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
-    if (load_trust(settings, &trust, &cause) != FB_OK) {
+    if (prepare(link, &link->endpoint, &wanted, &cause) != FB_OK) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
-    const struct amqp_settings wanted = {
-        .trust = trust,
-        .container = settings->gateway,
-        .host = settings->host,
-        .port = settings->port,
-        .direction = AMQP_SEND,
-        .address = settings->address,
-        .connect_timeout_ms = settings->connect_timeout_ms,
-        .open_timeout_ms = settings->open_timeout_ms,
-        .idle_timeout_ms = settings->idle_timeout_ms,
-        .handlers = &amqp_handlers,
-        .user = link,
-    };
-    const enum fb_error error = amqp_connect(link->event, &wanted, &link->amqp, &cause);
-    amqp_trust_free(trust);
+    wanted.settings.handlers = &amqp_handlers;
+    wanted.settings.user = link;
+    const enum fb_error error = amqp_connect(link->event, &wanted.settings, &link->amqp, &cause);
+    amqp_trust_free(wanted.settings.trust);
     if (error != FB_OK)
         failed(link, AMQP_DNS, cause.text);
+}
+
+/* The preferred endpoint has been asked; amqp: NULL when that could not even begin. */
+static void on_visited(struct amqp *amqp, bool taken, enum amqp_step step, const char *reason, void *user) {
+    struct link *link = user;
+    const struct attempt asked = {
+        .what = "return",
+        .outcome = taken ? "up" : "failed",
+        .endpoint = link_settings_endpoint(&link->settings, 0),
+        .step = step,
+        .reason = taken ? "" : reason,
+        .duration_ms = amqp == NULL ? 0 : clock_monotonic_ms() - amqp_trail(amqp)->began_ms,
+    };
+    link->handlers->attempted(attempt_to_json(&asked, amqp), link->user);
+    visit_end(link->visit);
+    link->visit = NULL;
+    if (!taken) {
+        arm_return(link);
+        return;
+    }
+    note_end(link, "closed", AMQP_UP, "the preferred endpoint takes the link again");
+    down(link);
+    endpoints_return(&link->endpoints);
+    attempt(link);
+}
+
+static const struct visit_handlers visit_handlers = {.done = on_visited};
+
+/* While a spare is in use, the preferred endpoint is asked beside it: the link stays up until that one takes it. */
+static int on_return(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    struct link *link = user;
+    const struct link_endpoint preferred = link_settings_endpoint(&link->settings, 0);
+    struct link_connection wanted;
+    struct fb_cause cause;
+    char container[sizeof link->settings.gateway + sizeof "-return"];
+    snprintf(container, sizeof container, "%s-return", link->settings.gateway);
+    enum fb_error error = prepare(link, &preferred, &wanted, &cause);
+    wanted.settings.container = container;
+    if (error == FB_OK)
+        error = visit_start(link->event, &wanted.settings, &visit_handlers, link, &link->visit, &cause);
+    amqp_trust_free(wanted.settings.trust);
+    if (error != FB_OK)
+        on_visited(NULL, false, AMQP_TLS, cause.text, link);
+    return 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
@@ -296,7 +474,7 @@ static void on_files_changed(void *user) {
     if (link->status.state == STATUS_WAITING) {
         disarm(link->retry);
         attempt(link);
-    } else if (load_trust(&link->settings, &trust, &cause) != FB_OK) {
+    } else if (link_trust_load(&link->settings, &trust, &cause) != FB_OK) {
         log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
     } else {
         amqp_trust_free(trust);
@@ -309,11 +487,11 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
     char reason[FB_CAUSE_MAX];
-    if (link->status.state != STATUS_UP)
-        snprintf(reason, sizeof reason, "the peer took the link but gave no credit for %u s", link->silence_ms / 1000);
-    else
-        snprintf(reason, sizeof reason, "the peer left messages unanswered for %u s; %u wait for it",
-                 link->silence_ms / 1000, link->window.count);
+    const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
+    snprintf(reason, sizeof reason,
+             "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
+             link->settings.ack_timeout_ms / 1000, link->window.count, (long long)waited_ms / 1000,
+             amqp_held_back(link->amqp) ? "; it takes no more, as RabbitMQ when it is short of memory or disk" : "");
     failed(link, link->status.step, reason);
     return 0;
 }
@@ -325,19 +503,27 @@ static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, s
     return FB_OK;
 }
 
-enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, uint32_t silence_ms,
-                       struct link **ret_link, struct fb_cause *cause) {
+static void on_command(const struct command *command, void *user) {
+    const struct link *link = user;
+    link->handlers->command(command, link->user);
+}
+
+enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, struct link **ret_link,
+                       struct fb_cause *cause) {
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     link->event = sd_event_ref(event);
     link->handlers = handlers;
     link->user = user;
-    link->silence_ms = silence_ms;
     link->status.since_ms = clock_utc_ms();
+    commands_init(&link->commands, on_command, link);
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK)
+        error = renderer_new(&link->renderer, cause);
     if (error == FB_OK &&
-        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK))
+        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
+         add_timer(link, &link->return_timer, on_return) != FB_OK))
         error = fb_fail(cause, FB_MEMORY, "out of memory");
     if (error != FB_OK) {
         link_free(link);
@@ -351,15 +537,20 @@ void link_free(struct link *link) {
     if (link == NULL)
         return;
     amqp_free(link->amqp);
+    visit_end(link->visit);
     window_done(&link->window);
+    renderer_free(link->renderer);
+    commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
+    sd_event_source_disable_unref(link->return_timer);
     sd_event_unref(link->event);
     free(link);
 }
 
 static void apply(struct link *link, const struct link_settings *settings) {
+    note_end(link, "closed", link->status.step, "the configuration has changed");
     down(link);
     window_done(&link->window);
     link->has_settings = settings != NULL;
@@ -373,11 +564,8 @@ static void apply(struct link *link, const struct link_settings *settings) {
         return;
     }
     link->settings = *settings;
-    link->backoff = (struct backoff){.first_ms = settings->retry_first_ms, .most_ms = settings->retry_most_ms};
-    const bool literal = strchr(settings->host, ':') != NULL; /* IPv6 */
-    snprintf(link->status.endpoint, sizeof link->status.endpoint, literal ? "amqps://[%s]:%u" : "amqps://%s:%u",
-             settings->host, settings->port);
-    snprintf(link->status.address, sizeof link->status.address, "%s", settings->address);
+    link->endpoints =
+        endpoints_new((uint8_t)(1 + settings->spare_count), settings->retry_first_ms, settings->retry_most_ms);
     struct fb_cause cause;
     if (window_init(&link->window, settings->window_messages, settings->window_bytes, &cause) != FB_OK) {
         failed(link, AMQP_DNS, cause.text);
@@ -405,25 +593,39 @@ void link_configure(struct link *link, const struct link_settings *settings) {
         apply(link, settings);
     link->core_present = true;
     if (!known)
+        commands_core(&link->commands, true);
+    if (!known)
         begin_session(link);
     changed(link);
 }
 
 void link_core_gone(struct link *link) {
     link->core_present = false;
+    commands_core(&link->commands, false);
     for (uint32_t i = 0; i < link->window.capacity && link->amqp != NULL; i++)
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     disarm(link->silence);
     changed(link);
+}
+
+/* With JSON every record bears its names: the catalogue itself stays here. */
+static void learn(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
+    struct fb_cause cause;
+    if (renderer_learn(link->renderer, bytes, parcel->length, &cause) == FB_OK)
+        tell(link, parcel, PARCEL_ACCEPTED, "");
+    else
+        tell(link, parcel, PARCEL_REJECTED, cause.text);
 }
 
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) {
     if (link->status.state != STATUS_UP || link->stopping)
         return FB_OK;
     struct window_parcel *taken;
-    const bool must_wait = amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const bool rendered = renderer_takes(&link->settings, parcel->kind);
+    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
     const enum fb_error error =
         window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
     if (error == FB_FULL)
@@ -431,11 +633,15 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
     if (error == FB_OK) {
         taken->historical = parcel->historical;
         memcpy(taken->store, parcel->store, sizeof taken->store);
-        if (must_wait)
+        if (rendered && parcel->kind == PARCEL_CATALOGUE)
+            learn(link, taken, parcel->bytes);
+        else if (must_wait)
             keep(link, taken, parcel->bytes);
         else
             forward(link, taken, parcel->bytes);
     }
+    if (rendered)
+        forward_waiting(link);
     watch_silence(link);
     ask(link);
     changed(link);
@@ -451,6 +657,15 @@ void link_settled(struct link *link, enum parcel_kind kind, uint64_t number) {
     window_forget(&link->window, parcel);
     ask(link);
     changed(link);
+}
+
+void link_commands(struct link *link, const struct cloud_message *config) {
+    commands_configure(&link->commands, config->address, config->replies, config->gateway);
+    changed(link);
+}
+
+void link_reply(struct link *link, const struct cloud_message *reply) {
+    commands_reply(&link->commands, reply);
 }
 
 void link_stop(struct link *link) {

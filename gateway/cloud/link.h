@@ -1,5 +1,8 @@
 /* link.h - the one AMQPS connection to the cloud: kept up with back-off, filled from core, emptied by what the peer
- * decides. Used by forebay-cloud; one thread, on its event loop; never blocks but to read the certificates. */
+ * decides. With several endpoints it goes to the first that takes it, and back to the preferred one when that does.
+ * A peer that answers nothing for ack_timeout while messages wait, or gives no credit, is as good as gone. A slow line
+ * is no silence, since then one answer after the other still comes, but an answer to a later message is none.
+ * Used by forebay-cloud; one thread, on its event loop; never blocks but to read the certificates. */
 #ifndef FB_CLOUD_LINK_H
 #define FB_CLOUD_LINK_H
 
@@ -7,32 +10,31 @@
 #include <systemd/sd-event.h>
 
 #include "gateway/cloud/cloud_message.h"
+#include "gateway/cloud/commands.h"
 #include "gateway/cloud/status.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
-
-/* The peer has answered nothing for so long while messages wait for an answer, or has given no credit: it is as good as
- * gone. A slow line is no silence, since then one answer after the other still comes; but a single message that has
- * waited ten times as long is lost. */
-#define LINK_SILENCE_MS 60000
 
 struct link;
 
 /* Called from the loop; they may call anything but link_free(). */
 struct link_handlers {
-    void (*up)(void *user);                                      /* a new session with the peer has begun */
+    /* A new session with the peer has begun. bytes_most: of a parcel, 0 without a limit. */
+    void (*up)(uint32_t bytes_most, void *user);
     void (*down)(void *user);                                    /* it has ended; nothing is in flight any more */
     void (*next)(uint32_t messages, uint32_t bytes, void *user); /* ask core for this much */
     void (*decided)(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
                     void *user);
-    void (*changed)(void *user);      /* link_status() has changed */
-    void (*certificates)(void *user); /* link_certificates() has changed */
-    void (*stopped)(void *user);      /* after link_stop(): over */
+    void (*command)(const struct command *command, void *user); /* a command from the cloud, for core */
+    void (*attempted)(json_t *attempt, void *user);             /* attempt.h; yours, may be NULL for want of memory */
+    void (*changed)(void *user);                                /* link_status() has changed */
+    void (*certificates)(void *user);                           /* link_certificates() has changed */
+    void (*stopped)(void *user);                                /* after link_stop(): over */
 };
 
-/* handlers and user: borrowed. silence_ms: LINK_SILENCE_MS; tests take less. ret_link: yours until link_free(). */
-enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, uint32_t silence_ms,
-                       struct link **ret_link, struct fb_cause *cause) FB_MUST_USE;
+/* handlers and user: borrowed. ret_link: yours until link_free(). */
+enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, struct link **ret_link,
+                       struct fb_cause *cause) FB_MUST_USE;
 void link_free(struct link *link); /* NULL is fine */
 
 /* Core is there and wants this link (NULL: none). The same settings as before leave the connection as it is, and begin
@@ -45,6 +47,10 @@ void link_core_gone(struct link *link);
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) FB_MUST_USE;
 /* The outcome is on disk: forget the parcel. */
 void link_settled(struct link *link, enum parcel_kind kind, uint64_t number);
+
+/* Core wants commands from there (COMMANDS_CONFIG), or has answered one (REPLY). */
+void link_commands(struct link *link, const struct cloud_message *config);
+void link_reply(struct link *link, const struct cloud_message *reply);
 
 /* Close the connection politely, then stopped() from the loop, at the latest after a second. */
 void link_stop(struct link *link);

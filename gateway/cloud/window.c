@@ -60,11 +60,16 @@ enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t
     return FB_OK;
 }
 
+/* Catalogues are never historical, so they stay before the batches that need them. */
+static bool goes_before(const struct window_parcel *a, const struct window_parcel *b) {
+    return a->historical != b->historical ? !a->historical : a->delivery < b->delivery;
+}
+
 struct window_parcel *window_first_waiting(const struct window *window) {
     struct window_parcel *first = NULL;
     for (uint32_t i = 0; i < window->capacity; i++) {
         struct window_parcel *parcel = &window->parcels[i];
-        if (parcel->state == WINDOW_WAITING && (first == NULL || parcel->delivery < first->delivery))
+        if (parcel->state == WINDOW_WAITING && (first == NULL || goes_before(parcel, first)))
             first = parcel;
     }
     return first;
@@ -125,12 +130,38 @@ bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_b
     return true;
 }
 
+static bool is_open(const struct window_parcel *parcel) {
+    return parcel->state == WINDOW_WAITING || parcel->state == WINDOW_SENT;
+}
+
+void window_answered(struct window *window, uint64_t delivery, int64_t now_ms) {
+    for (uint32_t i = 0; i < window->capacity; i++) {
+        struct window_parcel *parcel = &window->parcels[i];
+        if (parcel->state == WINDOW_SENT && parcel->delivery < delivery && parcel->overtaken_ms == 0)
+            parcel->overtaken_ms = now_ms;
+    }
+}
+
+int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t patience_ms) {
+    int64_t due_ms = 0;
+    for (uint32_t i = 0; i < window->capacity; i++) {
+        const struct window_parcel *parcel = &window->parcels[i];
+        if (!is_open(parcel))
+            continue;
+        int64_t from_ms = parcel->since_ms > answered_ms ? parcel->since_ms : answered_ms;
+        if (parcel->overtaken_ms != 0)
+            from_ms = parcel->overtaken_ms;
+        if (due_ms == 0 || from_ms + patience_ms < due_ms)
+            due_ms = from_ms + patience_ms;
+    }
+    return due_ms;
+}
+
 int64_t window_oldest_ms(const struct window *window) {
     int64_t oldest_ms = 0;
     for (uint32_t i = 0; i < window->capacity; i++) {
         const struct window_parcel *parcel = &window->parcels[i];
-        const bool open = parcel->state == WINDOW_WAITING || parcel->state == WINDOW_SENT;
-        if (open && (oldest_ms == 0 || parcel->since_ms < oldest_ms))
+        if (is_open(parcel) && (oldest_ms == 0 || parcel->since_ms < oldest_ms))
             oldest_ms = parcel->since_ms;
     }
     return oldest_ms;

@@ -28,10 +28,12 @@ struct window_parcel {
     bool historical;
     uint8_t store[PROTOCOL_STORE_BYTES];
     uint64_t number;
-    uint64_t delivery; /* grows with each parcel; never used twice */
-    int64_t since_ms;  /* monotonic: when it came */
+    uint64_t delivery;    /* grows with each parcel; never used twice */
+    int64_t since_ms;     /* monotonic: when it came */
+    int64_t overtaken_ms; /* monotonic: when the peer first answered one that was sent later; 0: not yet */
     size_t length;
-    uint8_t *bytes; /* while waiting: ours, malloc; else NULL */
+    uint8_t *bytes;              /* while waiting: ours, malloc; else NULL */
+    uint32_t messages, accepted; /* of a parcel that goes as several messages: handed to the peer, and accepted */
 };
 
 struct window {
@@ -53,7 +55,7 @@ void window_done(struct window *window);
  * FB_AGAIN: it is in flight already, and its one outcome will do for both. FB_FULL: core does not keep to its grant. */
 enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t number, size_t length, int64_t now_ms,
                           struct window_parcel **ret_parcel) FB_MUST_USE;
-/* The one that has waited longest; NULL when none does. */
+/* The one that goes next: historical ones last, of the others the one that has waited longest; NULL when none waits. */
 struct window_parcel *window_first_waiting(const struct window *window);
 struct window_parcel *window_of_delivery(const struct window *window, uint64_t delivery); /* or NULL */
 struct window_parcel *window_of_number(const struct window *window, enum parcel_kind kind,
@@ -66,6 +68,11 @@ void window_forget_all(struct window *window);
 
 /* True when core should be told a new grant now, which then counts as given. Never while something waits. */
 bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_bytes);
+/* The peer has answered this delivery: what was sent before it is overtaken, and a slow line no excuse any more. */
+void window_answered(struct window *window, uint64_t delivery, int64_t now_ms);
+/* When the first answer is overdue, monotonic; 0 when nothing waits for one. answered_ms: the last answer. Each answer
+ * gives all that wait their patience anew, but for the overtaken ones. */
+int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t patience_ms);
 /* When the oldest parcel without an outcome came; 0 when there is none. */
 int64_t window_oldest_ms(const struct window *window);
 

@@ -51,34 +51,49 @@ enum protocol_field {
  * cloud                                    core
  *   CLOUD_HELLO ----------------------------->
  *   <------------------------------ LINK_CONFIG          and again on each change
- *   LINK_UP ---------------------------------->          a new session with the cloud: catalogues must go again
+ *   LINK_UP bytes ---------------------------->          a new session with the cloud: catalogues must go again
  *   NEXT messages, bytes --------------------->          the window that is free now; replaces the one told before
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
  *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
  *   LINK_STATUS, LINK_CERTIFICATES ----------->
+ *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
+ *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
+ *   <-------------------------- COMMANDS_CONFIG          behind each LINK_CONFIG
+ *   COMMAND id, message id, bytes ------------>          as it came from the cloud, unread; again when core restarts
+ *   <--------------- REPLY id, outcome, reason, reply    what is to be told of it; one for each COMMAND
  */
 enum protocol_cloud {
     PROTOCOL_CLOUD_HELLO = 64,  /* empty */
-    PROTOCOL_LINK_UP,           /* empty */
+    PROTOCOL_LINK_UP,           /* u32 the largest parcel that the peer takes, in bytes; 0: it named no limit */
     PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
     PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
     PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
     PROTOCOL_LINK_STATUS,       /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
     PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
                                    most so many as CERTIFICATES_MAX */
+    PROTOCOL_COMMAND, /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
+    PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
+                         at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
 
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
     PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_ATTEMPT_KEPT,    /* u64 number */
+    PROTOCOL_COMMANDS_CONFIG, /* JSON {"address", "replies", "gateway"}; {}: no commands are wanted */
+    PROTOCOL_REPLY, /* u64 id, u8 PARCEL_ACCEPTED or PARCEL_REJECTED, u32 length of the reason, reason, rest: the reply
+                       (JSON), empty: none is to be sent */
+    PROTOCOL_CLOUD_LOG, /* u8 enum log_level, u32 ms: log up to this level for so long, see log_set_level() */
 };
 
 #define PROTOCOL_STORE_BYTES 16
+#define PROTOCOL_ATTEMPT_BYTES_MAX 3700
 
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */
     PARCEL_CATALOGUE = 2, /* number: the catalogue's revision */
+    PARCEL_EVENT = 3,     /* number: the event's; a JSON object, docs/link.md */
 };
 
 enum parcel_flag {

@@ -10,6 +10,9 @@
 #include "gateway/common/file.h"
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
+#include "gateway/config/check_cloud.h"
+#include "gateway/config/check_commands.h"
+#include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/check_trust.h"
 #include "gateway/config/report.h"
@@ -24,6 +27,7 @@
 
 #define SECOND_MS 1000
 #define MINUTE_MS (60 * SECOND_MS)
+#define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
 static const struct check_key document_keys[] = {
@@ -52,16 +56,26 @@ static const struct check_key store_keys[] = {
 
 #define LINK_TIMEOUT .min = LINK_TIMEOUT_MIN_MS, .max = LINK_TIMEOUT_MAX_MS
 
+static const char *const no_or_yes[] = {[DELIVERY_EVENTS_NO] = "false", [DELIVERY_EVENTS_YES] = "true", NULL};
+
 static const struct check_key cloud_keys[] = {
-    {"host", CHECK_HOST, CONFIG(link.host), .wanted = "the broker's name, as its certificate has it"},
+    {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
-    {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
+    {"endpoints", CHECK_LIST},
+    {"profile", CHECK_WORD, CONFIG(link.profile), .standard = "amqp", .words = cloud_kind_words},
+    {"address", CHECK_TEXT, CONFIG(link.address)},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
-    {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"certificate", CHECK_PATH, CONFIG(link.certificate)},
+    {"key", CHECK_KEY, CONFIG(link.key)},
     {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
     {"pin", CHECK_LIST},
     {"crl", CHECK_LIST},
+    {"token_key", CHECK_PATH, CONFIG(link.token_key)},
+    {"token_policy", CHECK_TEXT, CONFIG(link.token_policy)},
+    {"token_life", CHECK_DURATION, CONFIG(link.token_life_ms), .standard = "1h", .min = LINK_TOKEN_LIFE_MIN_MS,
+     .max = LINK_TOKEN_LIFE_MAX_MS},
+    {"encoding", CHECK_WORD, CONFIG(link.encoding), .standard = "batch", .words = cloud_encoding_words},
+    {"compression", CHECK_WORD, CONFIG(link.compression), .standard = "none", .words = cloud_compression_words},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -69,10 +83,17 @@ static const struct check_key cloud_keys[] = {
     {"connect_timeout", CHECK_DURATION, CONFIG(link.connect_timeout_ms), .standard = "10s", LINK_TIMEOUT},
     {"open_timeout", CHECK_DURATION, CONFIG(link.open_timeout_ms), .standard = "15s", LINK_TIMEOUT},
     {"idle_timeout", CHECK_DURATION, CONFIG(link.idle_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"ack_timeout", CHECK_DURATION, CONFIG(link.ack_timeout_ms), .standard = "60s", LINK_TIMEOUT},
+    {"return_after", CHECK_DURATION, CONFIG(link.return_after_ms), .standard = "30min", .min = LINK_RETURN_MIN_MS,
+     .max = LINK_RETURN_MAX_MS},
     {"retry_first", CHECK_DURATION, CONFIG(link.retry_first_ms), .standard = "1s", .min = LINK_RETRY_FIRST_MIN_MS,
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"commands", CHECK_MAP},
+    {"backlog_rate", CHECK_RATE, CONFIG(delivery.backlog_bytes_per_s), .min = KIB, .max = 1024 * MIB},
+    {"monthly_budget", CHECK_SIZE, CONFIG(delivery.month_bytes), .min = MIB, .max = MIB * MIB},
+    {"events", CHECK_WORD, CONFIG(delivery.events), .standard = "true", .words = no_or_yes},
 };
 
 static const struct check_key page_keys[] = {
@@ -99,7 +120,13 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
     check_trust(check, map, &config->link);
+    check_cloud_profile(check, map, &config->link);
     config->has_cloud = true;
+    const struct tree_node *commands = section(map, "commands", TREE_MAP);
+    config->has_commands = commands != NULL;
+    if (commands != NULL)
+        check_commands(check, commands, &config->commands);
+    check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)
         check_fail(check, most != NULL ? most : first, most != NULL ? "cloud.retry_most" : "cloud.retry_first",

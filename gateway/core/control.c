@@ -10,6 +10,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/parked_calls.h"
 #include "gateway/core/proofs.h"
 #include "gateway/core/record_calls.h"
 #include "gateway/core/records.h"
@@ -108,6 +109,8 @@ static const struct {
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
+    {"parked", parked_call_list},
+    {"parked-retry", parked_call_retry},
     {"audit", record_call_list},
     {"events", record_call_list},
     {"attempts", record_call_list},
@@ -118,7 +121,7 @@ static const struct {
 };
 
 /* These go on to forebay-field, which answers them. */
-static const char *const field_calls[] = {"trace", "probe"};
+static const char *const field_calls[] = {"trace", "probe", "probe-tag"};
 
 /* The arguments of the call; NULL when it has none. */
 static json_t *arguments(const json_t *request) {
@@ -267,6 +270,8 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(request, "call"));
     const bool is_call = name != NULL;
+    if (is_call)
+        log_event(LOG_LEVEL_DEBUG, "call", "name=%s bytes=%zu", name, length);
     char caller[CALLER_NAME_MAX];
     caller_name(find_client(control, channel)->user, caller);
     control->core->caller = caller;

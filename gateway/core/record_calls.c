@@ -50,12 +50,18 @@ static bool list_one(const struct store_record *record, void *user) {
     return !listing->result->failed && listing->result->used < ANSWER_BYTES;
 }
 
+/* So that what was just done is shown; readings alone are no reason to write. */
+static void commit_waiting(struct core *core) {
+    if (store_records_waiting(core->store) > 0)
+        intake_commit_now(core->intake);
+}
+
 enum fb_error record_calls_list(struct core *core, const struct record_calls_range *range, struct text *result,
                                 struct fb_cause *cause) {
     struct store_records_figures figures;
     char head[2 * RECORD_HASH_BYTES + 1];
     struct listing listing = {.result = result, .exact = range->exact, .separator = ""};
-    intake_commit_now(core->intake);
+    commit_waiting(core);
     text_add_string(result, "{\"records\":[");
     const enum fb_error error =
         store_records_read(core->store, range->kind, range->after, range->limit, list_one, &listing, cause);
@@ -134,7 +140,7 @@ enum fb_error record_call_configuration(struct core *core, const json_t *request
     if (!whole_number(request, "number", 0, INT64_MAX >> 8, &number) || number == 0)
         return fb_fail(cause, FB_INVALID, "\"number\": the number of a configuration is expected");
     struct finding finding = {.number = (uint64_t)number};
-    intake_commit_now(core->intake);
+    commit_waiting(core);
     const enum fb_error error =
         store_records_read(core->store, STORE_RECORD_CONFIGURATION, (uint64_t)number - 1, 1, find_one, &finding, cause);
     if (error != FB_OK)

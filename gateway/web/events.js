@@ -40,7 +40,7 @@ function rowOfEvent(event) {
 }
 
 function rowOfAttempt({ number, time_ms: timeMs, outcome, endpoint, step, ...others }) {
-  const good = outcome === undefined || ['up', 'done', 'good'].includes(outcome);
+  const good = outcome === undefined || ['up', 'done', 'good', 'closed'].includes(outcome);
   return {
     key: `a${number}`, timeMs, level: good ? 'unknown' : 'uncertain',
     word: say('attempt', { endpoint: endpoint ?? '', step: word(step ?? '') }),

@@ -7,7 +7,7 @@ import { certificateLevel, levelOf, problemsOf, worse } from './judge.js';
 import { say, word } from './texts.js';
 
 /* The steps of an attempt in their order; see docs/api.md. */
-const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'attach', 'credit'];
+const STEPS = ['dns', 'tcp', 'tls', 'sasl', 'open', 'session', 'attach', 'credit'];
 
 const byId = (id) => document.getElementById(id);
 
@@ -86,6 +86,25 @@ function linkTrouble(link) {
     if (link.retry_at_ms !== null) facts.push(['retry', say('retry'), [{ age: link.retry_at_ms, as: 'in_time' }]]);
   }
   if (link.refusal) facts.push(['refusal', say('refusal'), [link.refusal]]);
+  return [...facts, ...linkLanes(link)];
+}
+
+/* What stays although the link is up. */
+function linkLanes({ parked, month }) {
+  const facts = [];
+  if (parked.batches > 0) {
+    facts.push(['parked', say('parked'), [say('parked_count', {
+      batches: format.count(parked.batches), readings: format.count(parked.readings),
+    })]]);
+    for (const { number, readings, since_ms, reason } of parked.list) {
+      facts.push([`parked-${number}`, say('parked_batch', { number: format.count(number) }),
+        [say('parked_readings', { readings: format.count(readings) }), { time: since_ms }, { note: reason }]]);
+    }
+  }
+  if (month.budget !== null) {
+    const text = say('budget_used', { bytes: format.bytes(month.bytes), budget: format.bytes(month.budget) });
+    facts.push(['budget', say('budget'), month.spent ? [text, { note: say('budget_spent') }] : [text]]);
+  }
   return facts;
 }
 
@@ -103,7 +122,7 @@ function certificateFacts(live, certificates) {
   return [['certificates', say('certificates'), certificates.flatMap((one) => certificatePieces(live, one))]];
 }
 
-function drawLink(live, { link, store, certificates }) {
+function drawLink(live, { link, certificates }) {
   drawSteps(link);
   if (!link.configured) {
     fillFacts(byId('link'), [['state', say('state'),
@@ -116,7 +135,7 @@ function drawLink(live, { link, store, certificates }) {
     ['state', say('state'), [stateBadge(live, 'link', link.state)]],
     ['since', say('since'), [{ time: link.since_ms }]],
     ...linkTrouble(link),
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unacknowledged'), [waited(link.oldest_unacknowledged_ms)]],
     ['last', say('last_accepted'), [accepted]],
     ['endpoint', say('endpoint'), [link.endpoint]],
     ['address', say('address'), [link.address]],
@@ -129,8 +148,8 @@ function drawLink(live, { link, store, certificates }) {
   ]);
 }
 
-function oldestUnsent(store) {
-  return store.oldest_unsent_ms === null ? say('nothing_unsent') : { age: store.oldest_unsent_ms, as: 'waited' };
+function waited(timeMs) {
+  return timeMs === null ? say('nothing_unsent') : { age: timeMs, as: 'waited' };
 }
 
 function drawQuota(store) {
@@ -152,7 +171,7 @@ function drawStore(live, { store }) {
     ['state', say('state'), [stateBadge(live, 'store', store.state, store.reason)]],
     ['kept', say('kept'), [format.count(store.readings)]],
     ['unsent', say('unsent'), [format.count(store.unsent_readings)]],
-    ['oldest', say('oldest_unsent'), [oldestUnsent(store)]],
+    ['oldest', say('oldest_unsent'), [waited(store.oldest_unsent_ms)]],
     ['lost', say('lost_readings'), store.lost_readings > 0 ? [{ badge: 'uncertain', word: lost }] : [lost]],
     ['commit', say('last_commit'),
       [store.last_commit_ms === null ? say('never') : { age: store.last_commit_ms, as: 'ago' }]],
@@ -200,13 +219,19 @@ function requestsOf(bus) {
   return say('requests_overruns', { requests: format.count(bus.requests), overruns: format.count(bus.overruns) });
 }
 
+/* How punctual the bus is, and how fast its instruments answer; nothing before the first request. */
+function timesOf({ lateness_ms: lateness, response_ms: response }) {
+  return [['lateness', lateness], ['response', response]].filter(([, times]) => times?.p50 != null).map(([name, times]) => (
+    { note: say(name, { half: format.measured(times.p50, 1), most: format.measured(times.p99, 1) }) }));
+}
+
 function drawBuses(live, { buses }) {
   fillTable(byId('buses'), buses.map((bus) => ({
     key: bus.name,
     cells: [
       [bus.name, { note: `${bus.kind} ${bus.endpoint}` }, { note: requestsOf(bus) }],
       [stateBadge(live, 'bus', bus.state, bus.reason), { time: bus.since_ms }],
-      [format.percent(bus.load_percent / 100)],
+      [format.percent(bus.load_percent / 100), ...timesOf(bus)],
       errorPieces(bus.errors),
     ],
   })), ['', '', 'number', 'number']);
@@ -219,7 +244,8 @@ function drawInstruments(live, { instruments }) {
   fillTable(byId('instruments'), sorted.map((instrument) => ({
     key: instrument.name,
     cells: [
-      [instrument.name, { note: say('unit_number', { bus: instrument.bus, unit: instrument.unit }) }],
+      [instrument.name, { note: say('unit_number', { bus: instrument.bus, unit: instrument.unit }) },
+        { note: say('proven_tags', { proven: instrument.proven_tags, all: instrument.tags }) }],
       [stateBadge(live, 'instrument', instrument.state, instrument.reason)],
       [{ time: instrument.since_ms }],
     ],

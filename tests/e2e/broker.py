@@ -40,14 +40,18 @@ log.file.level = info
 """
 
 
-def definitions(queues, users, exchanges):
-    """queues: {name: arguments}; exchanges: {name: the queues that each get a copy}. The cluster's name is set, or the
+EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
+
+
+def definitions(queues, users, exchanges, permissions):
+    """queues: {name: arguments}; exchanges: {name: the queues that each get a copy}; permissions: {user: patterns} of
+    those who may not do everything. The cluster's name is set, or the
     broker looks up its own at every connection."""
     return {
         "global_parameters": [{"name": "cluster_name", "value": "forebay-test"}],
         "vhosts": [{"name": "/"}],
         "users": [{"name": name, "password_hash": "", "tags": []} for name in users],
-        "permissions": [{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"} for name in users],
+        "permissions": [{"user": name, "vhost": "/", **permissions.get(name, EVERYTHING)} for name in users],
         "queues": [
             {"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": arguments}
             for name, arguments in queues.items()
@@ -68,9 +72,12 @@ def definitions(queues, users, exchanges):
 
 
 class Broker:
-    """queues: names, or {name: arguments}. users: common names of certificates. exchanges: see definitions()."""
+    """queues: names, or {name: arguments}. users: common names of certificates. exchanges, permissions: see
+    definitions(). settings: more lines for rabbitmq.conf."""
 
-    def __init__(self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None):
+    def __init__(
+        self, folder, pki, queues, users=("gateway", "consumer"), exchanges=None, permissions=None, settings=""
+    ):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.pki = pathlib.Path(pki)
@@ -78,8 +85,8 @@ class Broker:
         self.process = None
         ports = {"epmd": free_port(), "dist": free_port()}
         queues = queues if isinstance(queues, dict) else {name: {} for name in queues}
-        self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {})))
-        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port))
+        self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {}, permissions or {})))
+        self.configure(settings)
         self._write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].\n")
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -98,6 +105,10 @@ class Broker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
         }
+
+    def configure(self, settings):
+        """Takes effect with the next start()."""
+        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port) + settings)
 
     def _write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")
@@ -128,7 +139,7 @@ class Broker:
     def kill(self):
         """SIGKILL, and wait until its port is free again."""
         process, self.process = self.process, None
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait(10)
         wait_until(self._port_is_free, 20, "the killed broker's port is free")
 

@@ -5,7 +5,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
@@ -13,43 +12,9 @@ from authority import issue, issue_for_dates, pin, revoke
 from broker import Broker
 from common import free_port, make_certificates, wait_until
 from gateway import Gateway, cloud_part
+from impostor import Impostor
 from plants import SequencePlant
 from simulator import Simulator
-
-
-class Impostor:
-    """A TLS server that shows a certificate and goes no further."""
-
-    def __init__(self, certificate, newest=None):
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate.with_suffix(".pem"), certificate.with_suffix(".key"))
-        if newest is not None:
-            self.context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            self.context.minimum_version = ssl.TLSVersion.TLSv1
-            self.context.maximum_version = newest
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.settimeout(0.1)
-        self.port = self.server.getsockname()[1]
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def _serve(self):
-        while not self.ending.is_set():
-            with contextlib.suppress(OSError):
-                connection, _ = self.server.accept()
-                with connection:
-                    connection.settimeout(1)
-                    with self.context.wrap_socket(connection, server_side=True) as secure:
-                        secure.recv(1)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(5)
-        self.server.close()
 
 
 class OpensslServer:

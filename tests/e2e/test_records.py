@@ -197,8 +197,11 @@ def test_records_follow_a_new_key_and_out_of_a_damaged_store(running):
     gateway.command("store", "rekey", "--run", str(gateway.run))
     wait_until(lambda: gateway.status()["store"]["upkeep"]["rekey"]["state"] == "done", 30, "the key is changed")
     rekeyed = verify(gateway).splitlines()
+    wait_until(lambda: gateway.status()["store"]["last_number"] >= 1, 20, "a batch is there")
     gateway.stop()
-    (gateway.folder / "data" / "store.db.failed").write_text("damaged: its state")
+    with open(gateway.folder / "data" / "store.db", "r+b") as store:  # the page of its state
+        store.seek(4096 + 100)
+        store.write(b"damage")
     gateway.start()
     assert gateway.status()["store"]["set_aside"]["inherited"]
     assert verify(gateway).splitlines() == rekeyed

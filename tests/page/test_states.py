@@ -18,6 +18,10 @@ def spoil(plant):
     plant.link = {
         "state": "waiting", "step": "tls", "reason": "the certificate of broker.example has expired", "tls": "",
         "since_ms": now_ms() - hour_ms, "retry_at_ms": now_ms() + 60_000, "refusal": "amqp:resource-limit-exceeded",
+        "parked": {"batches": 12, "readings": 108_000, "list": [
+            {"number": 4711, "readings": 9000, "since_ms": now_ms() - hour_ms, "reason": "rejected: no such tag"},
+        ]},
+        "month": {"month": "2026-11", "bytes": 524_300_000, "budget": 524_288_000, "spent": True},
     }  # fmt: skip
     plant.store = {
         "state": "full", "reason": "the disk is full: 3 new tags wait until it has room", "waiting_tags": 3,
@@ -56,6 +60,8 @@ def test_a_good_gateway_is_called_good(page, plant, browser):
     assert browser.text("#name") == "plant-north" and browser.text("#problems") == ""
     assert "up" in browser.text("#link") and "amqps://broker.example:5671" in browser.text("#link")
     assert "3,600,000" in browser.text("#store") and "700 MiB of 8.0 GiB" in browser.text("#quota-label")
+    assert "late 0.3 ms, at most 12.4 ms (99 %)" in browser.text("#buses")
+    assert "answers in 41.5 ms, at most 99.0 ms (99 %)" in browser.text("#buses")
     assert browser.text("#counts") == "48 good, 0 uncertain, 0 bad"
     assert browser.console() == []
 
@@ -81,6 +87,13 @@ def test_a_proven_tag_says_by_whom_and_when(page, plant, browser):
     assert len(proven) == 1 and re.fullmatch(r"flow: proven on .*2026.* by alice <b>", proven[0][1])
     assert proven[0][2] == proven[0][1].removeprefix("flow: ")
     assert ["turbidity", "turbidity: not proven", "not proven"] in shown
+    browser.wait(lambda: f"1 of {plant.tags} tags proven" in browser.text("#instruments"), "the instrument's are counted")
+    assert f"0 of {plant.tags} tags proven" in browser.text("#instruments")
+    box = browser.element("#filter")
+    box.send_keys("flow-2 not proven")
+    browser.wait(lambda: len(browser.rows()) == plant.tags - 1, "those that are not proven are found")
+    box.clear()
+    box.send_keys(" ")
     plant.proven = {}
     browser.wait(lambda: ("flow-2", "flow") in browser.rows(), "the mark goes")
 
@@ -95,6 +108,9 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert any("Instruments not good: 2 (flow-2, oxygen-4)" in text for text in problems)
     assert [text[0] for text in problems] == sorted((text[0] for text in problems), key="✕▲".index)
     assert f"(and {len(problems) - 1} more)" in browser.text("#sentence")
+    link = browser.text("#link")
+    assert "12 batches with 108,000 readings" in link and "Batch 4,711" in link and "rejected: no such tag" in link
+    assert "500 MiB of 500 MiB" in link and "backlog waits for the next month" in link
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
 
 

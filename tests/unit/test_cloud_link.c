@@ -1,4 +1,6 @@
-// links: gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/amqp.c gateway/amqp/certificate.c gateway/amqp/codec.c gateway/amqp/connect.c gateway/amqp/delivery.c gateway/amqp/events.c gateway/amqp/pump.c gateway/amqp/resolve.c gateway/amqp/sasl_external.c gateway/amqp/tls.c gateway/amqp/tls_text.c gateway/amqp/trust.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c tests/unit/amqp_world.c tests/unit/pki.c gateway/amqp/crl.c gateway/amqp/private_key.c gateway/amqp/token_key.c gateway/amqp/validity.c gateway/amqp/verify.c gateway/common/file.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/cloud/certificates.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c
+#include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,24 +13,28 @@
 #include "gateway/cloud/link.h"
 #include "tests/unit/amqp_world.h"
 
-#define SILENCE_MS 400
+#define ACK_TIMEOUT_MS 400
 
 /* What core would see. */
 struct desk {
     struct world world;
     struct link *link;
     struct link_settings settings;
+    uint32_t bytes_most;
     unsigned ups, downs, nexts, decisions;
     uint32_t messages, bytes; /* of the last grant */
     uint64_t number;
     enum parcel_outcome outcome;
     char reason[FB_CAUSE_MAX];
     bool stopped;
+    unsigned attempts;
+    json_t *attempt; /* the last one */
 };
 
-static void on_up(void *user) {
+static void on_up(uint32_t bytes_most, void *user) {
     struct desk *desk = user;
     desk->ups++;
+    desk->bytes_most = bytes_most;
 }
 
 static void on_down(void *user) {
@@ -57,6 +63,14 @@ static void on_changed(void *user) {
     (void)user;
 }
 
+static void on_attempted(json_t *attempt, void *user) {
+    struct desk *desk = user;
+    assert_non_null(attempt);
+    json_decref(desk->attempt);
+    desk->attempt = attempt;
+    desk->attempts++;
+}
+
 static void on_stopped(void *user) {
     struct desk *desk = user;
     desk->stopped = true;
@@ -66,6 +80,7 @@ static const struct link_handlers handlers = {.up = on_up,
                                               .down = on_down,
                                               .next = on_next,
                                               .decided = on_decided,
+                                              .attempted = on_attempted,
                                               .changed = on_changed,
                                               .certificates = on_changed,
                                               .stopped = on_stopped};
@@ -74,16 +89,19 @@ static int open_desk(void **state) {
     struct desk *desk = calloc(1, sizeof *desk);
     world_open(&desk->world);
     struct fb_cause cause;
-    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, SILENCE_MS, &desk->link, &cause), FB_OK);
+    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, &desk->link, &cause), FB_OK);
     desk->settings = (struct link_settings){.gateway = "gw-1",
                                             .host = "127.0.0.1",
                                             .port = desk->world.port,
                                             .address = "/queues/readings",
+                                            .token_life_ms = LINK_TOKEN_LIFE_MAX_MS,
                                             .window_messages = 16,
                                             .window_bytes = 1024 * 1024,
                                             .connect_timeout_ms = 5000,
                                             .open_timeout_ms = 5000,
                                             .idle_timeout_ms = 30000,
+                                            .ack_timeout_ms = ACK_TIMEOUT_MS,
+                                            .return_after_ms = 1000,
                                             .retry_first_ms = 100,
                                             .retry_most_ms = 1000};
     snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "ca", "pem"));
@@ -96,6 +114,7 @@ static int open_desk(void **state) {
 static int close_desk(void **state) {
     struct desk *desk = *state;
     link_free(desk->link);
+    json_decref(desk->attempt);
     world_close(&desk->world);
     free(desk);
     return 0;
@@ -160,6 +179,7 @@ static void a_parcel_above_the_peers_limit_is_rejected_here(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_bytes_most = 5000;
     come_up(desk);
+    assert_in_range(desk->bytes_most, 3900, 5000);
     forward(desk, 1, 6000);
     assert_int_equal(desk->decisions, 1);
     assert_int_equal(desk->outcome, PARCEL_REJECTED);
@@ -274,6 +294,131 @@ static void a_missing_certificate_is_named_and_tried_again(void **state) {
     assert_string_equal(link_status(desk->link)->reason, "/nowhere/gateway.pem: No such file or directory");
 }
 
+static const char *told(const struct desk *desk, const char *key) {
+    const char *text = json_string_value(json_object_get(desk->attempt, key));
+    return text == NULL ? "" : text;
+}
+
+static long long told_number(const struct desk *desk, const char *key) {
+    return (long long)json_integer_value(json_object_get(desk->attempt, key));
+}
+
+static void each_attempt_and_each_end_is_recorded(void **state) {
+    struct desk *desk = *state;
+    come_up(desk);
+    assert_int_equal(desk->attempts, 1);
+    assert_string_equal(told(desk, "what"), "attempt");
+    assert_string_equal(told(desk, "outcome"), "up");
+    assert_string_equal(told(desk, "peer"), "127.0.0.1");
+    assert_string_equal(told(desk, "tls"), "TLSv1.3 TLS_AES_256_GCM_SHA384");
+    assert_true(told_number(desk, "bytes_in") > 1000 && told_number(desk, "bytes_out") > 1000);
+    const json_t *chain = json_object_get(desk->attempt, "chain");
+    assert_true(json_array_size(chain) >= 1);
+    assert_int_equal(json_string_length(json_object_get(json_array_get(chain, 0), "sha256")), 64);
+    assert_int_equal(json_object_size(json_object_get(desk->attempt, "steps")), AMQP_UP + 1);
+    forward(desk, 1, 10);
+    world_run_to_count(&desk->world, &desk->decisions, 1);
+    amqp_free(desk->world.server.amqp);
+    desk->world.server.amqp = NULL;
+    world_run_to_count(&desk->world, &desk->downs, 1);
+    assert_int_equal(desk->attempts, 2);
+    assert_string_equal(told(desk, "what"), "connection");
+    assert_string_equal(told(desk, "outcome"), "broken");
+    assert_string_equal(told(desk, "reason"), "127.0.0.1 closed the connection without saying why");
+    assert_int_equal(told_number(desk, "accepted"), 1);
+}
+
+static void a_refused_peer_leaves_its_fingerprint(void **state) {
+    struct desk *desk = *state;
+    snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "other-ca", "pem"));
+    link_configure(desk->link, &desk->settings);
+    world_run_to_count(&desk->world, &desk->attempts, 1);
+    assert_string_equal(told(desk, "outcome"), "failed");
+    assert_string_equal(told(desk, "step"), "tls");
+    assert_non_null(strstr(told(desk, "reason"), "not among the authorities"));
+    const json_t *shown = json_array_get(json_object_get(desk->attempt, "chain"), 0);
+    assert_int_equal(json_string_length(json_object_get(shown, "sha256")), 64);
+    assert_string_equal(json_string_value(json_object_get(shown, "subject")), "server");
+}
+
+static void a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it(void **state) {
+    struct desk *desk = *state;
+    desk->settings.spares[0] = link_settings_endpoint(&desk->settings, 0);
+    desk->settings.spare_count = 1;
+    desk->settings.port = 1; /* nobody listens */
+    desk->settings.return_after_ms = 100;
+    come_up(desk);
+    assert_int_equal(desk->attempts, 2);
+    assert_non_null(strstr(link_status(desk->link)->endpoint, "127.0.0.1:"));
+    assert_string_not_equal(link_status(desk->link)->endpoint, "amqps://127.0.0.1:1");
+    world_run_to_count(&desk->world, &desk->attempts, 4);
+    assert_string_equal(told(desk, "what"), "return");
+    assert_string_equal(told(desk, "outcome"), "failed");
+    assert_string_equal(told(desk, "endpoint"), "amqps://127.0.0.1:1");
+    assert_string_equal(told(desk, "step"), "tcp");
+    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
+    assert_int_equal(desk->downs, 0);
+}
+
+/* The preferred endpoint is the very peer that the spare is, under its other name: it takes the question at once. */
+static void the_link_goes_back_when_the_preferred_one_takes_it(void **state) {
+    struct desk *desk = *state;
+    desk->settings.spares[0] = link_settings_endpoint(&desk->settings, 0);
+    desk->settings.spare_count = 1;
+    desk->settings.return_after_ms = 100;
+    desk->world.server_silent = true; /* the first attempt fails for want of an answer */
+    desk->settings.connect_timeout_ms = 100;
+    link_configure(desk->link, &desk->settings);
+    world_run_to_count(&desk->world, &desk->attempts, 1);
+    desk->world.server_silent = false;
+    world_run_to_count(&desk->world, &desk->ups, 2);
+    assert_string_equal(told(desk, "what"), "attempt");
+    assert_int_equal(desk->downs, 1);
+}
+
+/* In bytes; another allocator than glibc's (a sanitizer's) tells nothing, and looks for leaks by itself. */
+static size_t memory(void) {
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
+
+static unsigned open_descriptors(void) {
+    unsigned count = 0;
+    for (int i = 0; i < 1024; i++)
+        count += fcntl(i, F_GETFD) >= 0;
+    return count;
+}
+
+/* ABUSE in the environment: a long campaign. */
+static void reconnects_leave_nothing_behind(void **state) {
+    struct desk *desk = *state;
+    const unsigned cycles = getenv("ABUSE") != NULL ? 2000 : 100;
+    unsigned descriptors = 0;
+    size_t bytes = 0;
+    desk->settings.retry_first_ms = 1;
+    desk->settings.retry_most_ms = 2;
+    link_configure(desk->link, &desk->settings);
+    for (unsigned i = 1; i <= cycles; i++) {
+        world_run_to_count(&desk->world, &desk->ups, i);
+        forward(desk, i, 1000);
+        world_run_to_count(&desk->world, &desk->decisions, i);
+        link_settled(desk->link, PARCEL_BATCH, i);
+        if (i == cycles / 2) {
+            descriptors = open_descriptors();
+            bytes = memory();
+        }
+        if (i == cycles)
+            break;
+        amqp_free(desk->world.server.amqp);
+        desk->world.server.amqp = NULL;
+        world_run_to_count(&desk->world, &desk->downs, i);
+    }
+    assert_int_equal(desk->attempts, 2 * cycles - 1); /* each attempt and each end but the last one's */
+    assert_int_equal(open_descriptors(), descriptors);
+    assert_in_range(memory(), 0, bytes + 16384);
+    if (cycles > 100)
+        printf("%u reconnects: %zu bytes in use after half of them, %zu after all\n", cycles, bytes, memory());
+}
+
 static void stopping_says_goodbye(void **state) {
     struct desk *desk = *state;
     come_up(desk);
@@ -284,6 +429,32 @@ static void stopping_says_goodbye(void **state) {
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)
+
+/* Our own receiver has no commands to give: a peer that refuses. */
+static void a_way_back_that_is_refused_leaves_the_link_alone(void **state) {
+    struct desk *desk = *state;
+    come_up(desk);
+    const struct cloud_message config = {
+        .address = "/queues/commands", .replies = "/queues/replies", .gateway = "gw-1"};
+    link_commands(desk->link, &config);
+    assert_int_equal(link_status(desk->link)->commands, COMMANDS_CONNECTING);
+    for (uint64_t number = 1; link_status(desk->link)->commands != COMMANDS_WAITING; number++) {
+        forward(desk, number, 10);
+        world_run_to_count(&desk->world, &desk->decisions, (unsigned)number);
+        assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
+        link_settled(desk->link, PARCEL_BATCH, number);
+        assert_true(number < 1000);
+    }
+    assert_non_null(strstr(link_status(desk->link)->commands_reason, "amqp:not-allowed"));
+    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
+    assert_int_equal(desk->downs, 0);
+    const struct cloud_message none = {.gateway = "gw-1"};
+    link_commands(desk->link, &none);
+    assert_int_equal(link_status(desk->link)->commands, COMMANDS_OFF);
+    forward(desk, 5000, 10);
+    world_run_to_count(&desk->world, &desk->decisions, desk->decisions + 1);
+    assert_int_equal(desk->number, 5000);
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -298,6 +469,12 @@ int main(void) {
         TEST(when_core_comes_back_the_connection_is_still_the_same),
         TEST(other_settings_mean_another_connection_and_none_mean_off),
         TEST(a_missing_certificate_is_named_and_tried_again),
+        TEST(a_way_back_that_is_refused_leaves_the_link_alone),
+        TEST(each_attempt_and_each_end_is_recorded),
+        TEST(a_refused_peer_leaves_its_fingerprint),
+        TEST(a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it),
+        TEST(the_link_goes_back_when_the_preferred_one_takes_it),
+        TEST(reconnects_leave_nothing_behind),
         TEST(stopping_says_goodbye),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

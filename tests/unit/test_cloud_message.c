@@ -1,4 +1,4 @@
-// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c
+// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c gateway/common/cloud_profile.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,11 +86,16 @@ static void settings_come_through_and_an_empty_object_means_no_link(void **state
                                            .ca = "/ca",
                                            .certificate = "/certificate",
                                            .key = "/key",
+                                           .token_life_ms = 3600000,
                                            .window_messages = 256,
                                            .window_bytes = 4194304,
                                            .connect_timeout_ms = 10000,
                                            .open_timeout_ms = 15000,
                                            .idle_timeout_ms = 60000,
+                                           .ack_timeout_ms = 60000,
+                                           .return_after_ms = 1800000,
+                                           .spares = {{"other.example", 5671, "/queues/q"}},
+                                           .spare_count = 1,
                                            .retry_first_ms = 1000,
                                            .retry_most_ms = 300000};
     json_t *json = link_settings_to_json(&settings);
@@ -99,6 +104,8 @@ static void settings_come_through_and_an_empty_object_means_no_link(void **state
     assert_true(message.has_link);
     assert_string_equal(message.link.host, "broker.example");
     assert_int_equal(message.link.retry_most_ms, 300000);
+    assert_int_equal(message.link.spare_count, 1);
+    assert_string_equal(message.link.spares[0].host, "other.example");
     free(text);
     json_decref(json);
     assert_int_equal(config("{}", &message), FB_OK);

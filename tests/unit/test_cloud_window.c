@@ -149,6 +149,27 @@ static void the_one_that_waited_longest_goes_first(void **state) {
     window_done(&window);
 }
 
+static void each_answer_gives_patience_anew_but_not_to_the_overtaken(void **state) {
+    (void)state;
+    struct window window = window_of(8, 1024 * KIB);
+    assert_int_equal(window_due_ms(&window, 0, 500), 0);
+    struct window_parcel *first = take(&window, 1, 10), *second = take(&window, 2, 10), *third = take(&window, 3, 10);
+    assert_int_equal(window_due_ms(&window, 0, 500), 1501);
+    assert_int_equal(window_due_ms(&window, 2000, 500), 2500);
+    window_sent(first);
+    window_sent(second);
+    window_sent(third);
+    window_answered(&window, second->delivery, 3000);
+    second->state = WINDOW_DECIDED;
+    assert_int_equal(window_due_ms(&window, 3000, 500), 3500);
+    window_answered(&window, third->delivery, 3400);
+    window_forget(&window, third);
+    assert_int_equal(window_due_ms(&window, 3400, 500), 3500); /* the first one has been overtaken at 3000 */
+    first->state = WINDOW_DECIDED;
+    assert_int_equal(window_due_ms(&window, 3400, 500), 0);
+    window_done(&window);
+}
+
 static void forgetting_everything_takes_the_grant_along(void **state) {
     (void)state;
     struct window window = window_of(8, 1024 * KIB);
@@ -173,6 +194,7 @@ int main(void) {
         cmocka_unit_test(a_delivery_number_is_never_found_again_after_its_parcel_has_gone),
         cmocka_unit_test(a_core_that_ignores_its_grant_is_noticed),
         cmocka_unit_test(the_one_that_waited_longest_goes_first),
+        cmocka_unit_test(each_answer_gives_patience_anew_but_not_to_the_overtaken),
         cmocka_unit_test(forgetting_everything_takes_the_grant_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
