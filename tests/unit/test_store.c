@@ -196,7 +196,7 @@ static void append_with_marks(struct fixture *fixture, size_t readings) {
     }
 }
 
-static const struct batch_loss refused = {
+static const struct batch_loss told_once = {
     .reason = BATCH_LOSS_STORE_FULL, .readings = 5, .from_ms = FIXTURE_TIME_MS, .to_ms = FIXTURE_TIME_MS};
 
 static void a_long_tail_is_committed_in_parts_that_end_where_it_may_be_cut(void **state) {
@@ -228,7 +228,7 @@ static void a_program_that_ends_between_two_parts_goes_on_from_the_first(void **
     struct store_figures figures;
     fixture_open(fixture);
     append_with_marks(fixture, 40000);
-    store_note_loss(fixture->store, &refused);
+    store_note_loss(fixture->store, &told_once);
     fixture_commit(fixture);
     assert_true(store_commit_waits(fixture->store));
     fixture_seal(fixture);
@@ -240,7 +240,7 @@ static void a_program_that_ends_between_two_parts_goes_on_from_the_first(void **
     assert_int_equal(figures.readings, kept);
     fixture->sequence = kept;
     append_with_marks(fixture, 40000 - kept);
-    store_note_loss(fixture->store, &refused);
+    store_note_loss(fixture->store, &told_once);
     do {
         fixture_commit(fixture);
         fixture_seal(fixture);
@@ -248,7 +248,7 @@ static void a_program_that_ends_between_two_parts_goes_on_from_the_first(void **
     struct fixture_harvest harvest = fixture_harvest(fixture, 40001);
     for (size_t n = 1; n <= 40000; n++)
         assert_int_equal(harvest.seen[n], 1);
-    assert_int_equal(harvest.lost, refused.readings);
+    assert_int_equal(harvest.lost, told_once.readings);
     free(harvest.seen);
 }
 
@@ -258,7 +258,7 @@ static void a_loss_in_the_middle_of_a_long_tail_is_kept_with_its_part(void **sta
     struct store_figures figures;
     fixture_open(fixture);
     append_with_marks(fixture, 2000);
-    store_note_loss(fixture->store, &refused);
+    store_note_loss(fixture->store, &told_once);
     append_with_marks(fixture, 38000);
     fixture_commit(fixture);
     assert_in_range(store_committed_cursor(fixture->store).sequence, 2001, STORE_COMMIT_UNITS);
@@ -266,7 +266,7 @@ static void a_loss_in_the_middle_of_a_long_tail_is_kept_with_its_part(void **sta
     fixture_open(fixture);
     fixture_seal(fixture);
     struct fixture_harvest harvest = fixture_harvest(fixture, 40001);
-    assert_int_equal(harvest.lost, refused.readings);
+    assert_int_equal(harvest.lost, told_once.readings);
     free(harvest.seen);
     store_figures(fixture->store, &figures);
     assert_true(figures.readings > 0);
