@@ -1,5 +1,5 @@
-"""What is lost, and why, reaches the receiver and the page: readings that gave way to a quota, thinned or whole, that a
-damaged file held, that a full disk took no more. And a clock that is set later gives true times also to what stands in a
+"""What is lost, and why, reaches the receiver and the page: readings that were thinned for want of room, that a damaged
+file held, that a full disk took no more. And a clock that is set later gives true times also to what stands in a
 store that was set aside."""
 
 import contextlib
@@ -109,7 +109,7 @@ def assert_told(outcome, *reasons, beside=("core away",)):
     assert outcome["summary"]["missing"] == 0
     counts = [one.value for batch in outcome["batches"] for one in batch.readings if one.tag == 1 and one.value is not None]
     received = sum(len(batch.readings) for batch in outcome["batches"])
-    sweeps = max(counts) - min(counts) + 1
+    sweeps = max(counts) + 1  # the first may be among what is lost
     assert received + total <= (sweeps + 2) * outcome["tags"], (sweeps, received, lost)
 
 
@@ -120,12 +120,6 @@ def smallest_disk(folder):
 
 def until_many_are_lost(gateway):
     wait_for_loss(gateway, 10000)
-
-
-def run_quota(site):
-    """A batch each second with two or three readings of a tag: there is next to nothing to thin."""
-    store = {"quota": "16MB", "forward_interval_offline": "1s"}
-    return lose(site, "losses_quota", NoisyPlant(3000, "500ms"), store, until_many_are_lost, smallest_disk)
 
 
 def run_thinned(site):
@@ -165,12 +159,6 @@ def overfill(gateway):
 def run_full(site):
     store = {"quota": "64MB", "forward_interval_offline": "2s"}
     return lose(site, "losses_full", NoisyPlant(1000, "100ms"), store, overfill, small_disk)
-
-
-@pytest.mark.scenario(run_quota, wave=2)
-def test_what_gave_way_to_the_quota_is_told(outcome):
-    assert_told(outcome, "quota", beside=["thinned", "core away"])
-    assert "readings-lost" in outcome["events"]
 
 
 @pytest.mark.scenario(run_thinned, wave=2)
