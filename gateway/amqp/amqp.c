@@ -36,6 +36,7 @@ void connection_drop(struct amqp *amqp) {
 
 /* Give up everything that touches the outside; what is left can only be read. */
 static void release(struct amqp *amqp) {
+    side_free(amqp);
     resolve_free(amqp->resolve);
     amqp->resolve = NULL;
     amqp->deadline = sd_event_source_disable_unref(amqp->deadline);
@@ -45,6 +46,7 @@ static void release(struct amqp *amqp) {
         pn_connection_driver_destroy(&amqp->driver);
     amqp->driver_ready = false;
     amqp->link = NULL;
+    cbs_end(amqp->cbs);
     free(amqp->outgoing);
     amqp->outgoing = NULL;
     connection_drop(amqp);
@@ -52,6 +54,7 @@ static void release(struct amqp *amqp) {
 
 static void destroy(struct amqp *amqp) {
     release(amqp);
+    cbs_free(amqp->cbs);
     amqp_trust_free(amqp->settings.trust);
     free(amqp->container);
     free(amqp->host);
@@ -89,6 +92,8 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
     amqp->trail.reached[step] = true;
     if (amqp->settings.handlers->step != NULL)
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
+    if (!connection_over(amqp))
+        side_open(amqp);
 }
 
 FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {
@@ -182,6 +187,11 @@ static enum fb_error make(sd_event *event, const struct amqp_settings *settings,
         destroy(amqp);
         return fb_fail(cause, FB_MEMORY, "out of memory");
     }
+    if (settings->token != NULL && cbs_new(settings->token, &amqp->cbs, cause) != FB_OK) {
+        destroy(amqp);
+        return FB_MEMORY;
+    }
+    amqp->settings.token = NULL;
     *ret_amqp = amqp;
     return FB_OK;
 }

@@ -1,6 +1,7 @@
 /* What proton reports, and what follows from it. */
 #include <proton/condition.h>
 #include <proton/connection.h>
+#include <proton/delivery.h>
 #include <proton/event.h>
 #include <proton/link.h>
 #include <proton/session.h>
@@ -33,36 +34,67 @@ static void prepare_session(struct amqp *amqp, pn_session_t *session) {
     pn_session_open(session);
 }
 
-/* Client: everything is asked for at once; the peer answers in order. */
-static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->server)
-        return;
-    pn_connection_t *connection = pn_event_connection(event);
-    pn_connection_open(connection);
-    pn_session_t *session = pn_session(connection);
+/* Client: not of the main link's session, so of the side session, or of one that has just been given up. */
+static bool is_aside(const struct amqp *amqp, const pn_session_t *session) {
+    return !amqp->server && (amqp->link == NULL || pn_link_session(amqp->link) != session);
+}
+
+/* Azure tells clients apart by these. */
+static void put_link_properties(pn_data_t *properties, const char *client_version) {
+    static const char version[] = "com.microsoft:client-version", api[] = "com.microsoft:api-version";
+    static const char api_version[] = "2021-04-12";
+    pn_data_put_map(properties);
+    pn_data_enter(properties);
+    pn_data_put_symbol(properties, pn_bytes(strlen(version), version));
+    pn_data_put_string(properties, pn_bytes(strlen(client_version), client_version));
+    pn_data_put_symbol(properties, pn_bytes(strlen(api), api));
+    pn_data_put_string(properties, pn_bytes(strlen(api_version), api_version));
+    pn_data_exit(properties);
+}
+
+void events_open_link(struct amqp *amqp) {
+    pn_session_t *session = pn_session(amqp->driver.connection);
     prepare_session(amqp, session);
     if (amqp->settings.direction == AMQP_SEND) {
         amqp->link = pn_sender(session, amqp->settings.container);
         pn_link_set_snd_settle_mode(amqp->link, PN_SND_UNSETTLED);
-        pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
+        if (amqp->settings.address[0] != '\0')
+            pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
     } else {
         amqp->link = pn_receiver(session, amqp->settings.container);
         pn_terminus_set_address(pn_link_source(amqp->link), amqp->settings.address);
         pn_link_set_max_message_size(amqp->link, amqp->settings.receive_bytes_most);
     }
+    if (amqp->settings.client_version != NULL)
+        put_link_properties(pn_link_properties(amqp->link), amqp->settings.client_version);
     pn_link_open(amqp->link);
+    if (amqp->cbs != NULL)
+        connection_step(amqp, AMQP_SESSION);
+}
+
+/* Client: everything is asked for at once; the peer answers in order. Only a token must have been taken first. */
+static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
+    if (amqp->server)
+        return;
+    pn_connection_open(pn_event_connection(event));
+    if (amqp->cbs == NULL)
+        events_open_link(amqp);
 }
 
 static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
-    connection_step(amqp, AMQP_SESSION);
+    if (amqp->cbs == NULL)
+        connection_step(amqp, AMQP_SESSION);
+    else
+        cbs_open(amqp);
 }
 
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         prepare_session(amqp, pn_event_session(event));
-    connection_step(amqp, AMQP_ATTACH);
+    if (!is_aside(amqp, pn_event_session(event)))
+        connection_step(amqp, AMQP_ATTACH);
 }
 
 static void refuse_link(pn_link_t *link, const char *description) {
@@ -92,6 +124,15 @@ static void serve_link(struct amqp *amqp, pn_link_t *link) {
 
 static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (cbs_owns(amqp, pn_link_session(link))) {
+        cbs_link_ready(amqp);
+        return;
+    }
+    if (is_aside(amqp, pn_link_session(link))) {
+        if (side_has_session(amqp, pn_link_session(link)))
+            side_link_open(amqp, link);
+        return;
+    }
     if (amqp->server) {
         if ((pn_link_state(link) & PN_LOCAL_UNINIT) != 0)
             serve_link(amqp, link);
@@ -107,14 +148,37 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT || pn_link_credit(pn_event_link(event)) <= 0)
+    const pn_session_t *session = pn_link_session(pn_event_link(event));
+    if (cbs_owns(amqp, session))
+        cbs_link_ready(amqp);
+    if (side_has_session(amqp, session))
+        side_link_flow(amqp);
+    if (is_aside(amqp, session) || amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT ||
+        pn_link_credit(pn_event_link(event)) <= 0)
         return;
     connection_deadline(amqp, 0);
     connection_step(amqp, AMQP_UP);
 }
 
+/* A session beside the main one has ended, or a link of it; link: NULL for the session. */
+static void aside_ended(struct amqp *amqp, const pn_session_t *session, const pn_link_t *link,
+                        pn_condition_t *condition) {
+    char why[CONDITION_TEXT_MAX];
+    condition_text(condition, why);
+    if (cbs_owns(amqp, session)) {
+        cbs_refused(amqp, why);
+    } else if (side_has_session(amqp, session)) {
+        const struct connection_side *side = amqp->side;
+        side_ended(amqp, link == NULL ? "" : link == side->sender ? side->target : side->source, why);
+    }
+}
+
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (is_aside(amqp, pn_link_session(link))) {
+        aside_ended(amqp, pn_link_session(link), link, pn_link_remote_condition(link));
+        return;
+    }
     if (!amqp->server) {
         char text[CONDITION_TEXT_MAX];
         connection_reason(amqp, "the peer detached the link to %s%s", amqp->settings.address,
@@ -132,10 +196,16 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
 
 static void on_session_close(struct amqp *amqp, pn_event_t *event) {
     pn_session_t *session = pn_event_session(event);
+    if (is_aside(amqp, session)) {
+        aside_ended(amqp, session, NULL, pn_session_remote_condition(session));
+        return;
+    }
     if (amqp->server) {
+        pn_session_close(session);
+        if (amqp->link == NULL || pn_link_session(amqp->link) != session)
+            return; /* one beside it, such as for commands, which there are none of here */
         amqp->link = NULL;
         connection_deadline(amqp, amqp->settings.open_timeout_ms);
-        pn_session_close(session);
         return;
     }
     char text[CONDITION_TEXT_MAX];
@@ -169,7 +239,14 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_delivery(struct amqp *amqp, pn_event_t *event) {
-    delivery_changed(amqp, pn_event_delivery(event));
+    pn_delivery_t *delivery = pn_event_delivery(event);
+    const pn_session_t *session = pn_link_session(pn_delivery_link(delivery));
+    if (cbs_owns(amqp, session))
+        cbs_delivery(amqp, delivery);
+    else if (side_has_session(amqp, session))
+        side_delivery(amqp, delivery);
+    else
+        delivery_changed(amqp, delivery);
 }
 
 static void (*const handlers[])(struct amqp *, pn_event_t *) = {

@@ -10,6 +10,8 @@
 #include "gateway/common/file.h"
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
+#include "gateway/config/check_cloud.h"
+#include "gateway/config/check_commands.h"
 #include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/check_trust.h"
@@ -60,13 +62,20 @@ static const struct check_key cloud_keys[] = {
     {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
     {"endpoints", CHECK_LIST},
-    {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
+    {"profile", CHECK_WORD, CONFIG(link.profile), .standard = "amqp", .words = cloud_kind_words},
+    {"address", CHECK_TEXT, CONFIG(link.address)},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
-    {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"certificate", CHECK_PATH, CONFIG(link.certificate)},
+    {"key", CHECK_KEY, CONFIG(link.key)},
     {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
     {"pin", CHECK_LIST},
     {"crl", CHECK_LIST},
+    {"token_key", CHECK_PATH, CONFIG(link.token_key)},
+    {"token_policy", CHECK_TEXT, CONFIG(link.token_policy)},
+    {"token_life", CHECK_DURATION, CONFIG(link.token_life_ms), .standard = "1h", .min = LINK_TOKEN_LIFE_MIN_MS,
+     .max = LINK_TOKEN_LIFE_MAX_MS},
+    {"encoding", CHECK_WORD, CONFIG(link.encoding), .standard = "batch", .words = cloud_encoding_words},
+    {"compression", CHECK_WORD, CONFIG(link.compression), .standard = "none", .words = cloud_compression_words},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -81,6 +90,7 @@ static const struct check_key cloud_keys[] = {
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"commands", CHECK_MAP},
     {"backlog_rate", CHECK_RATE, CONFIG(delivery.backlog_bytes_per_s), .min = KIB, .max = 1024 * MIB},
     {"monthly_budget", CHECK_SIZE, CONFIG(delivery.month_bytes), .min = MIB, .max = MIB * MIB},
     {"events", CHECK_WORD, CONFIG(delivery.events), .standard = "true", .words = no_or_yes},
@@ -110,7 +120,12 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
     check_trust(check, map, &config->link);
+    check_cloud_profile(check, map, &config->link);
     config->has_cloud = true;
+    const struct tree_node *commands = section(map, "commands", TREE_MAP);
+    config->has_commands = commands != NULL;
+    if (commands != NULL)
+        check_commands(check, commands, &config->commands);
     check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)

@@ -121,7 +121,7 @@ static const struct {
 };
 
 /* These go on to forebay-field, which answers them. */
-static const char *const field_calls[] = {"trace", "probe"};
+static const char *const field_calls[] = {"trace", "probe", "probe-tag"};
 
 /* The arguments of the call; NULL when it has none. */
 static json_t *arguments(const json_t *request) {
@@ -270,6 +270,8 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(request, "call"));
     const bool is_call = name != NULL;
+    if (is_call)
+        log_event(LOG_LEVEL_DEBUG, "call", "name=%s bytes=%zu", name, length);
     char caller[CALLER_NAME_MAX];
     caller_name(find_client(control, channel)->user, caller);
     control->core->caller = caller;
