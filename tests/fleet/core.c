@@ -39,8 +39,8 @@ struct core {
     char *link_config;
     uint8_t *catalogue;
     size_t catalogue_length;
-    uint32_t interval_ms;
-    bool sealing, link_up, catalogue_sent;
+    uint32_t first_ms, interval_ms;
+    bool begun, sealing, link_up, catalogue_sent;
     uint64_t backlog_to; /* batches up to this one were sealed before the session */
     uint32_t room_messages, room_bytes;
     struct kept kept[KEPT_MAX]; /* kept_count of them, by number */
@@ -168,6 +168,9 @@ static void on_outcome(struct core *core, struct message_reader *reader) {
 
 static void on_hello(struct core *core, struct message_reader *reader) {
     (void)reader;
+    if (!core->begun)
+        arm(core, core->first_ms);
+    core->begun = true;
     core->link_up = false;
     take_back(core);
     channel_send_text(core->channel, PROTOCOL_LINK_CONFIG, core->link_config);
@@ -210,10 +213,10 @@ static const struct {
     enum protocol_cloud type;
     void (*handle)(struct core *core, struct message_reader *reader);
 } types[] = {
-    {PROTOCOL_CLOUD_HELLO, on_hello},  {PROTOCOL_LINK_UP, on_up},
-    {PROTOCOL_LINK_DOWN, on_down},     {PROTOCOL_NEXT, on_next},
-    {PROTOCOL_OUTCOME, on_outcome},    {PROTOCOL_ATTEMPT, on_attempt},
-    {PROTOCOL_LINK_STATUS, on_other},  {PROTOCOL_LINK_CERTIFICATES, on_other},
+    {PROTOCOL_CLOUD_HELLO, on_hello}, {PROTOCOL_LINK_UP, on_up},
+    {PROTOCOL_LINK_DOWN, on_down},    {PROTOCOL_NEXT, on_next},
+    {PROTOCOL_OUTCOME, on_outcome},   {PROTOCOL_ATTEMPT, on_attempt},
+    {PROTOCOL_LINK_STATUS, on_other}, {PROTOCOL_LINK_CERTIFICATES, on_other},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -267,6 +270,7 @@ struct core *core_new(sd_event *event, const struct core_settings *settings) {
     struct core *core = calloc(1, sizeof *core);
     assert(core != NULL);
     core->event = sd_event_ref(event);
+    core->first_ms = settings->first_ms;
     core->interval_ms = settings->interval_ms;
     core->sealing = true;
     field_open(&core->field, settings->gateway, settings->tags, bytes, &core->catalogue_length);
@@ -275,7 +279,7 @@ struct core *core_new(sd_event *event, const struct core_settings *settings) {
     memcpy(core->catalogue, bytes, core->catalogue_length);
     const int added = sd_event_add_time(event, &core->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, on_timer, core);
     assert(added >= 0);
-    arm(core, settings->first_ms);
+    sd_event_source_set_enabled(core->timer, SD_EVENT_OFF);
     open_folder(core, settings->folder);
     return core;
 }

@@ -18,7 +18,7 @@ struct core;
 struct core_settings {
     const char *folder;  /* holds link.json (LINK_CONFIG as it is to be sent); gets cloud.sock */
     const char *gateway; /* its name */
-    uint32_t first_ms;   /* until the first batch */
+    uint32_t first_ms;   /* from forebay-cloud's first hello to the first batch */
     uint32_t interval_ms;
     uint32_t tags;
 };

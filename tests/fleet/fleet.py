@@ -85,6 +85,10 @@ class Fleet:
                 words = [program("forebay-cloud"), "--run", self.folder / str(i)]
                 self.links.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
+    @property
+    def cores_pid(self):
+        return self._cores.pid
+
     def read(self):
         """What has happened since. Cheap when nothing has."""
         assert self._cores.poll() in (None, 0), f"fleet_cores has ended; see {self.folder}/errors.log"

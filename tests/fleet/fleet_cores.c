@@ -1,8 +1,9 @@
 // links: tests/fleet/core.c tests/fleet/field.c store/batch*.c store/catalogue.c gateway/common/channel.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/message.c gateway/common/quality.c gateway/common/reading.c
 /* fleet_cores FOLDER COUNT INTERVAL_MS TAGS - stands in for the forebay-core of COUNT gateways, each with a simulated
  * field of TAGS tags read once a second. For gateway i, from 0: FOLDER/i/link.json is its link, FOLDER/i/cloud.sock
- * where its forebay-cloud connects, "gw-i" its name (and its certificate's). Their batches are spread over the interval.
- * At the end of stdin no more batches are sealed; once everything is accepted, it ends. stdout: see core.h. */
+ * where its forebay-cloud connects, "gw-i" its name (and its certificate's). Their batches are spread over the
+ * interval. At the end of stdin no more batches are sealed; once everything is accepted, it ends. stdout: see core.h.
+ */
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
