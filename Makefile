@@ -141,7 +141,7 @@ setup:
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 FLEET_PARTS := $(B)/tests/fleet_cores $(B)/tests/fleet_certificates
-e2e: all $(FLEET_PARTS) $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+e2e: all $(B)/tests/fill_store $(FLEET_PARTS) $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e tests/fleet
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
@@ -174,7 +174,7 @@ demo:
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
-bench: all $(FLEET_PARTS) $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(FLEET_PARTS) $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
@@ -214,6 +214,14 @@ help:
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
+$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
+$(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 $(B)/tests/bench_%: $(B)/tests/bench/bench_%.o $$(call objects,$$(call links,tests/bench/bench_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'

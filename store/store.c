@@ -158,6 +158,8 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
         .batches = state->batches,
         .unsent_batches = state->unsent_batches,
         .last_number = state->last_number,
+        .parked_batches = state->parked_batches,
+        .parked_readings = state->parked_readings,
         .oldest_unsent_ms = state->oldest_queued_ms > 0 ? state->oldest_queued_ms : tail_ms,
         .lost_readings = state->lost_readings,
         .bytes = file_bytes(store->path, "") + file_bytes(store->path, "-wal"),

@@ -153,11 +153,12 @@ struct store_batch {
     uint64_t number;
     uint8_t catalogue[BATCH_HASH_BYTES];
     uint32_t attempts; /* outcomes other than accepted, so far */
+    int64_t first_ms;  /* UTC, of its oldest reading; from store_next() alone */
     size_t length;
     uint8_t bytes[BATCH_BYTES_MAX];
 };
 
-/* The unsent batch with the lowest number in [first, last]. FB_NOT_FOUND if there is none.
+/* The unsent batch with the lowest number in [first, last] that is not parked. FB_NOT_FOUND if there is none.
  * A batch that cannot be read any more is marked lost (fsync), noted as a loss, and the next one is given; FB_AGAIN
  * after many such. ret_batch is undefined on failure. */
 enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, struct store_batch *ret_batch,
@@ -166,9 +167,17 @@ enum fb_error store_next(struct store *store, uint64_t first, uint64_t last, str
 /* The peer has accepted these batches. One transaction. (fsync) Unknown or already sent numbers are no error. */
 enum fb_error store_mark_sent(struct store *store, const uint64_t *numbers, size_t count, int64_t now_ms,
                               struct fb_cause *cause) FB_MUST_USE;
-/* The peer did not accept it: count the attempt, keep the reason. (fsync) ret_attempts: how many now; 0 on failure. */
-enum fb_error store_mark_refused(struct store *store, uint64_t number, const char *reason, uint32_t *ret_attempts,
-                                 struct fb_cause *cause) FB_MUST_USE;
+
+/* What the link must not forget. */
+struct store_link {
+    uint64_t batch_bytes_most; /* batches sealed from now on stay below it as far as they can; 0: BATCH_BYTES_MAX */
+    uint32_t month;            /* UTC: 12 * year + month, January being 0; 0: none yet */
+    uint64_t month_bytes;      /* what the link has cost in that month */
+    uint64_t event_sent;       /* every event up to it has been accepted, or given up */
+};
+/* Kept with the next transaction that changes the queue (sealing, marking). */
+void store_keep_link(struct store *store, const struct store_link *link);
+struct store_link store_link(const struct store *store);
 
 struct store_figures {
     uint64_t readings;        /* in batches and tail */
@@ -176,7 +185,9 @@ struct store_figures {
     uint64_t batches;
     uint64_t unsent_batches;
     uint64_t last_number;
-    int64_t oldest_unsent_ms; /* UTC time of the oldest reading that is not sent; 0 if none */
+    uint64_t parked_batches; /* of the unsent ones, see store_parked.h */
+    uint64_t parked_readings;
+    int64_t oldest_unsent_ms; /* UTC time of the oldest reading that is not sent and not parked; 0 if none */
     uint64_t lost_readings;   /* since the store was made */
     uint64_t bytes;           /* of the file and its WAL */
     uint64_t quota_bytes;

@@ -31,6 +31,18 @@ static void take_state(struct estate *estate, sqlite3_stmt *row) {
     estate->has_state = true;
 }
 
+/* What the link has cost, and which events have left, stays true; files of before that was kept have fewer columns. */
+static void take_link(struct estate *estate, sqlite3_stmt *row) {
+    if (sqlite3_column_count(row) < STORE_STATE_COLUMNS)
+        return;
+    estate->heir->state.link = (struct store_link){
+        .batch_bytes_most = (uint64_t)sqlite3_column_int64(row, 14),
+        .month = (uint32_t)sqlite3_column_int64(row, 15),
+        .month_bytes = (uint64_t)sqlite3_column_int64(row, 16),
+        .event_sent = (uint64_t)sqlite3_column_int64(row, 17),
+    };
+}
+
 static void take_tag(struct estate *estate, sqlite3_stmt *row) {
     sqlite3_stmt *insert = NULL;
     int code = sqlite3_prepare_v2(estate->heir->db, "INSERT INTO tags VALUES(?1, ?2, ?3)", -1, &insert, NULL);
@@ -88,6 +100,7 @@ static const struct {
     void (*take)(struct estate *estate, sqlite3_stmt *row);
 } queries[] = {
     {"SELECT store_id, epoch, sequence, last_number, lost_readings FROM state WHERE id = 1", take_state},
+    {"SELECT * FROM state WHERE id = 1", take_link},
     {"SELECT number FROM batches WHERE number < 1 << 62 ORDER BY number DESC LIMIT 1", take_last_number},
     {"SELECT number, instrument, name FROM tags NOT INDEXED", take_tag},
     {"SELECT bytes FROM catalogues WHERE revision < 1 << 62 ORDER BY revision DESC LIMIT 1", take_catalogue},

@@ -5,12 +5,14 @@
 #include <sqlite3.h>
 
 #include "store/store.h"
+#include "store/store_parked.h"
 #include "store/store_records.h"
 
 #define STORE_PAGE_BYTES 4096 /* SQLCipher's default, and what a disk writes at least */
 /* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
  * row's head 13. More would spill over into a second page. */
 #define STORE_SLOT_BYTES 3960
+#define STORE_STATE_COLUMNS 18 /* of the table state */
 /* Pages of the other tables and indexes that a new batch may touch. */
 #define STORE_TABLE_PAGES 10
 
@@ -31,9 +33,14 @@ enum store_statement {
     STORE_COUNT_READINGS,
     STORE_DELETE_BATCH,
     STORE_ADD_QUEUED,
-    STORE_FIRST_QUEUED,
+    STORE_FIRST_QUEUED, /* parked ones too */
+    STORE_NEXT_QUEUED,  /* without them */
     STORE_DELETE_QUEUED,
     STORE_REFUSE_QUEUED,
+    STORE_PARK_QUEUED,
+    STORE_NEXT_PARKED,
+    STORE_COUNT_PARKED,
+    STORE_RELEASE_PARKED,
     STORE_DAMAGE_QUEUED,
     STORE_OLDEST_HISTORY,
     STORE_REPLACE_BATCH,
@@ -100,7 +107,10 @@ struct store_state {
     size_t correction_count;
     struct store_clock clock;
     bool has_clock;
-    bool corrections_changed;                                    /* they or the clock, against the tables */
+    bool corrections_changed; /* they or the clock, against the tables */
+    struct store_link link;
+    uint64_t parked_batches, parked_readings;
+    bool parked_changed;                                         /* count them anew */
     struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 
@@ -299,9 +309,14 @@ static inline const struct reading *store_tail_from(const struct store *store, s
     return unit > 0 ? store->tail + unit : store->tail;
 }
 
-/* Encode readings of up to so many units as a batch, fewer (half, a quarter ...) if it is too large for one. ret_bytes:
- * BATCH_BYTES_MAX of room. ret_taken: how many units went in. */
-enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
+/* Count anew what is parked, into the state. Returns SQLite's code. */
+int store_parked_count(struct store *store);
+/* What a batch that is sealed now may have in bytes: what the peer takes, but never so little that it holds nothing. */
+size_t store_batch_bytes_most(const struct store *store);
+
+/* Encode readings of up to so many units as a batch, fewer (half, a quarter ...) if it is too large for one or has more
+ * than bytes_most. ret_bytes: BATCH_BYTES_MAX of room. ret_taken: how many units went in. */
+enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units, size_t bytes_most,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) FB_MUST_USE;
 
 /* Inside a transaction: thin the oldest unsent batch that was not thinned yet. ret_readings: how many it had.

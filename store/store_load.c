@@ -26,6 +26,13 @@ static bool take_state(struct store *store, sqlite3_stmt *row) {
     state->sent_ms = sqlite3_column_int64(row, 11);
     state->thinned_to = (uint64_t)sqlite3_column_int64(row, 12);
     state->evicted_to = (uint64_t)sqlite3_column_int64(row, 13);
+    state->link = (struct store_link){
+        .batch_bytes_most = (uint64_t)sqlite3_column_int64(row, 14),
+        .month = (uint32_t)sqlite3_column_int64(row, 15),
+        .month_bytes = (uint64_t)sqlite3_column_int64(row, 16),
+        .event_sent = (uint64_t)sqlite3_column_int64(row, 17),
+    };
+    state->parked_changed = true;
     return take_fixed(row, 1, store->id, BATCH_STORE_ID_BYTES) &&
            take_fixed(row, 5, state->last_hash, BATCH_HASH_BYTES);
 }

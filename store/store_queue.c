@@ -8,9 +8,9 @@
 
 /* ret_first_ms: 0 when nothing in the range is queued. */
 static int begin_of(struct store *store, uint64_t first, uint64_t last, int64_t *ret_first_ms) {
-    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", first, last);
-    *ret_first_ms = code == SQLITE_ROW ? store_integer(store, STORE_FIRST_QUEUED, 3) : 0;
-    store_reset(store, STORE_FIRST_QUEUED);
+    const int code = store_step(store, STORE_NEXT_QUEUED, "ii", first, last);
+    *ret_first_ms = code == SQLITE_ROW ? store_integer(store, STORE_NEXT_QUEUED, 3) : 0;
+    store_reset(store, STORE_NEXT_QUEUED);
     return code;
 }
 
@@ -19,6 +19,8 @@ enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) 
     int code = begin_of(store, 1, STORE_SALVAGED_FIRST - 1, &own_ms);
     if (code == SQLITE_ROW || code == SQLITE_DONE)
         code = begin_of(store, STORE_SALVAGED_FIRST, INT64_MAX, &salvaged_ms);
+    if (store->state.parked_changed && (code == SQLITE_ROW || code == SQLITE_DONE))
+        code = store_parked_count(store);
     const bool salvaged_older = own_ms == 0 || (salvaged_ms != 0 && salvaged_ms < own_ms);
     store->state.oldest_queued_ms = salvaged_older ? salvaged_ms : own_ms;
     return store_result(store->db, code, cause, "queue");
@@ -26,12 +28,13 @@ enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) 
 
 static enum fb_error find(struct store *store, uint64_t first, uint64_t last, struct store_batch *batch,
                           struct fb_cause *cause) {
-    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", first, last);
+    const int code = store_step(store, STORE_NEXT_QUEUED, "ii", first, last);
     if (code == SQLITE_ROW) {
-        batch->number = (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0);
-        batch->attempts = (uint32_t)store_integer(store, STORE_FIRST_QUEUED, 1);
+        batch->number = (uint64_t)store_integer(store, STORE_NEXT_QUEUED, 0);
+        batch->attempts = (uint32_t)store_integer(store, STORE_NEXT_QUEUED, 1);
+        batch->first_ms = store_integer(store, STORE_NEXT_QUEUED, 3);
     }
-    store_reset(store, STORE_FIRST_QUEUED);
+    store_reset(store, STORE_NEXT_QUEUED);
     return code == SQLITE_DONE ? FB_NOT_FOUND : store_result(store->db, code, cause, "queue");
 }
 
@@ -106,21 +109,4 @@ enum fb_error store_mark_sent(struct store *store, const uint64_t *numbers, size
         error = store_refresh_oldest(store, cause);
     error = store_end(store, error, true, cause);
     return store_finish(store, error, "marking as sent", cause);
-}
-
-enum fb_error store_mark_refused(struct store *store, uint64_t number, const char *reason, uint32_t *ret_attempts,
-                                 struct fb_cause *cause) {
-    char kept[STORE_REASON_MAX];
-    snprintf(kept, sizeof kept, "%s", reason);
-    *ret_attempts = 0;
-    uint32_t attempts = 0;
-    int code = store_step(store, STORE_REFUSE_QUEUED, "it", number, kept);
-    if (code == SQLITE_ROW) {
-        attempts = (uint32_t)store_integer(store, STORE_REFUSE_QUEUED, 0);
-        code = store_step(store, STORE_REFUSE_QUEUED, "");
-    }
-    store_reset(store, STORE_REFUSE_QUEUED);
-    if (code == SQLITE_DONE)
-        *ret_attempts = attempts;
-    return store_finish(store, store_result(store->db, code, cause, "queue"), "marking as refused", cause);
 }

@@ -179,6 +179,7 @@ static enum fb_error lose(struct store *store, uint64_t first, uint64_t last, en
         return store_result(store->db, code, cause, "queue");
     store->state.unsent_batches--;
     store->state.unsent_readings -= ret_loss->readings;
+    store->state.parked_changed = store->state.parked_batches > 0; /* it may have been one */
     struct batch_loss told = *ret_loss;
     if (told.first_batch >= STORE_SALVAGED_FIRST) /* nobody else knows it by that number */
         told.first_batch = told.last_batch = 0;

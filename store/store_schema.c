@@ -54,6 +54,16 @@ static const char *const steps[] = {
     " NULL);",
     /* Whose batches; NULL: our own. */
     "ALTER TABLE corrections ADD COLUMN store_id BLOB;",
+    /* parked_ms: since when a batch is handed out no more (UTC), 0 if it is; parked_bytes: its size when that is why.
+     * In state what the link must remember: how large batches may be, the month, its bytes, the last event accepted. */
+    "ALTER TABLE queue ADD COLUMN rejections INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN parked_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN parked_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX queue_parked ON queue(number) WHERE parked_ms > 0;"
+    "ALTER TABLE state ADD COLUMN batch_bytes_most INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE state ADD COLUMN month INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE state ADD COLUMN month_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE state ADD COLUMN event_sent INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof steps / sizeof steps[0]))

@@ -64,7 +64,7 @@ static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
     memcpy(sealing->info.previous, state->last_hash, sizeof sealing->info.previous);
     enum fb_error error =
         store_pack(&sealing->info, store_tail_from(store, sealing->done), store->tail_committed - sealing->done,
-                   sealing->bytes, &sealing->length, &units, cause);
+                   store_batch_bytes_most(store), sealing->bytes, &sealing->length, &units, cause);
     const size_t readings = error == FB_OK ? readings_count(store_tail_from(store, sealing->done), units) : 0;
     if (error == FB_OK)
         error = store_quota_make_room(store, sealing->length / STORE_PAGE_BYTES + STORE_TABLE_PAGES, cause);

@@ -9,7 +9,8 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_ROLLBACK] = "ROLLBACK",
     [STORE_SAVE_STATE] = "UPDATE state SET epoch = ?1, sequence = ?2, last_number = ?3, last_hash = ?4, batches = ?5,"
                          " readings = ?6, unsent_batches = ?7, unsent_readings = ?8, lost_readings = ?9, sent_ms = ?10,"
-                         " thinned_to = ?11, evicted_to = ?12",
+                         " thinned_to = ?11, evicted_to = ?12, batch_bytes_most = ?13, month = ?14,"
+                         " month_bytes = ?15, event_sent = ?16",
     [STORE_WRITE_SLOT] = "INSERT OR REPLACE INTO tail VALUES(?1, ?2, ?3)",
     [STORE_TRIM_SLOTS] = "DELETE FROM tail WHERE slot > ?1",
     /* The condition keeps SQLite from dropping the rows unseen: store_rekey.c follows changes row by row. */
@@ -23,13 +24,26 @@ static const char *const sql[STORE_STATEMENTS] = {
                          " JOIN catalogues ON catalogues.revision = batches.catalogue WHERE batches.number = ?1",
     [STORE_COUNT_READINGS] = "SELECT readings FROM batches WHERE number = ?1",
     [STORE_DELETE_BATCH] = "DELETE FROM batches WHERE number = ?1 RETURNING readings",
-    [STORE_ADD_QUEUED] = "INSERT INTO queue VALUES(?1, 0, 0, '', ?2, ?3, ?4, ?5)",
+    [STORE_ADD_QUEUED] = "INSERT INTO queue(number, damaged, attempts, reason, readings, first_ms, last_ms, losses)"
+                         " VALUES(?1, 0, 0, '', ?2, ?3, ?4, ?5)",
     [STORE_FIRST_QUEUED] = "SELECT number, attempts, readings, first_ms, last_ms, losses FROM queue"
                            " WHERE number BETWEEN ?1 AND ?2 AND damaged = 0 ORDER BY number LIMIT 1",
+    [STORE_NEXT_QUEUED] = "SELECT number, attempts, readings, first_ms, last_ms, losses FROM queue"
+                          " WHERE number BETWEEN ?1 AND ?2 AND damaged = 0 AND parked_ms = 0 ORDER BY number LIMIT 1",
     [STORE_DELETE_QUEUED] = "DELETE FROM queue WHERE number = ?1 AND damaged = 0 RETURNING readings",
-    [STORE_REFUSE_QUEUED] = "UPDATE queue SET attempts = attempts + 1, reason = ?2 WHERE number = ?1 AND damaged = 0"
-                            " RETURNING attempts",
-    [STORE_DAMAGE_QUEUED] = "INSERT OR REPLACE INTO queue VALUES(?1, 1, 0, ?2, 0, 0, 0, 0)",
+    /* The values on the right are those before the change. */
+    [STORE_REFUSE_QUEUED] = "UPDATE queue SET attempts = attempts + 1, reason = ?2, rejections = rejections + ?3,"
+                            " parked_ms = CASE WHEN rejections + ?3 >= ?4 THEN ?5 ELSE 0 END"
+                            " WHERE number = ?1 AND damaged = 0 RETURNING attempts, rejections, parked_ms > 0",
+    [STORE_PARK_QUEUED] = "UPDATE queue SET reason = ?2, parked_bytes = ?3, parked_ms = ?4"
+                          " WHERE number = ?1 AND damaged = 0",
+    [STORE_NEXT_PARKED] = "SELECT number, readings, first_ms, last_ms, parked_ms, rejections, parked_bytes, reason"
+                          " FROM queue WHERE number > ?1 AND parked_ms > 0 ORDER BY number LIMIT 1",
+    [STORE_COUNT_PARKED] = "SELECT count(*), coalesce(sum(readings), 0) FROM queue WHERE parked_ms > 0",
+    [STORE_RELEASE_PARKED] = "UPDATE queue SET parked_ms = 0, parked_bytes = 0, rejections = 0"
+                             " WHERE number BETWEEN ?1 AND ?2 AND parked_ms > 0 AND parked_bytes BETWEEN ?3 AND ?4",
+    [STORE_DAMAGE_QUEUED] = "INSERT OR REPLACE INTO queue(number, damaged, attempts, reason, readings, first_ms,"
+                            " last_ms, losses) VALUES(?1, 1, 0, ?2, 0, 0, 0, 0)",
     [STORE_OLDEST_HISTORY] = "SELECT number FROM batches WHERE number >= ?1 AND NOT EXISTS"
                              " (SELECT 1 FROM queue WHERE queue.number = batches.number) ORDER BY number LIMIT 1",
     [STORE_REPLACE_BATCH] = "UPDATE batches SET readings = ?2, hash = ?3, bytes = ?4 WHERE number = ?1",

@@ -44,11 +44,11 @@ enum fb_error store_append(struct store *store, const struct reading *readings, 
     return FB_OK;
 }
 
-enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units,
+enum fb_error store_pack(const struct batch_info *info, const struct reading *readings, size_t units, size_t bytes_most,
                          uint8_t *ret_bytes, size_t *ret_length, size_t *ret_taken, struct fb_cause *cause) {
     size_t take = readings_first(readings, units, BATCH_READINGS_MAX);
     enum fb_error error = batch_encode(info, readings, take, ret_bytes, ret_length, cause);
-    while (error == FB_LIMIT && take >= 2 * READING_UNITS_MAX) {
+    while ((error == FB_LIMIT || (error == FB_OK && *ret_length > bytes_most)) && take >= 2 * READING_UNITS_MAX) {
         take = readings_first(readings, take / 2, BATCH_READINGS_MAX);
         error = batch_encode(info, readings, take, ret_bytes, ret_length, cause);
     }
@@ -64,8 +64,8 @@ static enum fb_error add_frames(struct store *store, struct store_cursor cursor,
     size_t at = store->tail_committed;
     do {
         size_t length, taken;
-        enum fb_error error =
-            store_pack(&info, store_tail_from(store, at), store->tail_count - at, bytes, &length, &taken, cause);
+        enum fb_error error = store_pack(&info, store_tail_from(store, at), store->tail_count - at, BATCH_BYTES_MAX,
+                                         bytes, &length, &taken, cause);
         if (error == FB_OK)
             error = store_slots_add(store, cursor, bytes, length, cause);
         if (error != FB_OK)

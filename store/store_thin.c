@@ -40,6 +40,7 @@ static void note(struct store *store, const struct thinning *thinning, int64_t f
     };
     state->readings -= loss.readings;
     state->unsent_readings -= loss.readings;
+    state->parked_changed = state->parked_batches > 0;
     store_note_loss(store, &loss);
     for (size_t i = 0; i < result->info.loss_count; i++)
         store_losses_add(state, &result->info.losses[i]);

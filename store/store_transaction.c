@@ -12,10 +12,11 @@ static int save_losses(struct store *store) {
 
 static int save_state(struct store *store) {
     const struct store_state *state = &store->state;
-    return store_run(store, STORE_SAVE_STATE, "iiibiiiiiiii", state->cursor.epoch, state->cursor.sequence,
+    return store_run(store, STORE_SAVE_STATE, "iiibiiiiiiiiiiii", state->cursor.epoch, state->cursor.sequence,
                      state->last_number, state->last_hash, sizeof state->last_hash, state->batches, state->readings,
                      state->unsent_batches, state->unsent_readings, state->lost_readings, state->sent_ms,
-                     state->thinned_to, state->evicted_to);
+                     state->thinned_to, state->evicted_to, state->link.batch_bytes_most, (int64_t)state->link.month,
+                     state->link.month_bytes, state->link.event_sent);
 }
 
 enum fb_error store_begin(struct store *store, struct fb_cause *cause) {

@@ -52,9 +52,9 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;      /* "batch" or "catalogue" */
+    const char *subject;      /* "batch", "catalogue" or "event" */
     const char *group_id;     /* the gateway's name */
-    const char *content_type; /* "application/vnd.forebay.batch" or "...catalogue" */
+    const char *content_type; /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
     bool historical;          /* application property "historical" */
     const uint8_t *body;      /* one data section */
     size_t body_length;
@@ -120,6 +120,10 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
+
+/* AMQP_SEND: the largest message that the peer takes, in bytes as encoded; 0: it named no limit, or there is no link.
+ */
+uint64_t amqp_message_bytes_most(const struct amqp *amqp);
 
 /* For the status: "TLSv1.3 TLS_AES_256_GCM_SHA384" once TLS is up, else "". Borrowed. */
 const char *amqp_tls_version(const struct amqp *amqp);

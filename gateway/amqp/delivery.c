@@ -52,6 +52,10 @@ bool amqp_held_back(const struct amqp *amqp) {
            pn_session_outgoing_bytes(pn_link_session(amqp->link)) > 0;
 }
 
+uint64_t amqp_message_bytes_most(const struct amqp *amqp) {
+    return amqp->driver_ready && amqp->link != NULL ? pn_link_remote_max_message_size(amqp->link) : 0;
+}
+
 static void drop_outgoing(struct amqp *amqp) {
     free(amqp->outgoing);
     amqp->outgoing = NULL;
@@ -80,7 +84,7 @@ enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_
     const enum fb_error error = codec_encode(message, clock_utc_ms(), &bytes, &length, cause);
     if (error != FB_OK)
         return error;
-    const uint64_t most = pn_link_remote_max_message_size(amqp->link);
+    const uint64_t most = amqp_message_bytes_most(amqp);
     if (most != 0 && length > most) {
         free(bytes);
         return fb_fail(cause, FB_LIMIT, "a message of %zu bytes is larger than the %llu that the peer takes", length,

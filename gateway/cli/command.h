@@ -7,6 +7,7 @@ int check_config_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int export_main(int argc, char **argv);
+int parked_main(int argc, char **argv);
 int profiles_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int receive_main(int argc, char **argv);

@@ -15,6 +15,7 @@
 #include "gateway/cli/options.h"
 #include "gateway/cli/stored.h"
 #include "gateway/common/clock.h"
+#include "gateway/common/file.h"
 #include "gateway/receive/lines.h"
 #include "gateway/receive/names.h"
 
@@ -24,13 +25,17 @@
 
 static const char help[] = "Usage: forebay export [-c FILE | --run FOLDER] [--from TIME] [--to TIME]\n"
                            "                      [--tags NAME,...] [--format csv|ndjson] [-o FILE]\n"
+                           "       forebay export --parked [-c FILE | --run FOLDER] [--format csv|ndjson] [-o FILE]\n"
+                           "       forebay export --parked --format raw -o FOLDER [-c FILE | --run FOLDER]\n"
                            "\n"
                            "Writes what the running gateway's store holds, a line each reading, oldest batches first.\n"
                            "\n"
                            "  --from TIME        the first moment; default: the oldest reading\n"
                            "  --to TIME          the moment to end before; default: now\n"
                            "  --tags NAME,...    only these: INSTRUMENT or INSTRUMENT/TAG\n"
-                           "  --format WORD      ndjson (the default) or csv\n"
+                           "  --parked           only the batches that the peer will not take, see forebay parked\n"
+                           "  --format WORD      ndjson (the default) or csv; raw: each parked batch as it is, into\n"
+                           "                     FOLDER/NUMBER.fbb\n"
                            "  -o, --output FILE  where to write; default: standard output\n"
                            "  -c, --config FILE  the gateway's configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
                            "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
@@ -48,6 +53,8 @@ struct wanted {
 struct export {
     const char *config_file, *run, *output;
     enum lines_format format;
+    bool parked; /* only these */
+    bool raw;    /* as they are stored, one file each, in the folder output */
     int64_t from_ms, to_ms;
     struct wanted wanted[TAGS_MAX];
     size_t wanted_count;
@@ -98,9 +105,11 @@ static enum fb_error take_moment(const char *option, const char *text, int64_t *
 
 static enum fb_error take_format(struct export *export, const char *word, struct fb_cause *cause) {
     const int format = lines_format_from_word(word);
-    if (format < 0)
-        return fb_fail(cause, FB_INVALID, "--format %s: it is either ndjson or csv", word);
-    export->format = (enum lines_format)format;
+    export->raw = strcmp(word, "raw") == 0;
+    if (format < 0 && !export->raw)
+        return fb_fail(cause, FB_INVALID, "--format %s: it is ndjson or csv, or raw with --parked", word);
+    if (format >= 0)
+        export->format = (enum lines_format)format;
     return FB_OK;
 }
 
@@ -117,6 +126,9 @@ static enum fb_error take_option(struct export *export, int letter, struct fb_ca
     case 'o':
         export->output = strcmp(optarg, "-") != 0 ? optarg : NULL;
         return FB_OK;
+    case 'p':
+        export->parked = true;
+        return FB_OK;
     case 'r':
         export->run = optarg;
         return FB_OK;
@@ -130,15 +142,12 @@ static enum fb_error take_option(struct export *export, int letter, struct fb_ca
 
 /* ret_help: it was asked for. */
 static enum fb_error parse(int argc, char **argv, struct export *export, bool *ret_help, struct fb_cause *cause) {
-    static const struct option options[] = {{"from", required_argument, NULL, 'f'},
-                                            {"to", required_argument, NULL, 't'},
-                                            {"tags", required_argument, NULL, 'g'},
-                                            {"format", required_argument, NULL, 'F'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"from", required_argument, NULL, 'f'},   {"to", required_argument, NULL, 't'},
+        {"tags", required_argument, NULL, 'g'},   {"format", required_argument, NULL, 'F'},
+        {"output", required_argument, NULL, 'o'}, {"parked", no_argument, NULL, 'p'},
+        {"run", required_argument, NULL, 'r'},    {"config", required_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},         {0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
         *ret_help = letter == 'h';
@@ -148,6 +157,8 @@ static enum fb_error parse(int argc, char **argv, struct export *export, bool *r
     }
     if (optind != argc)
         return fb_fail(cause, FB_INVALID, "%s: not expected; see forebay export --help", argv[optind]);
+    if (export->raw && (!export->parked || export->output == NULL))
+        return fb_fail(cause, FB_INVALID, "--format raw: only with --parked and -o FOLDER");
     if (export->from_ms >= export->to_ms)
         return fb_fail(cause, FB_INVALID, "--from must lie before --to");
     return FB_OK;
@@ -245,8 +256,41 @@ static enum fb_error write_round(struct export *export, struct fb_cause *cause) 
     return error;
 }
 
+static enum fb_error write_raw(struct export *export, struct fb_cause *cause) {
+    char name[32], path[PATH_MAX];
+    snprintf(name, sizeof name, "%" PRIu64 ".fbb", export->stored.number);
+    const enum fb_error error = file_join(export->output, name, path, sizeof path, cause);
+    return error == FB_OK ? file_write(path, export->stored.bytes, export->stored.length, 0640, cause) : error;
+}
+
+static enum fb_error write_one_parked(struct export *export, uint64_t number, struct fb_cause *cause) {
+    export->stored.number = number - 1;
+    const enum fb_error error = stored_next_number(&export->stored, cause);
+    if (error != FB_OK && error != FB_NOT_FOUND)
+        return error;
+    if (error == FB_NOT_FOUND || export->stored.number != number || !export->stored.readable) {
+        export->unreadable++;
+        return FB_OK;
+    }
+    return export->raw ? write_raw(export, cause) : write_batch(export, cause);
+}
+
+static enum fb_error write_parked(struct export *export, struct fb_cause *cause) {
+    uint64_t numbers[STORED_PARKED_MOST], after = 0;
+    size_t count;
+    enum fb_error error;
+    while ((error = stored_parked(&export->stored, after, numbers, &count, cause)) == FB_OK && count > 0) {
+        for (size_t i = 0; error == FB_OK && i < count; i++)
+            error = write_one_parked(export, numbers[i], cause);
+        if (error != FB_OK)
+            return error;
+        after = numbers[count - 1];
+    }
+    return error == FB_OK ? FB_NOT_FOUND : error;
+}
+
 static enum fb_error write_all(struct export *export, struct fb_cause *cause) {
-    enum fb_error error = stored_seal(&export->stored, cause);
+    enum fb_error error = export->parked ? FB_OK : stored_seal(&export->stored, cause);
     /* A store that takes nothing now can still be read. */
     if (error == FB_FULL || error == FB_IO)
         error = FB_OK;
@@ -259,7 +303,7 @@ static enum fb_error write_all(struct export *export, struct fb_cause *cause) {
     batch_walk_begin(&export->walk, export->from_ms, export->to_ms - 1);
     do {
         export->stored.placed = false;
-        error = write_round(export, cause);
+        error = export->parked ? write_parked(export, cause) : write_round(export, cause);
     } while (error == FB_NOT_FOUND && batch_walk_next(&export->walk));
     return error == FB_NOT_FOUND ? FB_OK : error;
 }
@@ -294,6 +338,13 @@ static enum fb_error write_standard_output(struct export *export, struct fb_caus
     return error;
 }
 
+static enum fb_error write_folder(struct export *export, struct fb_cause *cause) {
+    enum fb_error error = file_make_folder(export->output, cause);
+    if (error == FB_OK)
+        error = write_parked(export, cause);
+    return error == FB_NOT_FOUND ? FB_OK : error;
+}
+
 static void remark(const struct export *export) {
     if (export->unreadable > 0)
         fprintf(stderr, "forebay export: %" PRIu64 " batches cannot be read any more and are left out\n",
@@ -310,8 +361,11 @@ static int run(struct export *export) {
     if (export->run == NULL && !options_load_config(export->config_file, &config))
         return EXIT_FAILURE;
     export->stored.run = export->run != NULL ? export->run : config.run;
-    const enum fb_error error =
-        export->output != NULL ? write_file(export, &cause) : write_standard_output(export, &cause);
+    enum fb_error error;
+    if (export->raw)
+        error = write_folder(export, &cause);
+    else
+        error = export->output != NULL ? write_file(export, &cause) : write_standard_output(export, &cause);
     if (error == FB_OK) {
         show_progress(export, true);
         remark(export);

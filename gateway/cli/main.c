@@ -20,6 +20,7 @@ static const struct {
     {"doctor", "find out why the link cannot be made, and whom to tell", doctor_main},
     {"export", "write what the running gateway has stored as CSV or NDJSON", export_main},
     {"verify", "check that no batch was altered, removed or reordered", verify_main},
+    {"parked", "list the batches the peer will not take, and hand them out again", parked_main},
     {"store", "change the store's key, salvage, check", store_main},
     {"probe", "read registers of one unit, and find out what they mean", probe_main},
     {"scan", "find the units on a bus that nobody polls", scan_main},

@@ -13,27 +13,30 @@
 #include "gateway/receive/receiver.h"
 #include "gateway/receive/session.h"
 
-static const char usage[] = "usage: forebay receive --listen ADDRESS:PORT | --from amqps://HOST[:PORT]/ADDRESS\n"
-                            "         --ca FILE --certificate FILE --key FILE --state FOLDER\n"
-                            "         [--output FILE|-] [--format ndjson|csv] [--keep-batches FOLDER]\n"
-                            "         [--count N] [--once]\n"
-                            "\n"
-                            "Receive batches over mutual TLS and write their readings as lines, each exactly once.\n"
-                            "\n"
-                            "  --listen ADDRESS:PORT  be the peer that gateways connect to\n"
-                            "  --from URL             fetch from a broker's queue\n"
-                            "  --ca FILE              the authorities that are trusted (PEM)\n"
-                            "  --certificate FILE     our certificate and chain (PEM)\n"
-                            "  --key FILE             its private key (PEM)\n"
-                            "  --state FOLDER         remembers what has arrived; made if absent\n"
-                            "  --output FILE          where the lines go; - is standard output, the default\n"
-                            "  --format WORD          ndjson (the default) or csv\n"
-                            "  --keep-batches FOLDER  keep every batch as it came, for forebay verify\n"
-                            "  --count N              end after at least N readings\n"
-                            "  --once                 end when nothing has come for 3 seconds\n";
+static const char usage[] =
+    "usage: forebay receive --listen ADDRESS:PORT | --from amqps://HOST[:PORT]/ADDRESS\n"
+    "         --ca FILE --certificate FILE --key FILE --state FOLDER\n"
+    "         [--output FILE|-] [--format ndjson|csv] [--keep-batches FOLDER]\n"
+    "         [--events FILE]\n"
+    "         [--count N] [--once]\n"
+    "\n"
+    "Receive batches over mutual TLS and write their readings as lines, each exactly once.\n"
+    "\n"
+    "  --listen ADDRESS:PORT  be the peer that gateways connect to\n"
+    "  --from URL             fetch from a broker's queue\n"
+    "  --ca FILE              the authorities that are trusted (PEM)\n"
+    "  --certificate FILE     our certificate and chain (PEM)\n"
+    "  --key FILE             its private key (PEM)\n"
+    "  --state FOLDER         remembers what has arrived; made if absent\n"
+    "  --output FILE          where the lines go; - is standard output, the default\n"
+    "  --format WORD          ndjson (the default) or csv\n"
+    "  --events FILE          where the gateways' events go (default: events.ndjson in --state)\n"
+    "  --keep-batches FOLDER  keep every batch as it came, for forebay verify\n"
+    "  --count N              end after at least N readings\n"
+    "  --once                 end when nothing has come for 3 seconds\n";
 
 struct arguments {
-    const char *listen, *from, *ca, *certificate, *key, *folder, *output, *format, *keep, *count;
+    const char *listen, *from, *ca, *certificate, *key, *folder, *output, *format, *events, *keep, *count;
     bool once, help;
 };
 
@@ -51,6 +54,7 @@ static const struct text_option {
     {"state", offsetof(struct arguments, folder), true},
     {"output", offsetof(struct arguments, output), false},
     {"format", offsetof(struct arguments, format), false},
+    {"events", offsetof(struct arguments, events), false},
     {"keep-batches", offsetof(struct arguments, keep), false},
     {"count", offsetof(struct arguments, count), false},
 };
@@ -124,6 +128,7 @@ static enum fb_error interpret(struct arguments *arguments, struct session_setti
     *receiver = (struct receiver_settings){.folder = arguments->folder,
                                            .output = arguments->output,
                                            .format = (enum lines_format)format,
+                                           .events = arguments->events,
                                            .keep = arguments->keep};
     return FB_OK;
 }

@@ -96,6 +96,18 @@ static void print_list(const char *kind, const json_t *list) {
         print_line(kind, json_array_get(list, i));
 }
 
+/* What keeps unsent batches although the link is up. */
+static void print_lanes(const json_t *link) {
+    const json_t *parked = json_object_get(link, "parked"), *month = json_object_get(link, "month");
+    if (number(parked, "batches") > 0)
+        printf("\nparked      %lld batches with %lld readings that the peer will not take: see forebay parked",
+               number(parked, "batches"), number(parked, "readings"));
+    if (json_is_integer(json_object_get(month, "budget")))
+        printf("\nbudget      %-20s %.1f of %.1f MB%s", text(month, "month"), (double)number(month, "bytes") / 1e6,
+               (double)number(month, "budget") / 1e6,
+               json_is_true(json_object_get(month, "spent")) ? ": backlog waits for the next month" : "");
+}
+
 /* What a certificate is for, and how long it holds. */
 static void print_certificate(const json_t *certificate) {
     const json_t *days = json_object_get(certificate, "days_left");
@@ -128,6 +140,7 @@ static void print_status(const json_t *status) {
     const long long oldest_ms = number(link, "oldest_unacknowledged_ms");
     if (oldest_ms > 0)
         printf(", not accepted for %lld s", (number(gateway, "now_ms") - oldest_ms) / 1000);
+    print_lanes(link);
     putchar('\n');
     const json_t *certificates = json_object_get(status, "certificates");
     for (size_t i = 0; i < json_array_size(certificates); i++)

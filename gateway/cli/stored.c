@@ -101,6 +101,21 @@ static bool take_correction(json_t *json, struct batch_correction *ret_record) {
     return hex_decode(id, ret_record->store_id, sizeof ret_record->store_id);
 }
 
+enum fb_error stored_parked(const struct stored *stored, uint64_t after, uint64_t *ret_numbers, size_t *ret_count,
+                            struct fb_cause *cause) {
+    json_t *result;
+    const enum fb_error error =
+        ask(stored, json_pack("{s:s, s:I}", "call", "parked", "after", (json_int_t)after), &result, cause);
+    if (error != FB_OK)
+        return error;
+    const json_t *parked = json_object_get(result, "parked");
+    *ret_count = json_array_size(parked) < STORED_PARKED_MOST ? json_array_size(parked) : STORED_PARKED_MOST;
+    for (size_t i = 0; i < *ret_count; i++)
+        ret_numbers[i] = (uint64_t)json_integer_value(json_object_get(json_array_get(parked, i), "number"));
+    json_decref(result);
+    return FB_OK;
+}
+
 enum fb_error stored_corrections(const struct stored *stored, struct batch_walk *ret_walk, struct fb_cause *cause) {
     json_t *result;
     enum fb_error error = ask(stored, json_pack("{s:s}", "call", "corrections"), &result, cause);

@@ -31,6 +31,11 @@ enum fb_error stored_next_number(struct stored *stored, struct fb_cause *cause) 
  * placed = false. */
 enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms,
                                   struct fb_cause *cause) FB_MUST_USE;
+/* The numbers of parked batches behind one. ret_numbers: STORED_PARKED_MOST of room. ret_count: 0 when there are no
+ * more. */
+#define STORED_PARKED_MOST 100
+enum fb_error stored_parked(const struct stored *stored, uint64_t after, uint64_t *ret_numbers, size_t *ret_count,
+                            struct fb_cause *cause) FB_MUST_USE;
 /* What the store knows of wrong times: fills in the records of a walk that is to begin. */
 enum fb_error stored_corrections(const struct stored *stored, struct batch_walk *ret_walk,
                                  struct fb_cause *cause) FB_MUST_USE;

@@ -4,8 +4,9 @@
 
 static bool read_kind(struct message_reader *reader, struct cloud_message *message) {
     const uint8_t kind = message_get_u8(reader);
-    message->kind = kind == PARCEL_BATCH ? PARCEL_BATCH : PARCEL_CATALOGUE;
-    return kind == PARCEL_BATCH || kind == PARCEL_CATALOGUE;
+    const bool known = kind >= PARCEL_BATCH && kind <= PARCEL_EVENT;
+    message->kind = known ? (enum parcel_kind)kind : PARCEL_BATCH;
+    return known;
 }
 
 static enum fb_error read_parcel(struct message_reader *reader, struct cloud_message *message, struct fb_cause *cause) {

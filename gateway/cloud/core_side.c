@@ -78,9 +78,12 @@ static void on_link_changed(void *user) {
         arm(side->status, 0);
 }
 
-static void on_link_up(void *user) {
+static void on_link_up(uint32_t bytes_most, void *user) {
     struct core_side *side = user;
-    channel_send_bytes(side->channel, PROTOCOL_LINK_UP, NULL, 0);
+    uint8_t packet[MESSAGE_HEADER_BYTES + sizeof bytes_most];
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_LINK_UP, 0);
+    message_put_u32(&writer, bytes_most);
+    channel_send(side->channel, &writer);
 }
 
 static void on_link_down(void *user) {

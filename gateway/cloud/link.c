@@ -40,11 +40,19 @@ struct link {
     sd_event_source *silence;
     sd_event_source *return_timer;
     struct status status;
-    char logged[FB_CAUSE_MAX]; /* the reason that was logged last: the same one again is no news */
+    uint64_t ended_in, ended_out; /* bytes of the connections before this one */
+    char logged[FB_CAUSE_MAX];    /* the reason that was logged last: the same one again is no news */
 };
+
+static void count_bytes(struct link *link) {
+    const struct amqp_trail *trail = link->amqp != NULL ? amqp_trail(link->amqp) : NULL;
+    link->status.bytes_in = link->ended_in + (trail != NULL ? trail->bytes_in : 0);
+    link->status.bytes_out = link->ended_out + (trail != NULL ? trail->bytes_out : 0);
+}
 
 static void changed(struct link *link) {
     const int64_t oldest_ms = window_oldest_ms(&link->window);
+    count_bytes(link);
     link->status.in_flight = link->window.count;
     link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     link->handlers->changed(link->user);
@@ -98,6 +106,9 @@ static void note_end(struct link *link, const char *outcome, enum amqp_step step
 
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
+    count_bytes(link);
+    link->ended_in = link->status.bytes_in;
+    link->ended_out = link->status.bytes_out;
     amqp_free(link->amqp);
     link->amqp = NULL;
     visit_end(link->visit);
@@ -148,7 +159,7 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
 static void begin_session(struct link *link) {
     if (link->status.state != STATUS_UP || !link->core_present)
         return;
-    link->handlers->up(link->user);
+    link->handlers->up(parcel_bytes_most(amqp_message_bytes_most(link->amqp)), link->user);
     ask(link);
 }
 

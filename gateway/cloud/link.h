@@ -18,7 +18,8 @@ struct link;
 
 /* Called from the loop; they may call anything but link_free(). */
 struct link_handlers {
-    void (*up)(void *user);                                      /* a new session with the peer has begun */
+    /* A new session with the peer has begun. bytes_most: of a parcel, 0 without a limit. */
+    void (*up)(uint32_t bytes_most, void *user);
     void (*down)(void *user);                                    /* it has ended; nothing is in flight any more */
     void (*next)(uint32_t messages, uint32_t bytes, void *user); /* ask core for this much */
     void (*decided)(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,

@@ -3,11 +3,19 @@
 #include <stdio.h>
 
 #define MESSAGE_ID_MAX 128
+/* Header, properties and application properties take less: our longest texts are the id and the gateway's name. */
+#define SECTIONS_BYTES_MAX 1024
 
 enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
                           const uint8_t *bytes, struct fb_cause *cause) {
-    const bool batch = parcel->kind == PARCEL_BATCH;
-    const char *subject = batch ? "batch" : "catalogue";
+    static const struct {
+        const char *subject, *content_type;
+    } kinds[] = {
+        [PARCEL_BATCH] = {"batch", "application/vnd.forebay.batch"},
+        [PARCEL_CATALOGUE] = {"catalogue", "application/vnd.forebay.catalogue"},
+        [PARCEL_EVENT] = {"event", "application/json"},
+    };
+    const char *subject = kinds[parcel->kind].subject;
     char store[2 * PROTOCOL_STORE_BYTES + 1], id[MESSAGE_ID_MAX];
     for (size_t i = 0; i < PROTOCOL_STORE_BYTES; i++)
         snprintf(store + 2 * i, 3, "%02x", parcel->store[i]);
@@ -16,12 +24,18 @@ enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *setting
         .message_id = id,
         .subject = subject,
         .group_id = settings->gateway,
-        .content_type = batch ? "application/vnd.forebay.batch" : "application/vnd.forebay.catalogue",
+        .content_type = kinds[parcel->kind].content_type,
         .historical = parcel->historical,
         .body = bytes,
         .body_length = parcel->length,
     };
     return amqp_send(amqp, parcel->delivery, &message, cause);
+}
+
+uint32_t parcel_bytes_most(uint64_t message_bytes) {
+    if (message_bytes == 0 || message_bytes > UINT32_MAX)
+        return 0;
+    return message_bytes > SECTIONS_BYTES_MAX ? (uint32_t)message_bytes - SECTIONS_BYTES_MAX : 1;
 }
 
 const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,

@@ -14,6 +14,10 @@
 enum fb_error parcel_send(struct amqp *amqp, const struct link_settings *settings, const struct window_parcel *parcel,
                           const uint8_t *bytes, struct fb_cause *cause) FB_MUST_USE;
 
+/* The bytes that a parcel may have when a message may have message_bytes, which count sections beside the body; 0 for
+ * no limit, as message_bytes. */
+uint32_t parcel_bytes_most(uint64_t message_bytes);
+
 /* The peer's reason, or, when it gave none with a refusal, what RabbitMQ means by that (written to ret_text).
  * address: the AMQP address it was sent to. */
 const char *parcel_reason(enum amqp_outcome outcome, const char *reason, const char *address,

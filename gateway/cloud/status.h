@@ -23,7 +23,8 @@ struct status {
     uint32_t in_flight;
     int64_t oldest_in_flight_ms; /* UTC: since when the first of them has waited for its answer; 0: none does */
     uint64_t accepted, rejected, released;
-    int64_t retry_at_ms; /* UTC; 0: no retry is due */
+    uint64_t bytes_in, bytes_out; /* on the wire since the program started, TLS included, TCP not */
+    int64_t retry_at_ms;          /* UTC; 0: no retry is due */
 };
 
 /* One JSON object; yours, free(). NULL when out of memory. Text that is not UTF-8 is replaced by a note. */

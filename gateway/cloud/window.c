@@ -60,11 +60,16 @@ enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t
     return FB_OK;
 }
 
+/* Catalogues are never historical, so they stay before the batches that need them. */
+static bool goes_before(const struct window_parcel *a, const struct window_parcel *b) {
+    return a->historical != b->historical ? !a->historical : a->delivery < b->delivery;
+}
+
 struct window_parcel *window_first_waiting(const struct window *window) {
     struct window_parcel *first = NULL;
     for (uint32_t i = 0; i < window->capacity; i++) {
         struct window_parcel *parcel = &window->parcels[i];
-        if (parcel->state == WINDOW_WAITING && (first == NULL || parcel->delivery < first->delivery))
+        if (parcel->state == WINDOW_WAITING && (first == NULL || goes_before(parcel, first)))
             first = parcel;
     }
     return first;

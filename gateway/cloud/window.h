@@ -54,7 +54,7 @@ void window_done(struct window *window);
  * FB_AGAIN: it is in flight already, and its one outcome will do for both. FB_FULL: core does not keep to its grant. */
 enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t number, size_t length, int64_t now_ms,
                           struct window_parcel **ret_parcel) FB_MUST_USE;
-/* The one that has waited longest; NULL when none does. */
+/* The one that goes next: historical ones last, of the others the one that has waited longest; NULL when none waits. */
 struct window_parcel *window_first_waiting(const struct window *window);
 struct window_parcel *window_of_delivery(const struct window *window, uint64_t delivery); /* or NULL */
 struct window_parcel *window_of_number(const struct window *window, enum parcel_kind kind,

@@ -51,7 +51,7 @@ enum protocol_field {
  * cloud                                    core
  *   CLOUD_HELLO ----------------------------->
  *   <------------------------------ LINK_CONFIG          and again on each change
- *   LINK_UP ---------------------------------->          a new session with the cloud: catalogues must go again
+ *   LINK_UP bytes ---------------------------->          a new session with the cloud: catalogues must go again
  *   NEXT messages, bytes --------------------->          the window that is free now; replaces the one told before
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
@@ -62,7 +62,7 @@ enum protocol_field {
  */
 enum protocol_cloud {
     PROTOCOL_CLOUD_HELLO = 64,  /* empty */
-    PROTOCOL_LINK_UP,           /* empty */
+    PROTOCOL_LINK_UP,           /* u32 the largest parcel that the peer takes, in bytes; 0: it named no limit */
     PROTOCOL_LINK_DOWN,         /* empty: what was handed out and has no outcome will be handed out again */
     PROTOCOL_NEXT,              /* u32 messages, u32 bytes */
     PROTOCOL_OUTCOME,           /* u8 enum parcel_kind, u64 number, u8 enum parcel_outcome, rest: reason, UTF-8 */
@@ -86,6 +86,7 @@ enum protocol_cloud {
 enum parcel_kind {
     PARCEL_BATCH = 1,     /* number: the batch's */
     PARCEL_CATALOGUE = 2, /* number: the catalogue's revision */
+    PARCEL_EVENT = 3,     /* number: the event's; a JSON object, docs/link.md */
 };
 
 enum parcel_flag {

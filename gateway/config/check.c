@@ -144,6 +144,15 @@ static enum fb_error take_size(const struct taking *taking) {
     return error;
 }
 
+static enum fb_error take_rate(const struct taking *taking) {
+    uint64_t rate = 0;
+    const struct check_key *key = taking->key;
+    const enum fb_error error = value_rate(taking->text, key->min, key->max, &rate, taking->why);
+    if (error == FB_OK)
+        store_number(taking, rate);
+    return error;
+}
+
 static enum fb_error take_mask(const struct taking *taking) {
     uint64_t bits = 0;
     const enum fb_error error = value_bits(taking->text, taking->key->max, &bits, taking->why);
@@ -198,6 +207,7 @@ static const struct {
     [CHECK_NUMBER] = {TREE_TEXT, true, take_number},
     [CHECK_DURATION] = {TREE_TEXT, false, take_duration},
     [CHECK_SIZE] = {TREE_TEXT, false, take_size},
+    [CHECK_RATE] = {TREE_TEXT, false, take_rate},
     [CHECK_MASK] = {TREE_TEXT, true, take_mask},
     [CHECK_DECIMAL] = {TREE_TEXT, true, take_decimal},
     [CHECK_REAL] = {TREE_TEXT, true, take_real},

@@ -27,6 +27,7 @@ enum check_type {
     CHECK_NUMBER,       /* unsigned of 1, 2, 4 or 8 bytes, min..max */
     CHECK_DURATION,     /* the same, in ms */
     CHECK_SIZE,         /* the same, in bytes */
+    CHECK_RATE,         /* the same, in bytes a second */
     CHECK_MASK,         /* unsigned of 1, 2, 4 or 8 bytes, 1..max: 16 or 0x0010 */
     CHECK_DECIMAL,      /* struct plant_decimal */
     CHECK_REAL,         /* double */

@@ -25,6 +25,7 @@
 
 #define SECOND_MS 1000
 #define MINUTE_MS (60 * SECOND_MS)
+#define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
 static const struct check_key document_keys[] = {
@@ -53,6 +54,8 @@ static const struct check_key store_keys[] = {
 
 #define LINK_TIMEOUT .min = LINK_TIMEOUT_MIN_MS, .max = LINK_TIMEOUT_MAX_MS
 
+static const char *const no_or_yes[] = {[DELIVERY_EVENTS_NO] = "false", [DELIVERY_EVENTS_YES] = "true", NULL};
+
 static const struct check_key cloud_keys[] = {
     {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
@@ -78,6 +81,9 @@ static const struct check_key cloud_keys[] = {
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"backlog_rate", CHECK_RATE, CONFIG(delivery.backlog_bytes_per_s), .min = KIB, .max = 1024 * MIB},
+    {"monthly_budget", CHECK_SIZE, CONFIG(delivery.month_bytes), .min = MIB, .max = MIB * MIB},
+    {"events", CHECK_WORD, CONFIG(delivery.events), .standard = "true", .words = no_or_yes},
 };
 
 static const struct check_key page_keys[] = {

@@ -15,6 +15,13 @@
 #define CONFIG_PATH_MAX 1024
 #define CONFIG_ERRORS_MAX 20
 
+/* What may go over the link, and when; core alone needs to know. */
+struct delivery_settings {
+    uint64_t backlog_bytes_per_s;                            /* 0: as fast as it goes */
+    uint64_t month_bytes;                                    /* 0: no budget */
+    enum { DELIVERY_EVENTS_NO, DELIVERY_EVENTS_YES } events; /* default yes */
+};
+
 struct config_page {
     char listen[64]; /* address literal, default 127.0.0.1 */
     uint16_t port;   /* default 8443 */
@@ -31,7 +38,8 @@ struct config {
     uint32_t forward_interval_offline_ms; /* store.forward_interval_offline, default 3 min: seal while it is down */
     uint64_t quota_bytes;                 /* store.quota, at least 16 MiB, default 8 GiB */
     bool has_cloud;
-    struct link_settings link; /* cloud: */
+    struct link_settings link;         /* cloud: */
+    struct delivery_settings delivery; /* cloud.backlog_rate, cloud.monthly_budget, cloud.events */
     bool has_page;
     struct config_page page; /* page: */
     struct plant plant;      /* buses:, instruments: */

@@ -19,6 +19,7 @@ struct scale {
 static const struct scale durations[] = {{"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 static const struct scale sizes[] = {
     {"TB", UINT64_C(1) << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}, {NULL, 0}};
+static const struct scale rates[] = {{"GB/s", 1 << 30}, {"MB/s", 1 << 20}, {"KB/s", 1 << 10}, {NULL, 0}};
 
 /* Read digits up to anything else. Returns the end, NULL when there is no digit or it passes most. */
 static const char *read_digits(const char *text, uint64_t most, uint64_t *ret_number) {
@@ -218,6 +219,10 @@ enum fb_error value_duration(const char *text, uint64_t min_ms, uint64_t max_ms,
 enum fb_error value_size(const char *text, uint64_t min_bytes, uint64_t max_bytes, uint64_t *ret_bytes,
                          struct fb_cause *cause) {
     return read_scaled(text, sizes, min_bytes, max_bytes, "size like 512KB, 64MB or 8GB", ret_bytes, cause);
+}
+
+enum fb_error value_rate(const char *text, uint64_t min, uint64_t max, uint64_t *ret_rate, struct fb_cause *cause) {
+    return read_scaled(text, rates, min, max, "rate like 20KB/s or 1MB/s", ret_rate, cause);
 }
 
 enum fb_error value_name(const char *text, struct fb_cause *cause) {

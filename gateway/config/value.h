@@ -39,6 +39,10 @@ enum fb_error value_duration(const char *text, uint64_t min_ms, uint64_t max_ms,
 enum fb_error value_size(const char *text, uint64_t min_bytes, uint64_t max_bytes, uint64_t *ret_bytes,
                          struct fb_cause *cause) FB_MUST_USE;
 
+/* "20KB/s", "1MB/s", steps of 1024; min..max in bytes a second. */
+enum fb_error value_rate(const char *text, uint64_t min, uint64_t max, uint64_t *ret_rate,
+                         struct fb_cause *cause) FB_MUST_USE;
+
 /* A name of the plant: see plant_name_valid(). */
 enum fb_error value_name(const char *text, struct fb_cause *cause) FB_MUST_USE;
 

@@ -8,8 +8,13 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
+#include "gateway/core/budget.h"
 #include "gateway/core/damage.h"
+#include "gateway/core/event_lane.h"
 #include "gateway/core/lanes.h"
+#include "gateway/core/live_age.h"
+#include "gateway/core/pace.h"
+#include "store/store_parked.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
 #define ACCEPTED_AT_ONCE 64
@@ -19,6 +24,8 @@
 #define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
 /* When the store could not be read it is asked again after this long. */
 #define STORE_RETRY_MS 1000
+/* Backlog in flight, at most: RabbitMQ gives credit for 170 messages, and live ones must find some left. */
+#define BACKLOG_MESSAGES_MOST 128
 /* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
 #define CATALOGUES_MAX 16
 
@@ -36,7 +43,13 @@ struct cloud_peer {
     bool has_link, link_up;
     struct link_settings link;
     uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
+    uint32_t parcel_bytes_most;         /* that the peer takes; 0: any */
     struct lanes lanes;
+    struct event_lane events;
+    struct pace pace;
+    struct live_age live_age;
+    struct budget budget;
+    bool budget_told;                       /* that it is spent */
     uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
     size_t accepted_count;
     bool marking_failed;
@@ -133,9 +146,23 @@ static bool may_hand_out(const struct cloud_peer *cloud) {
            channel_queued_bytes(cloud->peer.channel) < CHANNEL_BYTES_MOST;
 }
 
+static bool backlog_open(struct cloud_peer *cloud) {
+    const uint32_t window = cloud->link.window_messages, share = window - window / 4;
+    return budget_open(&cloud->budget) &&
+           cloud->lanes.backlog_count < (share < BACKLOG_MESSAGES_MOST ? share : BACKLOG_MESSAGES_MOST) &&
+           pace_open(&cloud->pace, cloud->lanes.backlog_bytes, clock_monotonic_ms());
+}
+
+/* Of two times, of which 0 is none. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms) {
+    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 /* Without a link or a window nothing can go out: their coming hands out, and a timer that is due would spin. */
 static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
-    int64_t wake_ms = lanes_wake_ms(&cloud->lanes);
+    int64_t wake_ms = lanes_wake_ms(&cloud->lanes, backlog_open(cloud));
+    wake_ms = sooner(wake_ms, pace_wake_ms(&cloud->pace));
+    wake_ms = sooner(wake_ms, event_lane_wake_ms(&cloud->events));
     if ((wake_ms == 0 && not_before_ms == 0) || !may_hand_out(cloud))
         return;
     if (wake_ms < not_before_ms)
@@ -144,16 +171,75 @@ static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
     sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
 }
 
+static void note_parked(struct cloud_peer *cloud, uint64_t number, const char *reason) {
+    log_event(LOG_LEVEL_WARNING, "batch-parked", "batch=%llu %s", (unsigned long long)number, reason);
+    cloud->handlers->happened("batch-parked", json_pack("{s:I, s:s}", "batch", (json_int_t)number, "reason", reason),
+                              cloud->user);
+}
+
+/* It cannot be cut: its hash stands in the next one. */
+static enum fb_error park_too_large(struct cloud_peer *cloud, const struct store_batch *batch, struct fb_cause *cause) {
+    char reason[STORE_REASON_MAX];
+    snprintf(reason, sizeof reason, "larger than the peer takes: %zu bytes, it takes %u", batch->length,
+             cloud->parcel_bytes_most);
+    note_parked(cloud, batch->number, reason);
+    return store_park_too_large(cloud->store, batch->number, batch->length, reason, clock_utc_ms(), cause);
+}
+
+static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range, const struct store_batch *batch) {
+    const struct lanes_flight flight = {.number = batch->number,
+                                        .bytes = batch->length,
+                                        .answered_then = cloud->pace.answered,
+                                        .first_ms = batch->first_ms,
+                                        .out_ms = clock_monotonic_ms()};
+    send_parcel(cloud, PARCEL_BATCH, range->historical, batch->number, batch->bytes, batch->length);
+    lanes_out(&cloud->lanes, range, &flight);
+    budget_hand_out(&cloud->budget, batch->length);
+    if (range->historical)
+        pace_spend(&cloud->pace, batch->length);
+}
+
+static void keep_event_sent(struct cloud_peer *cloud) {
+    struct store_link link = store_link(cloud->store);
+    link.event_sent = cloud->events.sent;
+    store_keep_link(cloud->store, &link);
+}
+
+static void hand_out_event(struct cloud_peer *cloud) {
+    struct fb_cause cause;
+    struct text body;
+    if (!may_hand_out(cloud))
+        return;
+    const enum fb_error error =
+        event_lane_next(&cloud->events, cloud->store, cloud->link.gateway, clock_monotonic_ms(), &body, &cause);
+    if (error == FB_OK) {
+        send_parcel(cloud, PARCEL_EVENT, false, cloud->events.under_way, (const uint8_t *)body.data, body.used);
+        text_done(&body);
+    } else if (error != FB_NOT_FOUND) {
+        log_event(LOG_LEVEL_ERROR, "event-unreadable", "%s", cause.text);
+    }
+}
+
 static void hand_out(struct cloud_peer *cloud) {
     static struct store_batch batch;
     struct lanes_range range;
     int64_t not_before_ms = 0;
-    while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), &range)) {
+    hand_out_event(cloud);
+    while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), backlog_open(cloud), &range)) {
         struct fb_cause cause;
-        const enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
+        enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
         if (error == FB_NOT_FOUND) {
             lanes_none(&cloud->lanes, &range);
             continue;
+        }
+        if (error == FB_OK && lanes_holds(&cloud->lanes, &range, batch.number)) {
+            lanes_pass(&cloud->lanes, &range, batch.number);
+            continue;
+        }
+        if (error == FB_OK && cloud->parcel_bytes_most > 0 && batch.length > cloud->parcel_bytes_most) {
+            error = park_too_large(cloud, &batch, &cause);
+            if (error == FB_OK)
+                continue;
         }
         if (error != FB_OK) {
             log_event(LOG_LEVEL_ERROR, "batch-unreadable", "%s", cause.text);
@@ -166,8 +252,7 @@ static void hand_out(struct cloud_peer *cloud) {
             send_catalogue_of(cloud, &batch);
             continue;
         }
-        send_parcel(cloud, PARCEL_BATCH, range.historical, batch.number, batch.bytes, batch.length);
-        lanes_out(&cloud->lanes, &range, batch.number, batch.length);
+        send_batch(cloud, &range, &batch);
     }
     arm_wake(cloud, not_before_ms);
 }
@@ -193,7 +278,8 @@ static void mark_accepted(struct cloud_peer *cloud) {
     }
     cloud->marking_failed = false;
     for (size_t i = 0; i < cloud->accepted_count; i++) {
-        lanes_settle(&cloud->lanes, cloud->accepted[i]);
+        struct lanes_flight flight;
+        lanes_settle(&cloud->lanes, cloud->accepted[i], &flight);
         send_settled(cloud, PARCEL_BATCH, cloud->accepted[i]);
     }
     cloud->accepted_count = 0;
@@ -217,6 +303,11 @@ static int on_wake_timer(sd_event_source *source, uint64_t time_us, void *user) 
 static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
     if (cloud->accepted_count == LANES_IN_FLIGHT_MAX)
         return; /* more than was handed out: stays unsent and goes again in the next session */
+    const struct lanes_flight *flight = lanes_accepted(&cloud->lanes, number);
+    if (flight != NULL)
+        pace_answer(&cloud->pace, flight->bytes, flight->answered_then, flight->out_ms, clock_monotonic_ms());
+    if (flight != NULL && !flight->historical)
+        live_age_note(&cloud->live_age, clock_utc_ms() - flight->first_ms);
     cloud->accepted[cloud->accepted_count++] = number;
     if (cloud->accepted_count == ACCEPTED_AT_ONCE)
         mark_accepted(cloud);
@@ -243,18 +334,48 @@ static void copy_reason(const uint8_t *bytes, size_t length, char *ret_reason, s
     json_decref(whole);
 }
 
-static void batch_refused(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
+/* The first four times, and whenever the peer refuses all, it goes again by itself. */
+static void go_again(struct cloud_peer *cloud, struct lanes_flight *flight, const struct store_refused *refused) {
+    lanes_wait(&cloud->lanes, flight, refused->attempts, clock_monotonic_ms(), backoff_random());
+    arm_wake(cloud, 0);
+}
+
+static void batch_refused(struct cloud_peer *cloud, struct lanes_flight *flight, uint8_t outcome, const char *reason) {
+    const uint64_t number = flight->number;
     char line[STORE_REASON_MAX + 16] = "";
     snprintf(line, sizeof line, "%s: %s", outcome_word(outcome), reason);
     if (strcmp(line, cloud->refusal) != 0)
         log_event(LOG_LEVEL_WARNING, "batch-refused", "batch=%llu %s", (unsigned long long)number, line);
     memcpy(cloud->refusal, line, sizeof cloud->refusal);
     struct fb_cause cause;
-    uint32_t attempts = 0;
-    if (store_mark_refused(cloud->store, number, line, &attempts, &cause) != FB_OK)
+    struct store_refused refused;
+    const struct store_refusal refusal = {
+        .reason = line,
+        .rejection = outcome == PARCEL_REJECTED && lanes_counts(&cloud->lanes, flight),
+        .now_ms = clock_utc_ms(),
+    };
+    if (store_mark_refused(cloud->store, number, &refusal, &refused, &cause) != FB_OK)
         log_event(LOG_LEVEL_ERROR, "mark-refused-failed", "%s", cause.text);
-    lanes_wait(&cloud->lanes, number, attempts, clock_monotonic_ms(), backoff_random());
-    arm_wake(cloud, 0);
+    if (refused.parked)
+        note_parked(cloud, number, line);
+    else
+        go_again(cloud, flight, &refused);
+}
+
+static void event_decided(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
+    bool moved;
+    if (outcome == PARCEL_ACCEPTED)
+        moved = event_lane_accepted(&cloud->events, number);
+    else
+        moved = event_lane_refused(&cloud->events, number, outcome == PARCEL_REJECTED, cloud->lanes.accepted,
+                                   clock_monotonic_ms(), backoff_random());
+    if (moved)
+        keep_event_sent(cloud);
+    if (moved && outcome != PARCEL_ACCEPTED)
+        log_event(LOG_LEVEL_ERROR, "event-given-up", "event=%llu %s: %s", (unsigned long long)number,
+                  outcome_word(outcome), reason);
+    send_settled(cloud, PARCEL_EVENT, number);
+    hand_out(cloud);
 }
 
 static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) {
@@ -271,17 +392,22 @@ static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) 
         send_settled(cloud, PARCEL_CATALOGUE, number);
         return true;
     }
+    char reason[STORE_REASON_MAX];
+    copy_reason(bytes, length, reason, sizeof reason);
+    if (kind == PARCEL_EVENT) {
+        event_decided(cloud, number, outcome, reason);
+        return true;
+    }
     if (kind != PARCEL_BATCH)
         return false;
     if (outcome == PARCEL_ACCEPTED) {
         batch_accepted(cloud, number);
         return true;
     }
-    char reason[STORE_REASON_MAX];
-    copy_reason(bytes, length, reason, sizeof reason);
     /* One that is not in flight was handed out in an earlier session: it goes again anyway. */
-    if (lanes_settle(&cloud->lanes, number))
-        batch_refused(cloud, number, outcome, reason);
+    struct lanes_flight flight;
+    if (lanes_settle(&cloud->lanes, number, &flight))
+        batch_refused(cloud, &flight, outcome, reason);
     send_settled(cloud, PARCEL_BATCH, number);
     return true;
 }
@@ -297,11 +423,29 @@ static void session_ends(struct cloud_peer *cloud) {
     cloud->handlers->link_changed(false, cloud->user);
 }
 
+/* What was too large for the peer as it was before may not be now. */
+static void note_parcel_bytes(struct cloud_peer *cloud, uint32_t bytes_most) {
+    struct store_link link = store_link(cloud->store);
+    struct fb_cause cause;
+    size_t released;
+    cloud->parcel_bytes_most = bytes_most;
+    link.batch_bytes_most = bytes_most;
+    store_keep_link(cloud->store, &link);
+    if (store_release_fitting(cloud->store, bytes_most > 0 ? bytes_most : BATCH_BYTES_MAX, &released, &cause) != FB_OK)
+        log_event(LOG_LEVEL_ERROR, "release-failed", "%s", cause.text);
+}
+
 static bool on_link_up(struct cloud_peer *cloud, struct message_reader *reader) {
+    const uint32_t bytes_most = message_get_u32(reader);
     if (!message_done(reader))
         return false;
     session_ends(cloud);
     cloud->link_up = true;
+    note_parcel_bytes(cloud, bytes_most);
+    pace_begin(&cloud->pace, clock_monotonic_ms());
+    budget_begin(&cloud->budget);
+    cloud->live_age = (struct live_age){.count = 0};
+    event_lane_begin(&cloud->events);
     lanes_begin(&cloud->lanes, store_last_number(cloud->store) + 1);
     cloud->handlers->link_changed(true, cloud->user);
     return true;
@@ -319,6 +463,33 @@ static bool on_next(struct cloud_peer *cloud, struct message_reader *reader) {
         return false;
     hand_out(cloud);
     return true;
+}
+
+static void tell_budget(struct cloud_peer *cloud, bool spent) {
+    const char *event = spent ? "budget-spent" : "budget-renewed";
+    cloud->budget_told = spent;
+    log_event(LOG_LEVEL_WARNING, event, "bytes=%llu budget=%llu %s", (unsigned long long)cloud->budget.bytes,
+              (unsigned long long)cloud->budget.most, spent ? "backlog waits for the next month" : "backlog goes on");
+    cloud->handlers->happened(
+        event,
+        json_pack("{s:I, s:I}", "bytes", (json_int_t)cloud->budget.bytes, "budget", (json_int_t)cloud->budget.most),
+        cloud->user);
+}
+
+/* Kept with the next batch that is sealed or accepted. */
+static void count_bytes(struct cloud_peer *cloud) {
+    const json_int_t in = json_integer_value(json_object_get(cloud->status, "bytes_in"));
+    const json_int_t out = json_integer_value(json_object_get(cloud->status, "bytes_out"));
+    struct store_link link = store_link(cloud->store);
+    if (in < 0 || out < 0 || in > INT64_MAX / 2 || out > INT64_MAX / 2)
+        return;
+    budget_count(&cloud->budget, (uint64_t)in + (uint64_t)out, clock_state() != CLOCK_NOT_SET ? clock_utc_ms() : 0);
+    link.month = cloud->budget.month;
+    link.month_bytes = cloud->budget.bytes;
+    store_keep_link(cloud->store, &link);
+    const bool spent = budget_spent(&cloud->budget);
+    if (spent != cloud->budget_told)
+        tell_budget(cloud, spent);
 }
 
 /* The object that fills the rest of the message; NULL: there is none. */
@@ -341,6 +512,8 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     cloud->status = status;
     if (cloud->handlers->link_told != NULL)
         cloud->handlers->link_told(status, cloud->user);
+    count_bytes(cloud);
+    hand_out(cloud);
     return true;
 }
 
@@ -391,6 +564,7 @@ static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct m
         return false;
     peer_hello(&cloud->peer, channel);
     cloud->attempt_kept = 0; /* it may not have heard */
+    budget_restart(&cloud->budget);
     send_link(cloud);
     return true;
 }
@@ -449,6 +623,9 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
     cloud->handlers = peer_handlers;
     cloud->user = user;
     cloud->since_ms = clock_utc_ms();
+    const struct store_link kept = store_link(store);
+    cloud->budget = (struct budget){.month = kept.month, .bytes = kept.month_bytes};
+    cloud->events.sent = kept.event_sent;
     enum fb_error error = FB_OK;
     if (add_timer(event, &cloud->mark_timer, on_mark_timer, cloud) < 0 ||
         add_timer(event, &cloud->wake_timer, on_wake_timer, cloud) < 0)
@@ -483,6 +660,31 @@ void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *s
     send_link(cloud);
 }
 
+void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_settings *settings) {
+    pace_limit(&cloud->pace, settings->backlog_bytes_per_s, clock_monotonic_ms());
+    cloud->budget.most = settings->month_bytes;
+    cloud->budget_told = budget_spent(&cloud->budget);
+    if (event_lane_set_open(&cloud->events, cloud->store, settings->events == DELIVERY_EVENTS_YES))
+        keep_event_sent(cloud);
+    hand_out(cloud);
+}
+
+void cloud_peer_committed(struct cloud_peer *cloud) {
+    if (event_lane_skip(&cloud->events, cloud->store))
+        keep_event_sent(cloud);
+    hand_out_event(cloud);
+}
+
+enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
+                                 struct fb_cause *cause) {
+    const enum fb_error error = store_release(cloud->store, first, last, ret_released, cause);
+    if (error == FB_OK && *ret_released > 0) {
+        lanes_again(&cloud->lanes);
+        hand_out(cloud);
+    }
+    return error;
+}
+
 void cloud_peer_sealed(struct cloud_peer *cloud) {
     lanes_sealed(&cloud->lanes);
     hand_out(cloud);
@@ -497,6 +699,15 @@ const struct peer *cloud_peer_peer(const struct cloud_peer *cloud) {
     return &cloud->peer;
 }
 
+static json_t *month_to_json(const struct budget *budget) {
+    char month[BUDGET_MONTH_MAX];
+    return json_pack("{s:o, s:I, s:o, s:b}", "month",
+                     budget->month > 0 ? json_string(budget_month_text(budget->month, month)) : json_null(), "bytes",
+                     (json_int_t)budget->bytes, "budget",
+                     budget->most > 0 ? json_integer((json_int_t)budget->most) : json_null(), "spent",
+                     budget_spent(budget));
+}
+
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
         json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:n, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
@@ -507,5 +718,17 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));
     json_object_set_new(link, "refusal", json_string(cloud->refusal));
+    struct store_figures figures;
+    store_figures(cloud->store, &figures);
+    json_object_set_new(link, "parked",
+                        json_pack("{s:I, s:I}", "batches", (json_int_t)figures.parked_batches, "readings",
+                                  (json_int_t)figures.parked_readings));
+    json_object_set_new(link, "live",
+                        json_pack("{s:I, s:I, s:I}", "batches", (json_int_t)cloud->live_age.count, "p50_ms",
+                                  (json_int_t)live_age_share(&cloud->live_age, 0.5), "p99_ms",
+                                  (json_int_t)live_age_share(&cloud->live_age, 0.99)));
+    json_object_set_new(link, "month", month_to_json(&cloud->budget));
+    json_object_set_new(link, "parcel_bytes_most",
+                        cloud->parcel_bytes_most > 0 ? json_integer(cloud->parcel_bytes_most) : json_null());
     return link;
 }

@@ -9,6 +9,7 @@
 
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
+#include "gateway/config/config.h"
 #include "gateway/core/peers.h"
 #include "store/store.h"
 
@@ -16,6 +17,8 @@ struct cloud_peer;
 
 struct cloud_peer_handlers {
     void (*link_changed)(bool up, void *user);
+    /* Something worth keeping has happened, see records_event(). details: yours. */
+    void (*happened)(const char *event, json_t *details, void *user);
     /* An attempt to communicate was made; attempt is an object, and yours. Once it is on disk, call
      * cloud_peer_attempts_kept(). */
     void (*attempted)(json_t *attempt, void *user);
@@ -39,6 +42,15 @@ void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *s
 /* What attempted() has told so far is on disk: forebay-cloud may forget it. */
 void cloud_peer_attempts_kept(struct cloud_peer *cloud);
 
+/* What may go over it, and when. Copied. */
+void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_settings *settings);
+
+/* Release parked batches in [first, last], and hand them out. (fsync) ret_released: how many there were. */
+enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
+                                 struct fb_cause *cause) FB_MUST_USE;
+
+/* Something was committed, events maybe: hand those out. */
+void cloud_peer_committed(struct cloud_peer *cloud);
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);
 /* Batches were salvaged from a store set aside: hand them out behind the backlog. */

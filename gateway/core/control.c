@@ -10,6 +10,7 @@
 #include "gateway/common/protocol.h"
 #include "gateway/core/caller.h"
 #include "gateway/core/history_calls.h"
+#include "gateway/core/parked_calls.h"
 #include "gateway/core/proofs.h"
 #include "gateway/core/record_calls.h"
 #include "gateway/core/records.h"
@@ -108,6 +109,8 @@ static const struct {
     {"catalogue", history_call_catalogue},
     {"corrections", history_call_corrections},
     {"seal", history_call_seal},
+    {"parked", parked_call_list},
+    {"parked-retry", parked_call_retry},
     {"audit", record_call_list},
     {"events", record_call_list},
     {"attempts", record_call_list},

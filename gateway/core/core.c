@@ -33,6 +33,8 @@ static void on_committed(struct store_cursor cursor, void *user) {
         field_peer_committed(core->field, cursor);
     if (core->cloud != NULL && store_records_waiting(core->store) == 0)
         cloud_peer_attempts_kept(core->cloud);
+    if (core->cloud != NULL)
+        cloud_peer_committed(core->cloud);
     if (core->watch != NULL)
         watch_losses(core->watch);
 }
@@ -47,6 +49,10 @@ static void on_link_changed(bool up, void *user) {
     struct core *core = user;
     log_event(LOG_LEVEL_NOTICE, up ? "link-up" : "link-down", "unsent batches go out %s", up ? "now" : "later");
     intake_set_link(core->intake, up);
+}
+
+static void on_cloud_happened(const char *event, json_t *details, void *user) {
+    records_event(user, RECORDS_WARNING, event, details);
 }
 
 static void on_attempted(json_t *attempt, void *user) {
@@ -114,6 +120,7 @@ static const struct intake_handlers intake_handlers = {
     .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
                                                           .attempted = on_attempted,
+                                                          .happened = on_cloud_happened,
                                                           .link_told = on_link_told,
                                                           .certificates = on_certificates,
                                                           .program = on_cloud_program};
@@ -233,6 +240,7 @@ static void apply(struct core *core) {
         abort(); /* out of memory: start anew */
     proofs_follow(core->proofs);
     field_peer_set_plant(core->field, plant_in_force(core));
+    cloud_peer_set_delivery(core->cloud, &core->config.delivery);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
     expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
 }
@@ -410,7 +418,9 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
     if (old->has_cloud != fresh->has_cloud ||
-        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))))
+        (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))) ||
+        old->delivery.backlog_bytes_per_s != fresh->delivery.backlog_bytes_per_s ||
+        old->delivery.month_bytes != fresh->delivery.month_bytes || old->delivery.events != fresh->delivery.events)
         json_array_append_new(changed, json_string("cloud"));
     if (old->commit_interval_ms != fresh->commit_interval_ms ||
         old->forward_interval_ms != fresh->forward_interval_ms ||

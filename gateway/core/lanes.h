@@ -19,11 +19,18 @@
 struct lanes_flight {
     uint64_t number;
     size_t bytes;
+    bool historical;
+    uint64_t accepted_then; /* see struct lanes_waiting */
+    uint64_t answered_then; /* for pace.h: bytes answered when it went out */
+    int64_t out_ms;         /* monotonic */
+    int64_t first_ms;       /* UTC, of its oldest reading */
+    bool answered;          /* accepted, and waits to be marked: it holds up nothing any more */
 };
 
 struct lanes_waiting {
     uint64_t number;
-    int64_t until_ms; /* monotonic */
+    int64_t until_ms;       /* monotonic */
+    uint64_t accepted_then; /* how many had been accepted in this session when its last rejection counted */
 };
 
 struct lanes {
@@ -36,6 +43,8 @@ struct lanes {
     struct lanes_flight in_flight[LANES_IN_FLIGHT_MAX]; /* in_flight_count of them */
     size_t in_flight_count;
     size_t in_flight_bytes;
+    size_t backlog_count, backlog_bytes;             /* of these, historical ones that are not answered */
+    uint64_t accepted;                               /* in this session */
     struct lanes_waiting waiting[LANES_WAITING_MAX]; /* waiting_count of them */
     size_t waiting_count;
 };
@@ -47,24 +56,37 @@ void lanes_begin(struct lanes *lanes, uint64_t session_first);
 struct lanes_range {
     uint64_t first, last;
     bool historical;
+    bool waited; /* one that was refused, and whose time has come */
 };
 
-/* The range to look in next; call again after lanes_none() or lanes_out(). False: nothing may go out now. */
-bool lanes_next(struct lanes *lanes, int64_t now_ms, struct lanes_range *ret_range);
+/* The range to look in next; call again after lanes_none(), lanes_pass() or lanes_out(). backlog_open: historical ones
+ * may go, too. False: nothing may go out now. */
+bool lanes_next(const struct lanes *lanes, int64_t now_ms, bool backlog_open, struct lanes_range *ret_range);
 /* There is no unsent batch in that range. */
 void lanes_none(struct lanes *lanes, const struct lanes_range *range);
-/* The batch of that range was handed out. */
-void lanes_out(struct lanes *lanes, const struct lanes_range *range, uint64_t number, size_t bytes);
+/* The batch found in that range was handed out. flight: number, bytes and what pace.h wants; the rest is filled in. */
+void lanes_out(struct lanes *lanes, const struct lanes_range *range, const struct lanes_flight *flight);
+/* The batch found in that range is in flight already, or waits (lanes_holds()): go on behind it. */
+void lanes_pass(struct lanes *lanes, const struct lanes_range *range, uint64_t number);
+bool lanes_holds(const struct lanes *lanes, const struct lanes_range *range, uint64_t number);
+/* Batches that were not to be handed out may be anywhere: look at all lanes again. */
+void lanes_again(struct lanes *lanes);
 /* New batches were sealed: the live lane has something again. */
 void lanes_sealed(struct lanes *lanes);
 /* Batches were salvaged: there is something behind the backlog again. */
 void lanes_salvaged(struct lanes *lanes);
 
-/* It has an outcome. False when it was not in flight. */
-bool lanes_settle(struct lanes *lanes, uint64_t number);
+/* It has an outcome: how it went out. False when it was not in flight. */
+bool lanes_settle(struct lanes *lanes, uint64_t number, struct lanes_flight *ret_flight);
+/* The peer accepted it; it stays in flight until lanes_settle(). The flight, NULL when it was not in flight. */
+const struct lanes_flight *lanes_accepted(struct lanes *lanes, uint64_t number);
+/* Whether a rejection of it says something of the batch itself: only if the peer takes others. It has accepted one
+ * since the last rejection that counted; counts from now on. */
+bool lanes_counts(const struct lanes *lanes, struct lanes_flight *flight);
 /* The peer refused it for the attempts-th time (lanes_settle() came before): try again later, with back-off. */
-void lanes_wait(struct lanes *lanes, uint64_t number, uint32_t attempts, int64_t now_ms, uint32_t random);
-/* When the next waiting batch may go out, monotonic; 0 when none waits. */
-int64_t lanes_wake_ms(const struct lanes *lanes);
+void lanes_wait(struct lanes *lanes, const struct lanes_flight *flight, uint32_t attempts, int64_t now_ms,
+                uint32_t random);
+/* When the next waiting batch may go out, monotonic; 0 when none waits that may. */
+int64_t lanes_wake_ms(const struct lanes *lanes, bool backlog_open);
 
 #endif

@@ -5,10 +5,13 @@
 
 #include "gateway/common/clock.h"
 #include "gateway/core/expiry.h"
+#include "gateway/core/parked_calls.h"
 #include "gateway/core/proofs.h"
 #include "gateway/core/records.h"
 #include "gateway/core/upkeep.h"
 
+/* Of the batches that are parked; the others are left to the call "parked". */
+#define PARKED_SHOWN 10
 /* The rate is taken over at least this long. */
 #define RATE_WINDOW_MS 2000
 
@@ -35,6 +38,7 @@ static json_t *report_gateway(const struct core *core) {
 
 static json_t *report_link(const struct core *core) {
     json_t *link = cloud_peer_link_to_json(core->cloud);
+    json_object_set_new(json_object_get(link, "parked"), "list", parked_calls_to_json(core->store, 0, PARKED_SHOWN));
     struct store_figures figures;
     store_figures(core->store, &figures);
     /* What the link is judged by: a batch that waits to be accepted, in flight or not. */

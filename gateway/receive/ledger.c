@@ -283,6 +283,21 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
     return verdict;
 }
 
+enum ledger_verdict ledger_add_event(struct ledger *ledger, const uint8_t store_id[static BATCH_STORE_ID_BYTES],
+                                     const char *gateway, uint64_t number) {
+    struct ledger_store *store = find_store(ledger, store_id);
+    if (store == NULL) {
+        const enum ledger_verdict verdict = add_store(ledger, store_id, gateway, &store);
+        if (verdict != LEDGER_NEW)
+            return verdict;
+    }
+    if (number <= store->last_event)
+        return LEDGER_REPEATED;
+    store->last_event = number;
+    store->events++;
+    return LEDGER_NEW;
+}
+
 /* How many numbers of range stand in runs. from: where to begin to look, moved on for the next, higher range. */
 static uint64_t arrived_within(const struct ledger_store *store, const struct ledger_range *range, size_t *from) {
     uint64_t count = 0;
@@ -328,6 +343,7 @@ struct ledger_totals ledger_sum(const struct ledger *ledger) {
         totals.repeated_batches += store->repeated;
         totals.chain_breaks += store->chain_breaks;
         totals.unnamed_readings += store->unnamed_readings;
+        totals.events += store->events;
         totals.gateways += !named_before(ledger, i);
     }
     return totals;

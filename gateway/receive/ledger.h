@@ -51,6 +51,8 @@ struct ledger_store {
     uint64_t lost_readings;    /* as named by the gateway; a loss of unknown size counts as one */
     uint64_t chain_breaks;     /* neighbours whose hashes do not fit, and no batch has said why */
     uint64_t unnamed_readings; /* written without names, their catalogue being unknown */
+    uint64_t events;           /* that came */
+    uint64_t last_event;       /* the highest number of one: they come in order */
 };
 
 struct ledger {
@@ -83,13 +85,17 @@ enum ledger_verdict ledger_add(struct ledger *ledger, const struct batch_info *i
                                const uint8_t hash[static BATCH_HASH_BYTES], size_t readings,
                                struct ledger_entry *ret_entry) FB_MUST_USE;
 
+/* Enter an event. LEDGER_NEW: write it. LEDGER_REPEATED, LEDGER_NO_ROOM, LEDGER_NO_MEMORY. */
+enum ledger_verdict ledger_add_event(struct ledger *ledger, const uint8_t store_id[static BATCH_STORE_ID_BYTES],
+                                     const char *gateway, uint64_t number) FB_MUST_USE;
+
 /* Batches below the highest number seen that have neither arrived nor been named as lost. A gap may still close. */
 uint64_t ledger_missing(const struct ledger_store *store);
 
 /* Sums over all stores. */
 struct ledger_totals {
     uint64_t readings, batches, missing_batches, lost_readings, repeated_batches, rejected, chain_breaks,
-        unnamed_readings;
+        unnamed_readings, events;
     size_t gateways; /* different names */
     size_t stores;
 };

@@ -11,6 +11,7 @@
 static const struct counter {
     const char *name;
     size_t offset;
+    bool optional; /* missing in files of before it was counted */
 } counters[] = {
     {"batches", offsetof(struct ledger_store, batches)},
     {"readings", offsetof(struct ledger_store, readings)},
@@ -18,6 +19,8 @@ static const struct counter {
     {"lost_readings", offsetof(struct ledger_store, lost_readings)},
     {"chain_breaks", offsetof(struct ledger_store, chain_breaks)},
     {"unnamed_readings", offsetof(struct ledger_store, unnamed_readings)},
+    {"events", offsetof(struct ledger_store, events), true},
+    {"last_event", offsetof(struct ledger_store, last_event), true},
 };
 #define COUNTERS (sizeof counters / sizeof counters[0])
 
@@ -108,12 +111,13 @@ json_t *ledger_to_json(const struct ledger *ledger) {
 }
 
 json_t *ledger_totals_to_json(const struct ledger_totals *totals) {
-    return json_pack("{sI, sI, sI, sI, sI, sI, sI, sI, sI, sI}", "readings", (json_int_t)totals->readings, "batches",
-                     (json_int_t)totals->batches, "gateways", (json_int_t)totals->gateways, "stores",
+    return json_pack("{sI, sI, sI, sI, sI, sI, sI, sI, sI, sI, sI}", "readings", (json_int_t)totals->readings,
+                     "batches", (json_int_t)totals->batches, "gateways", (json_int_t)totals->gateways, "stores",
                      (json_int_t)totals->stores, "missing_batches", (json_int_t)totals->missing_batches,
                      "lost_readings", (json_int_t)totals->lost_readings, "repeated_batches",
                      (json_int_t)totals->repeated_batches, "rejected", (json_int_t)totals->rejected, "chain_breaks",
-                     (json_int_t)totals->chain_breaks, "unnamed_readings", (json_int_t)totals->unnamed_readings);
+                     (json_int_t)totals->chain_breaks, "unnamed_readings", (json_int_t)totals->unnamed_readings,
+                     "events", (json_int_t)totals->events);
 }
 
 static bool number_from_json(const json_t *json, uint64_t *ret_number) {
@@ -220,10 +224,12 @@ static bool store_from_json(const json_t *json, struct ledger_store *store) {
         strlen(gateway) >= sizeof store->gateway)
         return false;
     memcpy(store->gateway, gateway, strlen(gateway) + 1);
-    for (size_t i = 0; i < COUNTERS; i++)
-        if (!number_from_json(json_object_get(json, counters[i].name),
-                              (uint64_t *)((char *)store + counters[i].offset)))
+    for (size_t i = 0; i < COUNTERS; i++) {
+        const json_t *value = json_object_get(json, counters[i].name);
+        if (!(value == NULL && counters[i].optional) &&
+            !number_from_json(value, (uint64_t *)((char *)store + counters[i].offset)))
             return false;
+    }
     return runs_from_json(json_object_get(json, "runs"), store) &&
            ranges_from_json(json_object_get(json, "lost"), store, &store->lost, &store->lost_count) &&
            ranges_from_json(json_object_get(json, "thinned"), store, &store->thinned, &store->thinned_count) &&

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "gateway/common/file.h"
+#include "gateway/receive/event.h"
 #include "gateway/receive/keep.h"
 #include "gateway/receive/ledger_json.h"
 #include "gateway/receive/names.h"
@@ -26,7 +27,11 @@ struct receiver {
     struct names *names;
     struct sink *sink;
     struct sink_place place; /* as of the last commit */
-    bool changed;            /* since the last commit */
+    char events_path[PATH_MAX];
+    struct sink *events; /* NULL until one has come */
+    struct sink_place events_place;
+    bool events_changed; /* since the last commit */
+    bool changed;        /* since the last commit */
 };
 
 static enum fb_error lock_folder(struct receiver *receiver, const char *folder, struct fb_cause *cause) {
@@ -62,7 +67,10 @@ static enum fb_error state_from_json(struct receiver *receiver, const json_t *js
         return fb_fail(cause, FB_VERSION, "written by a newer forebay (version %lld)", (long long)version);
     if (version != STATE_VERSION)
         return fb_fail(cause, FB_CORRUPT, "no version");
-    const enum fb_error error = place_from_json(json_object_get(json, "output"), &receiver->place, cause);
+    enum fb_error error = place_from_json(json_object_get(json, "output"), &receiver->place, cause);
+    const json_t *events = json_object_get(json, "events");
+    if (error == FB_OK && events != NULL)
+        error = place_from_json(events, &receiver->events_place, cause);
     return error == FB_OK ? ledger_from_json(json_object_get(json, "received"), &receiver->ledger, cause) : error;
 }
 
@@ -82,17 +90,36 @@ static enum fb_error read_state(struct receiver *receiver, struct fb_cause *caus
     return error == FB_OK ? FB_OK : fb_context(cause, error, "%s", receiver->state_path);
 }
 
+static json_t *place_to_json(const struct sink_place *place) {
+    return json_pack("{ss, ss, sI}", "path", place->path, "format", lines_format_word(place->format), "offset",
+                     (json_int_t)place->offset);
+}
+
 static enum fb_error write_state(struct receiver *receiver, struct fb_cause *cause) {
     const struct ledger_totals totals = ledger_sum(&receiver->ledger);
-    json_t *json =
-        json_pack("{si, s{ss, ss, sI}, so, so}", "version", STATE_VERSION, "output", "path", receiver->place.path,
-                  "format", lines_format_word(receiver->place.format), "offset", (json_int_t)receiver->place.offset,
-                  "totals", ledger_totals_to_json(&totals), "received", ledger_to_json(&receiver->ledger));
+    json_t *json = json_pack("{si, so, so, so}", "version", STATE_VERSION, "output", place_to_json(&receiver->place),
+                             "totals", ledger_totals_to_json(&totals), "received", ledger_to_json(&receiver->ledger));
+    if (json != NULL && receiver->events_place.path[0] != '\0')
+        json_object_set_new(json, "events", place_to_json(&receiver->events_place));
     FB_CLEANUP(file_free) char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (text == NULL)
         return fb_fail(cause, FB_MEMORY, "%s: out of memory", receiver->state_path);
     return file_write(receiver->state_path, text, strlen(text), 0640, cause);
+}
+
+/* Only once there is one: most receivers of old batches never see any. */
+static enum fb_error open_events(struct receiver *receiver, struct fb_cause *cause) {
+    if (receiver->events != NULL)
+        return FB_OK;
+    return sink_open(receiver->events_path, LINES_NDJSON, &receiver->events_place, &receiver->events, cause);
+}
+
+static enum fb_error name_events(struct receiver *receiver, const struct receiver_settings *settings,
+                                 struct fb_cause *cause) {
+    if (settings->events == NULL)
+        return file_join(settings->folder, RECEIVER_EVENTS, receiver->events_path, sizeof receiver->events_path, cause);
+    return file_join(".", settings->events, receiver->events_path, sizeof receiver->events_path, cause);
 }
 
 static enum fb_error open_parts(struct receiver *receiver, const struct receiver_settings *settings,
@@ -112,6 +139,10 @@ static enum fb_error open_parts(struct receiver *receiver, const struct receiver
         error = names_open(catalogues, &receiver->names, cause);
     if (error == FB_OK)
         error = sink_open(settings->output, settings->format, &receiver->place, &receiver->sink, cause);
+    if (error == FB_OK)
+        error = name_events(receiver, settings, cause);
+    if (error == FB_OK && receiver->events_place.path[0] != '\0')
+        error = open_events(receiver, cause);
     return error;
 }
 
@@ -139,6 +170,7 @@ void receiver_close(struct receiver *receiver) {
     if (receiver == NULL)
         return;
     sink_close(receiver->sink);
+    sink_close(receiver->events);
     names_close(receiver->names);
     ledger_done(&receiver->ledger);
     if (receiver->folder_lock >= 0)
@@ -288,18 +320,52 @@ static enum fb_error take_catalogue(struct receiver *receiver, const uint8_t *bo
     return error;
 }
 
+static enum fb_error write_event(struct receiver *receiver, const struct event *event, struct fb_cause *cause) {
+    const enum fb_error error = open_events(receiver, cause);
+    for (size_t at = 0; error == FB_OK && at < event->length;) {
+        const size_t left = event->length - at, piece = left < LINES_BYTES_MAX ? left : LINES_BYTES_MAX;
+        memcpy(sink_room(receiver->events), event->line + at, piece);
+        sink_put(receiver->events, piece);
+        at += piece;
+    }
+    receiver->events_changed = true;
+    return error;
+}
+
+static enum fb_error take_event(struct receiver *receiver, const uint8_t *body, size_t length,
+                                struct receiver_result *result, struct fb_cause *cause) {
+    struct event event;
+    enum fb_error error = event_read(body, length, &event, &result->why);
+    if (error == FB_MEMORY)
+        return fb_fail(cause, error, "out of memory");
+    if (error != FB_OK)
+        return refuse(receiver, result, RECEIVER_REJECT);
+    const enum ledger_verdict verdict =
+        ledger_add_event(&receiver->ledger, event.store_id, event.gateway, event.number);
+    if (verdict == LEDGER_NEW)
+        error = write_event(receiver, &event, cause);
+    else if (verdict == LEDGER_NO_MEMORY)
+        error = fb_fail(cause, FB_MEMORY, "out of memory");
+    event_done(&event);
+    if (verdict != LEDGER_NO_ROOM)
+        return error;
+    fb_cause_write(&result->why, "an event of more than %d stores; receive it with another --state folder",
+                   LEDGER_STORES_MAX);
+    return refuse(receiver, result, RECEIVER_RELEASE);
+}
+
 enum fb_error receiver_take(struct receiver *receiver, const char *subject, const uint8_t *body, size_t length,
                             struct receiver_result *ret_result, struct fb_cause *cause) {
     static const struct kind {
         const char *subject;
         enum fb_error (*take)(struct receiver *, const uint8_t *, size_t, struct receiver_result *, struct fb_cause *);
-    } kinds[] = {{"batch", take_batch}, {"catalogue", take_catalogue}};
+    } kinds[] = {{"batch", take_batch}, {"catalogue", take_catalogue}, {"event", take_event}};
     *ret_result = (struct receiver_result){.verdict = RECEIVER_ACCEPT};
     receiver->changed = true;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (subject != NULL && strcmp(subject, kinds[i].subject) == 0)
             return kinds[i].take(receiver, body, length, ret_result, cause);
-    fb_cause_write(&ret_result->why, "a message with the subject \"%.64s\" is neither batch nor catalogue",
+    fb_cause_write(&ret_result->why, "a message with the subject \"%.64s\" is no batch, catalogue or event",
                    subject != NULL ? subject : "");
     return refuse(receiver, ret_result, RECEIVER_REJECT);
 }
@@ -307,11 +373,15 @@ enum fb_error receiver_take(struct receiver *receiver, const char *subject, cons
 enum fb_error receiver_commit(struct receiver *receiver, struct fb_cause *cause) {
     if (!receiver->changed)
         return FB_OK;
-    struct sink_place place;
+    struct sink_place place, events_place = receiver->events_place;
     enum fb_error error = sink_commit(receiver->sink, &place, cause);
+    if (error == FB_OK && receiver->events_changed)
+        error = sink_commit(receiver->events, &events_place, cause);
     if (error != FB_OK)
         return error;
     receiver->place = place;
+    receiver->events_place = events_place;
+    receiver->events_changed = false;
     error = write_state(receiver, cause);
     receiver->changed = error != FB_OK;
     return error;

@@ -13,6 +13,7 @@
 
 #define RECEIVER_STATE_FILE "state.json"
 #define RECEIVER_CATALOGUES "catalogues"
+#define RECEIVER_EVENTS "events.ndjson"
 /* 256 stores with 1024 runs of 180 bytes each. */
 #define RECEIVER_STATE_BYTES_MAX (64u * 1024 * 1024)
 
@@ -22,7 +23,9 @@ struct receiver_settings {
     const char *folder; /* the state folder, made if absent; only one program may use it at a time */
     const char *output; /* a file, or "-" */
     enum lines_format format;
-    const char *keep; /* a folder for the batches as they came, see keep.h; NULL: none. Borrowed until the end */
+    const char *events; /* a file for events, a line each, made when the first one comes; NULL: RECEIVER_EVENTS in
+                           the state folder */
+    const char *keep;   /* a folder for the batches as they came, see keep.h; NULL: none. Borrowed until the end */
 };
 
 /* Take up where the last commit stood. ret_receiver: yours on success, end it with receiver_close().

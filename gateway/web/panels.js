@@ -86,6 +86,25 @@ function linkTrouble(link) {
     if (link.retry_at_ms !== null) facts.push(['retry', say('retry'), [{ age: link.retry_at_ms, as: 'in_time' }]]);
   }
   if (link.refusal) facts.push(['refusal', say('refusal'), [link.refusal]]);
+  return [...facts, ...linkLanes(link)];
+}
+
+/* What stays although the link is up. */
+function linkLanes({ parked, month }) {
+  const facts = [];
+  if (parked.batches > 0) {
+    facts.push(['parked', say('parked'), [say('parked_count', {
+      batches: format.count(parked.batches), readings: format.count(parked.readings),
+    })]]);
+    for (const { number, readings, since_ms, reason } of parked.list) {
+      facts.push([`parked-${number}`, say('parked_batch', { number: format.count(number) }),
+        [say('parked_readings', { readings: format.count(readings) }), { time: since_ms }, { note: reason }]]);
+    }
+  }
+  if (month.budget !== null) {
+    const text = say('budget_used', { bytes: format.bytes(month.bytes), budget: format.bytes(month.budget) });
+    facts.push(['budget', say('budget'), month.spent ? [text, { note: say('budget_spent') }] : [text]]);
+  }
   return facts;
 }
 

@@ -9,6 +9,7 @@ all.*.100x20                the same with 100 servers of 20 registers each; agai
 field.on_time.*             share of readings in time while others are dead (on_time.py); against: the aim
 field.*_per_sweep           requests and bytes of a sweep over scattered registers (sweep.py); against: the optimum
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
+link.*                      the link, see bench_link.py
 store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher and of plain
                             SQLite (bench_store, where each is explained)
 """
@@ -86,6 +87,12 @@ def measure_python(seconds):
     return figures
 
 
+def measure_link():
+    import bench_link
+
+    return bench_link.measure()
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 60
@@ -96,6 +103,8 @@ def main():
             print(f"{program.name} ...", flush=True)
             figures.update(json.loads(subprocess.run([program], check=True, stdout=subprocess.PIPE).stdout))
     figures.update(measure_python(seconds))
+    print("the link: drains, bytes, latency ...", flush=True)
+    figures.update(measure_link())
     result = build.parent / "bench.json"
     result.write_text(json.dumps(figures, indent=2) + "\n")
     for name, entry in figures.items():

@@ -99,7 +99,7 @@ class Broker:
         ports = {"epmd": free_port(), "dist": free_port()}
         queues = queues if isinstance(queues, dict) else {name: {} for name in queues}
         self._write("definitions.json", json.dumps(definitions(queues, users, exchanges or {}, permissions or {})))
-        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port) + settings)
+        self.configure(settings)
         self._write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].\n")
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -118,6 +118,10 @@ class Broker:
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none",
         }
+
+    def configure(self, settings):
+        """Takes effect with the next start()."""
+        self._write("rabbitmq.conf", CONFIGURATION.format(port=self.port) + settings)
 
     def _write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import pathlib
 import sys
 import threading
@@ -121,6 +122,7 @@ class View:
     def __init__(self):
         self.batches = {}  # (store, number): (bytes, decoded)
         self.catalogues = {}  # hash: decoded
+        self.events = {}  # (store in hex, number): decoded
         self.repeats = 0
         self.wrong_properties = []
         self.newest_ms = {}  # (store, tag's number): time of its newest reading
@@ -132,6 +134,9 @@ class View:
             self.catalogues[forebay_batch.sha256(body)] = catalogue
             self._check_properties(message, catalogue, catalogue.revision)
             return
+        if message.subject == "event":
+            self._add_event(message, json.loads(body))
+            return
         assert message.subject == "batch", message.subject
         batch = forebay_batch.decode_batch(body)
         self._check_properties(message, batch, batch.number)
@@ -141,6 +146,16 @@ class View:
         for one in batch.readings:
             key = batch.store, one.tag
             self.newest_ms[key] = max(one.time_ms, self.newest_ms.get(key, 0))
+
+    def _add_event(self, message, event):
+        """docs/link.md, "Events": identity is (store, number), they come in order."""
+        key = event["store"], event["number"]
+        wanted = f"{key[0]}/event/{key[1]}", event["gateway"], "application/json", True
+        got = message.id, message.group_id, message.content_type, message.durable
+        if got != wanted:
+            self.wrong_properties.append((got, wanted, False))
+        self.repeats += key in self.events
+        assert self.events.setdefault(key, event) == event, f"event {key} came twice with different content"
 
     def _check_properties(self, message, content, number):
         """Against docs/batch.md, "On AMQP 1.0"."""

@@ -1,6 +1,7 @@
 """A TCP proxy on loopback: the cable between gateway and broker, which can be cut."""
 
 import asyncio
+import socket
 import threading
 
 from common import free_port
@@ -8,9 +9,11 @@ from common import free_port
 
 class Proxy:
     """Forwards 127.0.0.1:port to 127.0.0.1:target. stall(): nothing passes any more, nobody is told, as when a cable is
-    pulled; mend(): what waited goes on. reset(): every connection breaks now. refuse(): stop listening as well."""
+    pulled; mend(): what waited goes on. bytes_per_s: towards the target, no more than that passes, with a tenth of a second
+    of it buffered, as by a modem. reset(): every connection breaks now. refuse(): stop listening as well."""
 
-    def __init__(self, target):
+    def __init__(self, target, bytes_per_s=None):
+        self._bytes_per_s = bytes_per_s
         self.port = free_port()
         self.target = target
         self.accepted = 0
@@ -67,9 +70,12 @@ class Proxy:
         try:
             await self._open.wait()
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            if self._bytes_per_s:
+                near = writer.get_extra_info("socket")
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._bytes_per_s // 10)
             self._writers.add(far_writer)
             try:
-                await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+                await asyncio.gather(self._pump(reader, far_writer, self._bytes_per_s), self._pump(far_reader, writer))
             finally:
                 self._writers.discard(far_writer)
                 far_writer.transport.abort()
@@ -80,9 +86,11 @@ class Proxy:
             self._tasks.discard(asyncio.current_task())
             writer.transport.abort()
 
-    async def _pump(self, reader, writer):
-        while data := await reader.read(65536):
+    async def _pump(self, reader, writer, bytes_per_s=None):
+        while data := await reader.read(bytes_per_s // 50 if bytes_per_s else 65536):
             await self._open.wait()
+            if bytes_per_s:
+                await asyncio.sleep(len(data) / bytes_per_s)
             self.bytes_forwarded += len(data)
             writer.write(data)
             await writer.drain()

@@ -177,7 +177,7 @@ static void on_hello(struct core *core, struct message_reader *reader) {
 }
 
 static void on_up(struct core *core, struct message_reader *reader) {
-    (void)reader;
+    message_get_u32(reader); /* the peer's limit: no batch of a minute comes near it */
     core->link_up = true;
     core->backlog_to = core->field.number;
     take_back(core);

@@ -7,6 +7,7 @@
 
 #include "core_world.h"
 #include "gateway/common/protocol.h"
+#include "store/store_parked.h"
 
 #define MESSAGES_MOST 64
 #define PARCELS_MOST 4096
@@ -40,17 +41,17 @@ static void note_parcel(struct message_reader *reader) {
     const uint64_t number = message_get_u64(reader);
     (void)message_get_rest(reader, &length);
     assert(message_done(reader) && length > 0);
-    assert(kind == PARCEL_CATALOGUE || kind == PARCEL_BATCH);
+    assert(kind == PARCEL_CATALOGUE || kind == PARCEL_BATCH || kind == PARCEL_EVENT);
     cloud.catalogues += kind == PARCEL_CATALOGUE;
-    assert(cloud.catalogues > 0 || cloud.forged);
+    assert(cloud.catalogues > 0 || kind == PARCEL_EVENT || cloud.forged);
     size_t open_batches = 0;
     for (size_t i = 0; i < cloud.count; i++) {
         const struct parcel *parcel = &cloud.parcels[i];
         open_batches += parcel->kind == PARCEL_BATCH && !parcel->decided;
-        assert(kind != PARCEL_BATCH || parcel->kind != kind || parcel->number != number || parcel->decided ||
+        assert(kind == PARCEL_CATALOGUE || parcel->kind != kind || parcel->number != number || parcel->decided ||
                cloud.forged);
     }
-    assert(open_batches < WINDOW_MESSAGES || cloud.forged || kind == PARCEL_CATALOGUE);
+    assert(open_batches < WINDOW_MESSAGES || cloud.forged || kind != PARCEL_BATCH);
     if (cloud.count < PARCELS_MOST)
         cloud.parcels[cloud.count++] = (struct parcel){.kind = kind, .number = number};
 }
@@ -117,10 +118,9 @@ static void say_hello(const uint8_t *payload, size_t length) {
 }
 
 static void say_up(const uint8_t *payload, size_t length) {
-    (void)payload;
-    (void)length;
+    const uint32_t bytes_most = length > 0 ? payload[0] : 0; /* all are larger than a few */
     listen_to_core();
-    core_world_send(cloud.descriptor, PROTOCOL_LINK_UP, NULL, 0);
+    core_world_send(cloud.descriptor, PROTOCOL_LINK_UP, &bytes_most, sizeof bytes_most);
     begin_session();
 }
 
@@ -173,6 +173,8 @@ static void empty_store(void) {
     static struct store_batch batch;
     struct core *core = core_world();
     struct fb_cause cause;
+    size_t released;
+    assert(store_release(core->store, 1, UINT64_MAX, &released, &cause) == FB_OK);
     while (store_next(core->store, 1, UINT64_MAX, &batch, &cause) == FB_OK)
         assert(store_mark_sent(core->store, &batch.number, 1, 1, &cause) == FB_OK);
 }

@@ -18,6 +18,10 @@ def spoil(plant):
     plant.link = {
         "state": "waiting", "step": "tls", "reason": "the certificate of broker.example has expired", "tls": "",
         "since_ms": now_ms() - hour_ms, "retry_at_ms": now_ms() + 60_000, "refusal": "amqp:resource-limit-exceeded",
+        "parked": {"batches": 12, "readings": 108_000, "list": [
+            {"number": 4711, "readings": 9000, "since_ms": now_ms() - hour_ms, "reason": "rejected: no such tag"},
+        ]},
+        "month": {"month": "2026-11", "bytes": 524_300_000, "budget": 524_288_000, "spent": True},
     }  # fmt: skip
     plant.store = {
         "oldest_unsent_ms": now_ms() - hour_ms, "lost_readings": 12, "bytes": 8_000_000_000,
@@ -94,6 +98,9 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert any("Instruments not good: 2 (flow-2, oxygen-4)" in text for text in problems)
     assert [text[0] for text in problems] == sorted((text[0] for text in problems), key="✕▲".index)
     assert f"(and {len(problems) - 1} more)" in browser.text("#sentence")
+    link = browser.text("#link")
+    assert "12 batches with 108,000 readings" in link and "Batch 4,711" in link and "rejected: no such tag" in link
+    assert "500 MiB of 500 MiB" in link and "backlog waits for the next month" in link
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
 
 

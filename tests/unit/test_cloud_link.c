@@ -20,6 +20,7 @@ struct desk {
     struct world world;
     struct link *link;
     struct link_settings settings;
+    uint32_t bytes_most;
     unsigned ups, downs, nexts, decisions;
     uint32_t messages, bytes; /* of the last grant */
     uint64_t number;
@@ -30,9 +31,10 @@ struct desk {
     json_t *attempt; /* the last one */
 };
 
-static void on_up(void *user) {
+static void on_up(uint32_t bytes_most, void *user) {
     struct desk *desk = user;
     desk->ups++;
+    desk->bytes_most = bytes_most;
 }
 
 static void on_down(void *user) {
@@ -176,6 +178,7 @@ static void a_parcel_above_the_peers_limit_is_rejected_here(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_bytes_most = 5000;
     come_up(desk);
+    assert_in_range(desk->bytes_most, 3900, 5000);
     forward(desk, 1, 6000);
     assert_int_equal(desk->decisions, 1);
     assert_int_equal(desk->outcome, PARCEL_REJECTED);

@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/peers.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c store/*.c gateway/common/*.c
 /* test_cloud_peer.c - what core hands out to forebay-cloud and what it makes of the outcomes, over a real socket. */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -6,6 +6,8 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/cloud_peer.h"
+#include "store/store_parked.h"
+#include "store/store_records.h"
 #include "store_fixture.h"
 
 #define LIMIT_US 10000000
@@ -19,6 +21,7 @@ struct world {
     int program; /* forebay-cloud's end */
     bool link_up;
     unsigned attempts;
+    char happened[32]; /* what has happened last */
     uint8_t packet[MESSAGE_BYTES_MAX];
 };
 
@@ -36,7 +39,14 @@ static void on_attempted(json_t *attempt, void *user) {
     json_decref(attempt);
 }
 
-static const struct cloud_peer_handlers handlers = {.link_changed = on_link_changed, .attempted = on_attempted};
+static void on_happened(const char *event, json_t *details, void *user) {
+    struct world *world = user;
+    snprintf(world->happened, sizeof world->happened, "%s", event);
+    json_decref(details);
+}
+
+static const struct cloud_peer_handlers handlers = {
+    .link_changed = on_link_changed, .attempted = on_attempted, .happened = on_happened};
 
 static void settle(struct world *world) {
     while (sd_event_run(world->event, 1000) > 0) {
@@ -54,6 +64,10 @@ static void say(struct world *world, uint8_t type, const void *payload, size_t l
 static void say_next(struct world *world, uint32_t messages) {
     const uint32_t room[2] = {messages, 1000000};
     say(world, PROTOCOL_NEXT, room, sizeof room);
+}
+
+static void say_up(struct world *world, uint32_t bytes_most) {
+    say(world, PROTOCOL_LINK_UP, &bytes_most, sizeof bytes_most);
 }
 
 static void say_outcome(struct world *world, uint64_t number, uint8_t outcome, const char *reason) {
@@ -136,7 +150,7 @@ static struct world *open_world(void **state, unsigned batches, uint32_t window_
     for (unsigned i = 0; i < batches; i++)
         fixture_batch_of(world.store, 10);
     connect_program(&world);
-    say(&world, PROTOCOL_LINK_UP, NULL, 0);
+    say_up(&world, 0);
     settle(&world);
     assert_true(world.link_up);
     return &world;
@@ -230,7 +244,7 @@ static void a_new_session_begins_anew_with_its_catalogue(void **state) {
     expect(world, PARCEL_BATCH, 2, 0); /* live ones first */
     expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
     say_outcome(world, 2, PARCEL_ACCEPTED, "");
-    say(world, PROTOCOL_LINK_UP, NULL, 0);
+    say_up(world, 0);
     say_next(world, 8);
     expect(world, PARCEL_CATALOGUE, 1, 0);
     expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
@@ -254,7 +268,7 @@ static void check_refusal(struct world *world, const char *said, const char *sho
     json_t *link = cloud_peer_link_to_json(world->cloud);
     assert_string_equal(json_string_value(json_object_get(link, "refusal")), shown);
     json_decref(link);
-    say(world, PROTOCOL_LINK_UP, NULL, 0);
+    say_up(world, 0);
     say_next(world, 8);
     expect(world, PARCEL_CATALOGUE, 1, 0);
     expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
@@ -362,6 +376,219 @@ static void attempts_are_acknowledged_when_they_are_on_disk_and_taken_once(void 
     close_world(world);
 }
 
+/* A new session each time, since the waits within one grow. The peer accepts the batch that was sealed last. */
+static void reject_first(struct world *world, const char *reason) {
+    say_up(world, 0);
+    say_next(world, 8);
+    seal_batches(world, 1);
+    settle(world);
+    const uint64_t last = store_last_number(world->store->store);
+    say_outcome(world, last, PARCEL_ACCEPTED, "");
+    expect_settled(world, last);
+    say_outcome(world, 1, PARCEL_REJECTED, reason);
+    expect_settled(world, 1);
+}
+
+static void a_batch_rejected_five_times_is_parked_and_the_others_go(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    for (int i = 0; i < STORE_REJECTIONS_MOST; i++) {
+        assert_int_equal(figures_of(world).parked_batches, 0);
+        reject_first(world, "no such tag");
+    }
+    const struct store_figures figures = figures_of(world);
+    assert_int_equal(figures.unsent_batches, 1);
+    assert_int_equal(figures.parked_batches, 1);
+    assert_int_equal(figures.parked_readings, 10);
+    assert_string_equal(world->happened, "batch-parked");
+    cloud_peer_free(world->cloud);
+    world->cloud = NULL;
+    fixture_close(world->store); /* and it still is after a restart */
+    fixture_open(world->store);
+    struct store_parked parked;
+    assert_int_equal(store_next_parked(world->store->store, 0, &parked, NULL), FB_OK);
+    assert_int_equal(parked.number, 1);
+    assert_int_equal(parked.rejections, STORE_REJECTIONS_MOST);
+    assert_string_equal(parked.reason, "rejected: no such tag");
+    assert_true(parked.since_ms > 0);
+    close_world(world);
+}
+
+static void a_released_batch_goes_out_at_once(void **state) {
+    struct world *world = open_world(state, 3, 8);
+    size_t released;
+    say_up(world, 1); /* all are larger */
+    say_next(world, 8);
+    expect_nothing(world);
+    assert_int_equal(figures_of(world).parked_batches, 3);
+    assert_int_equal(cloud_peer_release(world->cloud, 2, 2, &released, NULL), FB_OK);
+    assert_int_equal(released, 1);
+    assert_int_equal(figures_of(world).parked_batches, 3); /* still larger than the peer takes */
+    say_up(world, 0);
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    for (uint64_t number = 1; number <= 3; number++)
+        expect(world, PARCEL_BATCH, number, PARCEL_HISTORICAL);
+    assert_int_equal(figures_of(world).parked_batches, 0);
+    close_world(world);
+}
+
+/* A full queue rejects all alike: that says nothing of any one batch, and parking them would help nobody. */
+static void a_peer_that_rejects_everything_parks_nothing(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    for (int i = 0; i < 2 * STORE_REJECTIONS_MOST; i++) {
+        say_up(world, 0);
+        say_next(world, 8);
+        settle(world);
+        say_outcome(world, 1, PARCEL_REJECTED, "queue is full");
+        expect_settled(world, 1);
+    }
+    assert_int_equal(figures_of(world).parked_batches, 0);
+    assert_int_equal(figures_of(world).unsent_batches, 1);
+    close_world(world);
+}
+
+static void say_bytes(struct world *world, unsigned long long bytes) {
+    char text[64];
+    snprintf(text, sizeof text, "{\"bytes_in\": 0, \"bytes_out\": %llu}", bytes);
+    say(world, PROTOCOL_LINK_STATUS, text, strlen(text));
+    settle(world);
+}
+
+static void backlog_waits_when_the_months_budget_is_spent_and_live_batches_go_on(void **state) {
+    struct world *world = open_world(state, 2, 8);
+    struct delivery_settings delivery = {.month_bytes = 1000000};
+    cloud_peer_set_delivery(world->cloud, &delivery);
+    say_bytes(world, 999999);
+    say_bytes(world, 1000000);
+    assert_string_equal(world->happened, "budget-spent");
+    say_next(world, 8);
+    expect_nothing(world);
+    seal_batches(world, 1);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 3, 0);
+    expect_nothing(world);
+    assert_int_equal(store_link(world->store->store).month_bytes, 1000000);
+    say_outcome(world, 3, PARCEL_ACCEPTED, ""); /* kept with it */
+    expect_settled(world, 3);
+    cloud_peer_free(world->cloud);
+    fixture_close(world->store);
+    fixture_open(world->store);
+    assert_int_equal(store_link(world->store->store).month_bytes, 1000000);
+    assert_int_equal(cloud_peer_new(world->event, world->store->folder, world->store->store, &handlers, world,
+                                    &world->cloud, &world->store->cause),
+                     FB_OK);
+    delivery.month_bytes = 2000000;
+    cloud_peer_set_delivery(world->cloud, &delivery);
+    json_t *link = cloud_peer_link_to_json(world->cloud);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(link, "month"), "bytes")), 1000000);
+    assert_true(json_is_false(json_object_get(json_object_get(link, "month"), "spent")));
+    json_decref(link);
+    close_world(world);
+}
+
+static void backlog_keeps_to_its_rate_and_live_batches_do_not(void **state) {
+    struct world *world = open_world(state, 3, 8);
+    const struct delivery_settings delivery = {.backlog_bytes_per_s = 500};
+    cloud_peer_set_delivery(world->cloud, &delivery);
+    say_next(world, 8);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    seal_batches(world, 1);
+    expect(world, PARCEL_BATCH, 4, 0);
+    expect_nothing(world);
+    struct parcel parcel;
+    while (!hear_parcel(world, &parcel))
+        assert_true(sd_event_run(world->event, LIMIT_US) > 0);
+    assert_int_equal(parcel.number, 2);
+    close_world(world);
+}
+
+static void new_batches_stay_below_what_the_peer_takes(void **state) {
+    struct world *world = open_world(state, 0, 8);
+    static struct store_batch batch;
+    say_up(world, 20000);
+    settle(world);
+    fixture_append(world->store, 10000); /* about 80 kB */
+    fixture_commit(world->store);
+    assert_true(fixture_seal(world->store) >= 4);
+    for (uint64_t number = 1; number <= store_last_number(world->store->store); number++) {
+        assert_int_equal(store_next(world->store->store, number, number, &batch, NULL), FB_OK);
+        assert_in_range(batch.length, 1, 20000);
+    }
+    close_world(world);
+}
+
+static uint64_t record_event(struct world *world, const char *body) {
+    uint64_t number = 0;
+    assert_int_equal(store_record_add(world->store->store, STORE_RECORD_EVENT, FIXTURE_TIME_MS, body, strlen(body),
+                                      &number, &world->store->cause),
+                     FB_OK);
+    fixture_append(world->store, 1);
+    fixture_commit(world->store);
+    cloud_peer_committed(world->cloud);
+    return number;
+}
+
+static void let_events_leave(struct world *world, bool leave) {
+    const struct delivery_settings delivery = {.events = leave ? DELIVERY_EVENTS_YES : DELIVERY_EVENTS_NO};
+    cloud_peer_set_delivery(world->cloud, &delivery);
+}
+
+static void say_event_outcome(struct world *world, uint64_t number, uint8_t outcome) {
+    uint8_t bytes[10] = {PARCEL_EVENT};
+    memcpy(bytes + 1, &number, sizeof number);
+    bytes[9] = outcome;
+    say(world, PROTOCOL_OUTCOME, bytes, sizeof bytes);
+}
+
+static void events_go_first_and_one_after_the_other(void **state) {
+    struct world *world = open_world(state, 1, 8);
+    let_events_leave(world, true);
+    record_event(world, "{\"event\":\"bus-down\",\"severity\":\"warning\"}");
+    record_event(world, "{\"event\":\"bus-up\",\"severity\":\"info\"}");
+    say_next(world, 8);
+    struct message_reader reader;
+    settle(world);
+    assert_true(hear(world, PROTOCOL_PARCEL, &reader));
+    assert_int_equal(message_get_u8(&reader), PARCEL_EVENT);
+    assert_int_equal(message_get_u8(&reader), 0);
+    assert_int_equal(message_get_u64(&reader), 1);
+    size_t length;
+    message_get_bytes(&reader, PROTOCOL_STORE_BYTES);
+    const char *body = (const char *)message_get_rest(&reader, &length);
+    json_t *json = json_loadb(body, length, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(json, "event")), "bus-down");
+    assert_int_equal(json_integer_value(json_object_get(json, "number")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json, "time_ms")), FIXTURE_TIME_MS);
+    json_decref(json);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    say_event_outcome(world, 1, PARCEL_ACCEPTED);
+    expect(world, PARCEL_EVENT, 2, 0);
+    say_up(world, 0); /* not answered: it goes again */
+    say_next(world, 8);
+    expect(world, PARCEL_EVENT, 2, 0);
+    say_event_outcome(world, 2, PARCEL_ACCEPTED);
+    settle(world);
+    assert_int_equal(store_link(world->store->store).event_sent, 2);
+    close_world(world);
+}
+
+static void events_that_may_not_leave_never_do(void **state) {
+    struct world *world = open_world(state, 0, 8);
+    let_events_leave(world, false);
+    record_event(world, "{\"event\":\"secret\"}");
+    say_next(world, 8);
+    expect_nothing(world);
+    let_events_leave(world, true);
+    expect_nothing(world);
+    record_event(world, "{\"event\":\"public\"}");
+    expect(world, PARCEL_EVENT, 2, 0);
+    close_world(world);
+}
+
 int main(void) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -377,6 +604,14 @@ int main(void) {
         TEST(a_refused_batch_does_not_keep_core_busy_while_the_link_is_down),
         TEST(a_bad_message_drops_the_program_and_its_link),
         TEST(attempts_are_acknowledged_when_they_are_on_disk_and_taken_once),
+        TEST(a_batch_rejected_five_times_is_parked_and_the_others_go),
+        TEST(a_released_batch_goes_out_at_once),
+        TEST(a_peer_that_rejects_everything_parks_nothing),
+        TEST(backlog_waits_when_the_months_budget_is_spent_and_live_batches_go_on),
+        TEST(backlog_keeps_to_its_rate_and_live_batches_do_not),
+        TEST(new_batches_stay_below_what_the_peer_takes),
+        TEST(events_go_first_and_one_after_the_other),
+        TEST(events_that_may_not_leave_never_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,8 +240,24 @@ static void ranges_of_bits_have_a_first_and_a_last(void **state) {
         assert_int_equal(value_bit_range(bad[i], 15, &first, &last, NULL), FB_INVALID);
 }
 
+static void rates_have_a_unit_and_a_range(void **state) {
+    (void)state;
+    struct fb_cause cause;
+    uint64_t rate = 0;
+    assert_int_equal(value_rate("20KB/s", 1024, 1 << 30, &rate, &cause), FB_OK);
+    assert_int_equal(rate, 20 * 1024);
+    assert_int_equal(value_rate("1MB/s", 1024, 1 << 30, &rate, &cause), FB_OK);
+    assert_int_equal(rate, 1 << 20);
+    static const char *const wrong[] = {"20kB/s", "20KB", "20", "0KB/s", "2GB/s", "1.5MB/s", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(value_rate(wrong[i], 1024, 1 << 30, &rate, &cause), FB_INVALID);
+        assert_non_null(strstr(cause.text, "1KB/s to 1GB/s"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rates_have_a_unit_and_a_range),
         cmocka_unit_test(decimals_keep_every_digit),
         cmocka_unit_test(what_is_no_decimal_is_refused),
         cmocka_unit_test(numbers_keep_to_their_range),

@@ -17,14 +17,30 @@ static struct lanes lanes;
 
 static struct lanes_range next_range(int64_t now_ms) {
     struct lanes_range range;
-    assert_true(lanes_next(&lanes, now_ms, &range));
+    assert_true(lanes_next(&lanes, now_ms, true, &range));
     return range;
+}
+
+static void go_out(const struct lanes_range *range, uint64_t number) {
+    const struct lanes_flight flight = {.number = number, .bytes = 10};
+    lanes_out(&lanes, range, &flight);
+}
+
+static struct lanes_flight settled;
+
+static bool settle(uint64_t number) {
+    return lanes_settle(&lanes, number, &settled);
+}
+
+static void wait_for(uint64_t number, uint32_t attempts, int64_t now_ms, uint32_t random) {
+    settled.number = number;
+    lanes_wait(&lanes, &settled, attempts, now_ms, random);
 }
 
 static void hand_out(uint64_t number) {
     const struct lanes_range range = next_range(0);
     assert_in_range(number, range.first, range.last);
-    lanes_out(&lanes, &range, number, 10);
+    go_out(&range, number);
 }
 
 static void live_batches_go_before_the_backlog(void **state) {
@@ -38,11 +54,11 @@ static void live_batches_go_before_the_backlog(void **state) {
     assert_int_equal(range.first, 1);
     assert_int_equal(range.last, 4);
     assert_true(range.historical);
-    lanes_out(&lanes, &range, 2, 10);
+    go_out(&range, 2);
     lanes_sealed(&lanes);
     range = next_range(0);
     assert_int_equal(range.first, 5);
-    lanes_out(&lanes, &range, 5, 10);
+    go_out(&range, 5);
     range = next_range(0);
     assert_int_equal(range.first, 6);
     lanes_none(&lanes, &range);
@@ -64,9 +80,9 @@ static void a_backlog_of_one_batch_ends(void **state) {
     lanes_none(&lanes, &range);
     range = next_range(0);
     assert_int_equal(range.first, range.last);
-    lanes_out(&lanes, &range, 1, 10);
+    go_out(&range, 1);
     end_salvaged();
-    assert_false(lanes_next(&lanes, 0, &range));
+    assert_false(lanes_next(&lanes, 0, true, &range));
 }
 
 static void what_was_salvaged_goes_last_and_once(void **state) {
@@ -77,7 +93,7 @@ static void what_was_salvaged_goes_last_and_once(void **state) {
     end_salvaged();
     lanes_salvaged(&lanes);
     range = next_range(0);
-    lanes_out(&lanes, &range, STORE_SALVAGED_FIRST + 4, 10);
+    go_out(&range, STORE_SALVAGED_FIRST + 4);
     range = next_range(0);
     assert_int_equal(range.first, STORE_SALVAGED_FIRST + 5);
     lanes_sealed(&lanes); /* a live one overtakes */
@@ -85,9 +101,9 @@ static void what_was_salvaged_goes_last_and_once(void **state) {
     assert_int_equal(range.first, 1);
     assert_int_equal(range.last, STORE_SALVAGED_FIRST - 1);
     assert_false(range.historical);
-    assert_true(lanes_settle(&lanes, STORE_SALVAGED_FIRST + 4));
-    lanes_wait(&lanes, STORE_SALVAGED_FIRST + 4, 1, 0, 0);
-    range = next_range(lanes_wake_ms(&lanes));
+    assert_true(settle(STORE_SALVAGED_FIRST + 4));
+    wait_for(STORE_SALVAGED_FIRST + 4, 1, 0, 0);
+    range = next_range(lanes_wake_ms(&lanes, true));
     assert_int_equal(range.first, STORE_SALVAGED_FIRST + 4);
     assert_true(range.historical);
 }
@@ -100,37 +116,37 @@ static void an_empty_store_has_nothing_to_look_for(void **state) {
     assert_false(range.historical);
     lanes_none(&lanes, &range);
     end_salvaged();
-    assert_false(lanes_next(&lanes, 0, &range));
-    assert_int_equal(lanes_wake_ms(&lanes), 0);
+    assert_false(lanes_next(&lanes, 0, true, &range));
+    assert_int_equal(lanes_wake_ms(&lanes, true), 0);
 }
 
 static void a_refused_batch_waits_alone(void **state) {
     (void)state;
     lanes_begin(&lanes, 1);
     hand_out(1);
-    assert_true(lanes_settle(&lanes, 1));
-    lanes_wait(&lanes, 1, 1, 1000, 0);
-    const int64_t wake_ms = lanes_wake_ms(&lanes);
+    assert_true(settle(1));
+    wait_for(1, 1, 1000, 0);
+    const int64_t wake_ms = lanes_wake_ms(&lanes, true);
     assert_true(wake_ms > 1000);
     assert_int_equal(next_range(wake_ms - 1).first, 2);
     const struct lanes_range range = next_range(wake_ms);
     assert_int_equal(range.first, 1);
     assert_int_equal(range.last, 1);
-    lanes_out(&lanes, &range, 1, 10);
+    go_out(&range, 1);
     assert_int_equal(next_range(wake_ms).first, 2);
-    assert_int_equal(lanes_wake_ms(&lanes), 0);
+    assert_int_equal(lanes_wake_ms(&lanes, true), 0);
 }
 
 static void a_waiting_batch_that_is_gone_is_forgotten(void **state) {
     (void)state;
     lanes_begin(&lanes, 1);
     hand_out(1);
-    assert_true(lanes_settle(&lanes, 1));
-    lanes_wait(&lanes, 1, 1, 0, 0);
+    assert_true(settle(1));
+    wait_for(1, 1, 0, 0);
     struct lanes_range range = next_range(LONG_MS);
     assert_int_equal(range.first, 1);
     lanes_none(&lanes, &range);
-    assert_int_equal(lanes_wake_ms(&lanes), 0);
+    assert_int_equal(lanes_wake_ms(&lanes, true), 0);
     assert_int_equal(next_range(LONG_MS).first, 2);
 }
 
@@ -140,10 +156,10 @@ static void waits_grow_with_the_attempts_and_stay_bounded(void **state) {
     for (uint32_t attempts = 1; attempts < 64; attempts++) {
         lanes_begin(&lanes, 1);
         hand_out(1);
-        assert_true(lanes_settle(&lanes, 1));
-        lanes_wait(&lanes, 1, attempts, 0, UINT32_MAX);
-        assert_true(lanes_wake_ms(&lanes) >= last_ms);
-        last_ms = lanes_wake_ms(&lanes);
+        assert_true(settle(1));
+        wait_for(1, attempts, 0, UINT32_MAX);
+        assert_true(lanes_wake_ms(&lanes, true) >= last_ms);
+        last_ms = lanes_wake_ms(&lanes, true);
         assert_true(last_ms < LONG_MS);
     }
     assert_true(last_ms >= 60000);
@@ -152,11 +168,11 @@ static void waits_grow_with_the_attempts_and_stay_bounded(void **state) {
 static void what_is_not_in_flight_has_no_outcome(void **state) {
     (void)state;
     lanes_begin(&lanes, 1);
-    assert_false(lanes_settle(&lanes, 1));
+    assert_false(settle(1));
     hand_out(1);
     assert_int_equal(lanes.in_flight_bytes, 10);
-    assert_true(lanes_settle(&lanes, 1));
-    assert_false(lanes_settle(&lanes, 1));
+    assert_true(settle(1));
+    assert_false(settle(1));
     assert_int_equal(lanes.in_flight_bytes, 0);
 }
 
@@ -165,17 +181,17 @@ static void a_peer_that_refuses_all_is_asked_for_no_more_than_can_wait(void **st
     lanes_begin(&lanes, 1);
     for (uint64_t number = 1; number <= LANES_WAITING_MAX; number++) {
         hand_out(number);
-        assert_true(lanes_settle(&lanes, number));
-        lanes_wait(&lanes, number, 1, 1000, 0);
+        assert_true(settle(number));
+        wait_for(number, 1, 1000, 0);
     }
     struct lanes_range range;
-    assert_false(lanes_next(&lanes, 1000, &range));
+    assert_false(lanes_next(&lanes, 1000, true, &range));
     for (unsigned i = 0; i < LANES_WAITING_MAX; i++) {
         range = next_range(LONG_MS);
         assert_int_equal(range.first, range.last);
-        lanes_out(&lanes, &range, range.first, 10);
+        go_out(&range, range.first);
     }
-    assert_false(lanes_next(&lanes, LONG_MS, &range));
+    assert_false(lanes_next(&lanes, LONG_MS, true, &range));
     assert_int_equal(lanes.in_flight_count, LANES_IN_FLIGHT_MAX);
 }
 
@@ -229,11 +245,15 @@ static bool any_unsent(uint64_t first, uint64_t last) {
 /* One step of handing out. False when the lanes have nothing. */
 static bool hand_out_one(void) {
     struct lanes_range range;
-    if (!lanes_next(&lanes, model.now_ms, &range))
+    if (!lanes_next(&lanes, model.now_ms, true, &range))
         return false;
     const uint64_t number = lowest_unsent(&range);
     if (number == 0) {
         lanes_none(&lanes, &range);
+        return true;
+    }
+    if (lanes_holds(&lanes, &range, number)) {
+        lanes_pass(&lanes, &range, number);
         return true;
     }
     assert_int_not_equal(model.place[number], PLACE_IN_FLIGHT);
@@ -242,7 +262,7 @@ static bool hand_out_one(void) {
         assert_false(any_unsent(model.session_first, model.last));
     model.place[number] = PLACE_IN_FLIGHT;
     model.in_flight++;
-    lanes_out(&lanes, &range, number, 10);
+    go_out(&range, number);
     return true;
 }
 
@@ -254,13 +274,13 @@ static void settle_one(unsigned refused_percent) {
     const uint64_t number = any_in_flight();
     if (number == 0)
         return;
-    assert_true(lanes_settle(&lanes, number));
+    assert_true(settle(number));
     model.in_flight--;
     if (draw(100) >= refused_percent) {
         model.place[number] = PLACE_GONE;
         return;
     }
-    lanes_wait(&lanes, number, 1 + draw(4), model.now_ms, draw(UINT32_MAX));
+    wait_for(number, 1 + draw(4), model.now_ms, draw(UINT32_MAX));
     if (model.place[number] != PLACE_GONE) /* it may have been evicted meanwhile */
         model.place[number] = PLACE_WAITING;
 }
@@ -310,7 +330,7 @@ static void drain(void) {
             check_model();
         while (model.in_flight > 0)
             settle_one(0);
-        const int64_t wake_ms = lanes_wake_ms(&lanes);
+        const int64_t wake_ms = lanes_wake_ms(&lanes, true);
         if (wake_ms > model.now_ms)
             model.now_ms = wake_ms;
     }

@@ -1,4 +1,4 @@
-// links: gateway/receive/receiver.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/receive/receiver.c gateway/receive/event.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -254,6 +254,56 @@ static void what_is_no_batch_is_rejected_with_the_reason(void **user) {
     assert_int_equal(count_lines(output), 0);
 }
 
+static struct receiver_result take_event(struct receiver *receiver, const char *body) {
+    const struct recorded message = {.subject = "event", .bytes = (uint8_t *)(uintptr_t)body, .length = strlen(body)};
+    return take(receiver, &message);
+}
+
+#define EVENT(number)                                                                                                  \
+    "{\"gateway\":\"works-1\", \"store\":\"01000000000000000000000000000000\",\n \"number\":" #number                  \
+    ",\"time_ms\":1,\"event\":\"bus-down\"}"
+
+static void events_become_lines_of_their_own_file_once(void **user) {
+    (void)user;
+    char events[128];
+    snprintf(events, sizeof events, "%s/%s", state, RECEIVER_EVENTS);
+    struct receiver *receiver = must_open();
+    assert_int_equal(access(events, F_OK), -1);
+    assert_int_equal(take_event(receiver, EVENT(1)).verdict, RECEIVER_ACCEPT);
+    assert_int_equal(take_event(receiver, EVENT(1)).verdict, RECEIVER_ACCEPT);
+    assert_int_equal(take_event(receiver, EVENT(3)).verdict, RECEIVER_ACCEPT);
+    must_commit(receiver);
+    assert_int_equal(take_event(receiver, EVENT(4)).verdict, RECEIVER_ACCEPT);
+    receiver_close(receiver); /* as after a kill: 4 was not committed */
+    receiver = must_open();
+    assert_int_equal(take_event(receiver, EVENT(3)).verdict, RECEIVER_ACCEPT);
+    assert_int_equal(take_event(receiver, EVENT(4)).verdict, RECEIVER_ACCEPT);
+    must_commit(receiver);
+    assert_int_equal(receiver_totals(receiver).events, 3);
+    receiver_close(receiver);
+    assert_int_equal(count_lines(events), 3);
+}
+
+static void what_is_no_event_is_rejected(void **user) {
+    (void)user;
+    static const char *const wrong[] = {
+        "",
+        "[]",
+        "{\"gateway\":\"works-1\"}",
+        "{\"gateway\":\"works-1\",\"store\":\"01\",\"number\":1,\"time_ms\":1,\"event\":\"x\"}",
+        EVENT(0),
+        EVENT(1.5),
+        EVENT(9007199254740993),
+    };
+    struct receiver *receiver = must_open();
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const struct receiver_result result = take_event(receiver, wrong[i]);
+        assert_int_equal(result.verdict, RECEIVER_REJECT);
+        assert_string_not_equal(result.why.text, "");
+    }
+    receiver_close(receiver);
+}
+
 static void a_copied_store_is_refused(void **user) {
     (void)user;
     struct batch_info info = {.gateway = "works-2", .store_id = {7}, .number = 1, .sealed_ms = 99};
@@ -491,6 +541,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_newer_catalogue_stands_in_for_one_that_is_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(catalogues_outlive_the_program_and_stay_few, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_batch_is_rejected_with_the_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_become_lines_of_their_own_file_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_no_event_is_rejected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_copied_store_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(losses_are_remarked_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uncommitted_lines_do_not_stay, set_up, tear_down),

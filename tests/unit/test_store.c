@@ -1,5 +1,6 @@
 // links: store/*.c gateway/common/*.c
 /* test_store.c - what was committed is there once, in order, chained and named; what is sent stays as history. */
+#include "store/store_parked.h"
 #include "store_fixture.h"
 
 static void a_new_store_says_that_it_was_created(void **state) {
@@ -275,17 +276,20 @@ static void a_refused_batch_is_kept_and_its_attempts_counted(void **state) {
     struct fixture *fixture = *state;
     struct store_batch *batch = malloc(sizeof *batch);
     char reason[2 * STORE_REASON_MAX];
-    uint32_t attempts = 7;
+    struct store_refused refused = {7, 7, true};
     memset(reason, 'x', sizeof reason - 1);
     reason[sizeof reason - 1] = '\0';
     fixture_open(fixture);
     fixture_batch_of(fixture, 10);
-    assert_int_equal(store_mark_refused(fixture->store, 1, "queue full", &attempts, NULL), FB_OK);
-    assert_int_equal(attempts, 1);
-    assert_int_equal(store_mark_refused(fixture->store, 1, reason, &attempts, NULL), FB_OK);
-    assert_int_equal(attempts, 2);
-    assert_int_equal(store_mark_refused(fixture->store, 99, "unknown", &attempts, NULL), FB_OK);
-    assert_int_equal(attempts, 0);
+    struct store_refusal refusal = {.reason = "queue full", .now_ms = FIXTURE_TIME_MS};
+    assert_int_equal(store_mark_refused(fixture->store, 1, &refusal, &refused, NULL), FB_OK);
+    assert_int_equal(refused.attempts, 1);
+    refusal.reason = reason;
+    assert_int_equal(store_mark_refused(fixture->store, 1, &refusal, &refused, NULL), FB_OK);
+    assert_int_equal(refused.attempts, 2);
+    assert_int_equal(store_mark_refused(fixture->store, 99, &refusal, &refused, NULL), FB_OK);
+    assert_int_equal(refused.attempts, 0);
+    assert_false(refused.parked);
     fixture_close(fixture);
     fixture_open(fixture);
     assert_int_equal(store_next(fixture->store, 1, 1, batch, NULL), FB_OK);

@@ -8,6 +8,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "store/key.h"
+#include "store/store_parked.h"
 #include "store/store_rekey.h"
 #include "store_fixture.h"
 
@@ -62,13 +63,14 @@ static void make_batches(struct fixture *fixture) {
 /* Whatever can change does so while the copy is made. */
 static void disturb(struct fixture *fixture, unsigned round) {
     struct store_batch *batch = malloc(sizeof *batch);
-    uint32_t attempts;
+    const struct store_refusal refusal = {.reason = "not now", .rejection = true, .now_ms = FIXTURE_TIME_MS};
+    struct store_refused refused;
     if (round % 3 == 0)
         fixture_batch_of(fixture, 100);
     fixture_append(fixture, 3);
     fixture_commit(fixture);
     if (round % 5 == 0 && store_next(fixture->store, 1, UINT64_MAX, batch, NULL) == FB_OK)
-        assert_int_equal(store_mark_refused(fixture->store, batch->number, "not now", &attempts, NULL), FB_OK);
+        assert_int_equal(store_mark_refused(fixture->store, batch->number, &refusal, &refused, NULL), FB_OK);
     const struct batch_loss loss = {BATCH_LOSS_STORE_FULL, 1, FIXTURE_TIME_MS, FIXTURE_TIME_MS, 0, 0};
     if (round % 7 == 0)
         store_note_loss(fixture->store, &loss);

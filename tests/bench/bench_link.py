@@ -1,0 +1,232 @@
+"""What the link costs and how fast it is, against a real RabbitMQ 4 and `forebay receive`, all through TLS. Called by bench.py.
+
+link.drain.rabbitmq, .receive     a backlog of a day of 1000 readings a second: readings/s; against: bare_sender, which hands messages
+                                  of the same number and size to the same peer
+link.drain_bytes.*                the same in bytes/s on the wire
+link.wire_bytes.live, .backlog    on the wire both ways, TLS and AMQP included, of noisy data: bytes a reading, live in batches of 10 s
+                                  and in the backlog; against: JSON lines through zstd, of the same readings in the same batches
+link.latency_ms.p50, .p99         of live batches sealed every second: from the oldest reading of each to its acceptance, as the status
+                                  tells it; a register's change waits for the next poll before that, a second at most
+link.latency_ms.*.backfill        the same while the backlog of a 72-hour outage goes; against: the normal one
+link.latency_ms.*.slow            both through a path of 1 MB/s, on which that backlog takes minutes
+link.cpu_share, link.pss_mb       of forebay-cloud at 1000 live readings a second; against: all Forebay programs
+"""
+
+import contextlib
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import zstandard
+from broker import Broker
+from common import free_port, make_certificates, program, wait_until
+from gateway import Gateway, cloud_part
+from plants import instrument_part, sequence_tags
+from proxy import Proxy
+from simulator import Simulator, block
+
+DAY_S = 86400
+OUTAGE_S = 72 * 3600
+REGISTERS = 1000
+LIVE_S = 40
+LATENCY_S = 60
+SLOW_BYTES_PER_S = 1000 * 1000
+FORWARD_MS = 1000  # how long the oldest reading of a batch waits for its sealing
+
+
+def figure(value, unit, against):
+    return {"value": round(value, 4), "unit": unit, "against": round(against, 4), "ratio": round(value / against, 4)}
+
+
+def fill(folder, seconds, batch_s=180):
+    words = [program("tests/fill_store"), folder / "data", folder.name, str(seconds), str(batch_s), "noisy"]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def live_plant(stack, folder):
+    """REGISTERS registers as noisy as the noisy data set: +-17 steps, sigma 10."""
+    blocks = [block("holding", 0, "uint16", "sine", count=REGISTERS, base=2000, swing=900, noise=17, period=3600)]
+    simulator = stack.enter_context(Simulator(folder / "sim", {"tcp": [{"name": "hall", "units": [{"unit": 1, "blocks": blocks}]}]}))
+    bus = {"name": "hall", "kind": "modbus-tcp", "host": "127.0.0.1", "port": simulator.where["hall"]}
+    return {"buses": [bus], "instruments": [instrument_part("live", "hall", 1, sequence_tags("hall", 1, REGISTERS))]}
+
+
+def no_plant():
+    bus = {"name": "hall", "kind": "modbus-tcp", "host": "127.0.0.1", "port": free_port()}
+    return {"buses": [bus], "instruments": [instrument_part("live", "hall", 1, sequence_tags("hall", 1, 1))]}
+
+
+def wire(status):
+    return status["link"]["bytes_in"] + status["link"]["bytes_out"]
+
+
+def drain(gateway, stored):
+    """Start the gateway on its backlog; readings and wire bytes a second from the first acceptance to the last."""
+    gateway.start()
+    first = gateway.wait_for_status(lambda s: s["link"]["accepted"] > 0, 60, "the drain begins")
+    begun = time.monotonic()
+    end = gateway.wait_for_status(lambda s: s["store"]["unsent_readings"] < 0.002 * stored["readings"], 600, "the backlog is gone")
+    passed = time.monotonic() - begun
+    readings = first["store"]["unsent_readings"] - end["store"]["unsent_readings"]
+    return readings / passed, (wire(end) - wire(first)) / passed, wire(end) / stored["readings"]
+
+
+def bare_s(port, address, pki, stock):
+    """Seconds that bare_sender takes for the same batches."""
+    words = [program("tests/bare_sender"), "localhost", str(port), address, pki / "ca.pem", pki / "gateway.pem", pki / "gateway.key",
+             stock["folder"] / "data" / "batches.bin"]  # fmt: skip
+    return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout)
+
+
+@contextlib.contextmanager
+def receiving(folder, pki, port):
+    """`forebay receive`, its lines thrown away by whoever reads them."""
+    words = [program("forebay"), "receive", "--listen", f"127.0.0.1:{port}", "--ca", pki / "ca.pem", "--certificate",
+             pki / "server.pem", "--key", pki / "server.key", "--state", folder]  # fmt: skip
+    with open("/dev/null", "wb") as nowhere, open(f"{folder}.log", "wb") as log:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=nowhere, stderr=log)
+        try:
+            wait_until(lambda: b"listening" in pathlib.Path(f"{folder}.log").read_bytes(), 20, "the receiver listens")
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def measure_drain(stack, folder, port, address, pki, stock, receiver=None):
+    """A copy of the store in stock is drained to the peer, and then its batches by bare_sender; receiver: the peer is
+    `forebay receive`, with a folder of its own for each of the two."""
+    folder.mkdir()
+    shutil.copytree(stock["folder"] / "data", folder / "data")
+    cloud = {**cloud_part(port, "x", pki), "address": address}
+    gateway = stack.enter_context(Gateway(folder, {**no_plant(), "cloud": cloud}))
+
+    def peer(name):
+        return receiving(receiver.with_name(f"{receiver.name}-{name}"), pki, port) if receiver else contextlib.nullcontext()
+
+    with peer("ours"):
+        readings_per_s, bytes_per_s, each = drain(gateway, stock)
+        gateway.stop()
+    with peer("bare"):
+        bare_readings_per_s = stock["readings"] / bare_s(port, address, pki, stock)
+    return readings_per_s, bytes_per_s, each, bare_readings_per_s, bare_readings_per_s * each
+
+
+def json_zstd_bytes(folder, seconds):
+    """A reading as JSON lines through zstd, of the noisy data in batches of so many seconds."""
+    folder.mkdir()
+    fill(folder, 2 * seconds, batch_s=seconds)
+    with contextlib.ExitStack() as stack:
+        gateway = stack.enter_context(Gateway(folder, no_plant()))
+        gateway.start()
+        lines = gateway.command("export", "-c", gateway.file, "--tags", "bench").splitlines(keepends=True)[: 1000 * seconds]
+        gateway.stop()
+    return len(zstandard.ZstdCompressor(3).compress("".join(lines).encode())) / len(lines)
+
+
+def measure_live(stack, folder, broker, pki, plant):
+    """Bytes on the wire a reading, and the programs' share of a core and memory, in batches of 10 s."""
+    folder.mkdir()
+    gateway = stack.enter_context(Gateway(folder, {
+        "store": {"commit_interval": "1s", "forward_interval": "10s"}, **plant, "cloud": cloud_part(broker.port, "live", pki)
+    }))  # fmt: skip
+    gateway.start().wait_for_link()
+    before = next_accepted(gateway)
+    pids = gateway.pids()
+    cloud, every = pids["forebay-cloud"], [pid for name, these in pids.items() if name.startswith("forebay-") for pid in these]
+    begun, cpu = time.monotonic(), [cpu_s(cloud), cpu_s(every)]
+    time.sleep(LIVE_S)
+    after = next_accepted(gateway)
+    passed = time.monotonic() - begun
+    cpu = [100 * (cpu_s(cloud) - cpu[0]) / passed, 100 * (cpu_s(every) - cpu[1]) / passed]
+    memory = [pss_mb(cloud), pss_mb(every)]
+    gateway.stop()
+    sent = after["store"]["readings"] - after["store"]["unsent_readings"] - before["store"]["readings"] + before["store"]["unsent_readings"]
+    return (wire(after) - wire(before)) / sent, cpu, memory
+
+
+def next_accepted(gateway):
+    """The status just after a batch was accepted."""
+    accepted = gateway.status()["link"]["accepted"]
+    return gateway.wait_for_status(lambda s: s["link"]["accepted"] > accepted, 30, "one more batch")
+
+
+def measure_latency(stack, folder, port, queue, pki, plant, stock):
+    """(p50, p99) of live batches normally, and while the stock's backlog goes: as long as that takes, LATENCY_S at most."""
+    folder.mkdir()
+    shutil.copytree(stock["folder"] / "data", folder / "data")
+    store = {"commit_interval": "1s", "forward_interval": "1s"}
+    rest = {"store": store, **plant, "cloud": cloud_part(port, queue, pki)}
+    gateway = stack.enter_context(Gateway(folder, rest))
+    begun_s = time.monotonic()
+    gateway.start().wait_for_link()
+    live = None
+    while live is None or (live["store"]["unsent_batches"] > 3 and time.monotonic() < begun_s + LATENCY_S):
+        live = gateway.status()
+        time.sleep(0.1)
+    gateway.stop()
+    backfill = live["link"]["live"]
+    gateway = stack.enter_context(Gateway(folder.with_name(f"{folder.name}-normal"), rest))
+    gateway.start().wait_for_link()
+    time.sleep(LATENCY_S / 2)
+    normal = gateway.status()["link"]["live"]
+    gateway.stop()
+    print(f"{folder.name}: {normal['batches']} live batches normally, {backfill['batches']} during the backfill", flush=True)
+    return [normal["p50_ms"], normal["p99_ms"]], [backfill["p50_ms"], backfill["p99_ms"]]
+
+
+def stock_of(base, seconds):
+    """Made in memory, where nothing waits for a disk, and copied to one for each use."""
+    folder = base / f"stock-{seconds}"
+    folder.mkdir()
+    return {**fill(folder, seconds), "folder": folder}
+
+
+def measure():
+    figures = {}
+    with contextlib.ExitStack() as stack:
+        base = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-link-", dir="/var/tmp")))
+        memory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-link-", dir="/dev/shm")))
+        pki = make_certificates(base / "pki")
+        broker = stack.enter_context(Broker(base / "broker", pki, ("drain", "live", "fast", "slow")))
+        day = stock_of(memory, DAY_S)
+        port = free_port()
+        received = measure_drain(stack, base / "to-receive", port, "any", pki, day, base / "received")
+        brokered = measure_drain(stack, base / "to-rabbitmq", broker.port, "/queues/drain", pki, day)
+        for name, (readings, bytes_, _, bare_readings, bare_bytes) in {"rabbitmq": brokered, "receive": received}.items():
+            figures[f"link.drain.{name}"] = figure(readings, "readings/s", bare_readings)
+            figures[f"link.drain_bytes.{name}"] = figure(bytes_, "bytes/s", bare_bytes)
+        figures["link.wire_bytes.backlog"] = figure(brokered[2], "bytes/reading", json_zstd_bytes(base / "json-32", 32))
+        plant = live_plant(stack, base / "plant")
+        each, cpu, pss = measure_live(stack, base / "live", broker, pki, plant)
+        figures["link.wire_bytes.live"] = figure(each, "bytes/reading", json_zstd_bytes(base / "json-10", 10))
+        figures["link.cpu_share"] = figure(cpu[0], "% of one core", cpu[1])
+        figures["link.pss_mb"] = figure(pss[0], "MB", pss[1])
+        outage = stock_of(memory, OUTAGE_S)
+        proxy = stack.enter_context(Proxy(broker.port, SLOW_BYTES_PER_S))
+        paths = {"": (broker.port, "fast"), ".slow": (proxy.port, "slow")}
+        for suffix, (at, queue) in paths.items():
+            normal, backfill = measure_latency(stack, base / f"latency-{queue}", at, queue, pki, plant, outage)
+            for i, part in enumerate(("p50", "p99")):
+                figures[f"link.latency_ms.{part}{suffix}"] = figure(normal[i], "ms", FORWARD_MS)
+                figures[f"link.latency_ms.{part}.backfill{suffix}"] = figure(backfill[i], "ms", normal[i])
+    return figures
+
+
+def cpu_s(pids):
+    from bench import cpu_s as of
+
+    return of(pids)
+
+
+def pss_mb(pids):
+    from bench import pss_mb as of
+
+    return of(pids)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))
