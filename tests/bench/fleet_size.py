@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "fleet"), str(HERE.p
 
 import processes
 from broker import Broker
+from cluster import QUEUE
 from consumer import Consumer
 from figures import figure
 from fleet import Fleet, gateways, make_certificates, permissions
@@ -33,7 +34,7 @@ INTERVAL_MS = 10000
 TAGS = 100
 QUEUES = tuple(f"readings-{i}" for i in range(3))
 LATENCY_MS = 2000
-AT_ONCE = 25  # links that are started together
+AT_ONCE = 50  # links that are started together
 UP_LIMIT_S = 120  # for those
 MEASURE_S = 2 * INTERVAL_MS / 1000
 
@@ -59,7 +60,7 @@ class Bench:
     def grow(self, count):
         while len(self.fleet.links) < count:
             self.fleet.start_links(min(count, len(self.fleet.links) + AT_ONCE))
-            self.fleet.wait_until_up(UP_LIMIT_S, count=len(self.fleet.links))
+            self.fleet.wait_until_up(UP_LIMIT_S)
         time.sleep(INTERVAL_MS / 1000)  # until each has sent
 
     def measure(self):
@@ -96,7 +97,7 @@ def climb(steps):
         scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forebay-bench-")))
         pki = make_certificates(scratch / "pki", len(names))
         routes = {name: QUEUES[i % len(QUEUES)] for i, name in enumerate(names)}
-        queues = {queue: {"x-queue-type": "quorum"} for queue in QUEUES}
+        queues = dict.fromkeys(QUEUES, QUEUE)
         users = (*names, "consumer")
         broker = stack.enter_context(Broker(scratch / "broker", pki, queues, users, permissions=permissions(routes)))
         for queue in QUEUES:

@@ -13,6 +13,11 @@ from broker import Broker, definitions, namespace, root
 from common import free_port, wait_until
 
 NODES = 3
+# docs/cloud-cluster.md says why.
+QUEUE = {
+    "x-queue-type": "quorum", "x-queue-leader-locator": "balanced", "x-delivery-limit": -1, "x-overflow": "reject-publish",
+    "x-max-length-bytes": 1 << 30,
+}  # fmt: skip
 # Each node is a machine that cannot count on the others being there first.
 CONFIGURATION = """
 cluster_formation.peer_discovery_backend = classic_config
@@ -74,8 +79,7 @@ class Cluster:
         cookie = secrets.token_hex(16)
         self.nodes = [Node(folder / name(i), pki, i, self._epmd_port, cookie) for i in range(NODES)]
         self.queues = queues
-        arguments = {"x-queue-type": "quorum", "x-queue-leader-locator": "balanced"}
-        wanted = definitions(dict.fromkeys(queues, arguments), users, {}, permissions)
+        wanted = definitions(dict.fromkeys(queues, QUEUE), users, {}, permissions)
         (self.nodes[0].folder / "definitions.json").write_text(json.dumps(wanted), encoding="utf-8")
         self._epmd = None
 

@@ -120,15 +120,15 @@ class Fleet:
                 found[gateway] = int(last["endpoint"].rpartition(":")[2])
         return found
 
-    def wait_until_up(self, limit_s, ports=None, count=None):
-        """Until so many links are up (all), at one of these ports (any)."""
-        count = count or len(self.routes)
+    def wait_until_up(self, limit_s, ports=None, names=None):
+        """Until the links of these gateways, or of all whose link was started, are up, at one of these ports, or at any."""
+        names = names or gateways(len(self.links))
 
         def up():
-            at = self.read().up_at().values()
-            return sum(ports is None or port in ports for port in at) >= count
+            at = self.read().up_at()
+            return all(name in at and (ports is None or at[name] in ports) for name in names)
 
-        wait_until(up, limit_s, f"{count} links are up")
+        wait_until(up, limit_s, f"{len(names)} links are up")
 
     def wait_until_each_accepted(self, more, limit_s):
         """Until every gateway has had so many more batches accepted than now."""
