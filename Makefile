@@ -28,7 +28,8 @@ else ifeq ($(V),fuzz)
   LDFLAGS += -fsanitize=address,undefined
 endif
 
-COMMON := $(wildcard gateway/common/*.c)
+CONFINE := gateway/common/confine.c
+COMMON := $(filter-out $(CONFINE),$(wildcard gateway/common/*.c))
 CONFIG := $(wildcard gateway/config/*.c)
 AMQP := $(wildcard gateway/amqp/*.c)
 # How long certificates hold: what core needs of them.
@@ -43,11 +44,11 @@ RECEIVE := $(wildcard gateway/receive/*.c)
 PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
   drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
-core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
-core_LIBS := libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
+core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
+core_LIBS := libseccomp libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
-cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON)
+cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON) $(CONFINE)
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
 # What `forebay run` becomes, with few of the other commands' libraries.
 RUN := gateway/cli/run.c gateway/cli/nginx.c

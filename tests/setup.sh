@@ -10,7 +10,7 @@ build='gcc make pkg-config libc6-dev libsystemd-dev libmodbus-dev libyaml-dev li
 run='nginx-light openssl ca-certificates'
 # clang 19 is in both releases: the same formatting, warnings and fuzzer everywhere.
 test='libcmocka-dev clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 cppcheck tidy man-db
- python3 python3-pytest python3-cbor2 python3-zstandard python3-qpid-proton python3-selenium chromium chromium-driver
+ python3 python3-pytest python3-cbor2 python3-zstandard python3-qpid-proton python3-selenium python3-cryptography chromium chromium-driver
  nodejs npm mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring procps util-linux uidmap
  iproute2 softhsm2'
 # What brings OpenSSL to PKCS#11 tokens differs.

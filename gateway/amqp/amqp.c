@@ -36,6 +36,7 @@ void connection_drop(struct amqp *amqp) {
 
 /* Give up everything that touches the outside; what is left can only be read. */
 static void release(struct amqp *amqp) {
+    side_free(amqp);
     resolve_free(amqp->resolve);
     amqp->resolve = NULL;
     amqp->deadline = sd_event_source_disable_unref(amqp->deadline);
@@ -89,6 +90,8 @@ void connection_step(struct amqp *amqp, enum amqp_step step) {
     amqp->trail.reached[step] = true;
     if (amqp->settings.handlers->step != NULL)
         amqp->settings.handlers->step(amqp, step, amqp->settings.user);
+    if (!connection_over(amqp))
+        side_open(amqp);
 }
 
 FB_PRINTF(2, 0) static void set_reason(struct amqp *amqp, const char *format, va_list arguments) {

@@ -52,11 +52,12 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;      /* "batch", "catalogue" or "event" */
-    const char *group_id;     /* the gateway's name */
-    const char *content_type; /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
-    bool historical;          /* application property "historical" */
-    const uint8_t *body;      /* one data section */
+    const char *subject;        /* "batch", "catalogue" or "event" */
+    const char *group_id;       /* the gateway's name */
+    const char *content_type;   /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
+    const char *correlation_id; /* of a reply: the message id of what it answers; NULL or "": none. Sent only */
+    bool historical;            /* application property "historical" */
+    const uint8_t *body;        /* one data section */
     size_t body_length;
 };
 
@@ -70,6 +71,18 @@ struct amqp_handlers {
     void (*outcome)(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason, void *user);
     /* AMQP_RECEIVE: a whole message. Answer it now or later with amqp_answer(). */
     void (*received)(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user);
+    /* The side session, see amqp_side(); side_received and side_outcome must be there where it is used. It has come up,
+     * or has ended for this reason and will be opened again by itself. */
+    void (*side_changed)(struct amqp *amqp, bool up, const char *reason, void *user);
+    /* A message from the source, of at most AMQP_SIDE_BYTES_MAX; answer it with amqp_side_answer(). */
+    void (*side_received)(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user);
+    /* One that was refused here: no message, or too large. */
+    void (*side_refused)(struct amqp *amqp, const char *reason, void *user);
+    /* amqp_side_room() has become true. */
+    void (*side_writable)(struct amqp *amqp, void *user);
+    /* The peer has decided about a message to the target, which is settled. */
+    void (*side_outcome)(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
+                         void *user);
     /* The connection has ended or was never made; step is how far it had come, reason the exact cause in one line
      * ("certificate is for gw.example, not for broker.example"). Called once; call amqp_free() here or later. */
     void (*closed)(struct amqp *amqp, enum amqp_step step, const char *reason, void *user);
@@ -124,6 +137,21 @@ void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome
 /* AMQP_SEND: the largest message that the peer takes, in bytes as encoded; 0: it named no limit, or there is no link.
  */
 uint64_t amqp_message_bytes_most(const struct amqp *amqp);
+
+/* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the
+ * same connection, from AMQP_UP on. Its failures never touch the main link: it is opened again after
+ * AMQP_SIDE_RETRY_MS. source: NULL for none any more; both are copied. */
+#define AMQP_SIDE_CREDIT 8 /* messages that may wait for an answer */
+#define AMQP_SIDE_BYTES_MAX (64 * 1024)
+#define AMQP_SIDE_RETRY_MS 30000
+enum fb_error amqp_side(struct amqp *amqp, const char *source, const char *target, struct fb_cause *cause) FB_MUST_USE;
+/* Whether a message to the target would be taken now. */
+bool amqp_side_room(const struct amqp *amqp);
+/* As amqp_send(); delivery numbers are the side session's own. */
+enum fb_error amqp_side_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
+                             struct fb_cause *cause) FB_MUST_USE;
+/* As amqp_answer(). One of an earlier session is passed over: the peer hands it out again. */
+void amqp_side_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
 
 /* For the status: "TLSv1.3 TLS_AES_256_GCM_SHA384" once TLS is up, else "". Borrowed. */
 const char *amqp_tls_version(const struct amqp *amqp);

@@ -23,6 +23,9 @@ static void fill(pn_message_t *parts, const struct amqp_message *message, int64_
     pn_message_set_subject(parts, message->subject);
     pn_message_set_group_id(parts, message->group_id);
     pn_message_set_content_type(parts, message->content_type);
+    if (message->correlation_id != NULL && message->correlation_id[0] != '\0')
+        pn_data_put_string(pn_message_correlation_id(parts),
+                           pn_bytes(strlen(message->correlation_id), message->correlation_id));
     pn_message_set_creation_time(parts, created_ms);
     if (message->historical)
         put_historical(pn_message_properties(parts));

@@ -2,7 +2,7 @@
  *
  *     amqp.c       life and death, steps, deadlines        connect.c   DNS, TCP, TLS
  *     pump.c       bytes between TLS and proton            events.c    what proton reports
- *     delivery.c   messages and what becomes of them
+ *     delivery.c   messages and what becomes of them   side.c      commands and replies in a session of their own
  *
  * Everything that the loop calls is wrapped in connection_enter() and connection_leave(). The user's handlers run in
  * between and may call anything, amqp_free() included; whoever has called one must look at connection_over() before
@@ -24,6 +24,18 @@
 #define CONNECTION_FRAME_BYTES_MAX 65536
 /* Encoded messages that wait in proton, at most, before amqp_send_room() is 0; one message more may be on top. */
 #define CONNECTION_SEND_BYTES_MAX (512u * 1024)
+
+/* The session for commands and replies, see side.c. */
+struct connection_side {
+    char *source, *target;
+    sd_event_source *retry;
+    pn_session_t *session; /* NULL while it waits */
+    pn_link_t *receiver, *sender;
+    bool receiver_up, sender_up; /* the peer has agreed */
+    bool oversized;              /* of the message that is coming in, the rest is thrown away */
+    uint64_t delivery;           /* number of the last message */
+    uint32_t unanswered;         /* messages handed out and not yet answered */
+};
 
 struct amqp {
     sd_event *event;
@@ -69,8 +81,9 @@ struct amqp {
     char *outgoing;              /* sender: the encoded message that proton has not got whole; NULL: none */
     size_t outgoing_length, outgoing_sent;
     pn_delivery_t *outgoing_delivery;
-    uint64_t delivery;   /* receiver: number of the last one */
-    uint32_t unanswered; /* receiver: messages handed out and not yet answered */
+    uint64_t delivery;            /* receiver: number of the last one */
+    uint32_t unanswered;          /* receiver: messages handed out and not yet answered */
+    struct connection_side *side; /* NULL: none is wanted */
 };
 
 void connection_enter(struct amqp *amqp);
@@ -113,5 +126,23 @@ void delivery_changed(struct amqp *amqp, pn_delivery_t *delivery);
 void delivery_feed(struct amqp *amqp);
 void delivery_grant(struct amqp *amqp);
 void delivery_room(struct amqp *amqp);
+/* For side.c, too: the number of a delivery; its outcome, once, true when there is one now; ours for the peer. */
+#define DELIVERY_REASON_MAX 400
+uint64_t delivery_number(pn_delivery_t *delivery);
+bool delivery_decided(pn_delivery_t *delivery, enum amqp_outcome *ret_outcome,
+                      char ret_reason[static DELIVERY_REASON_MAX]);
+void delivery_answer(pn_delivery_t *delivery, enum amqp_outcome outcome, const char *reason);
+void delivery_refuse(pn_delivery_t *delivery, const char *name, const char *description);
+
+/* side.c: open the side session if one is wanted and the connection is up; what proton reports of it; credit; the end.
+ */
+void side_open(struct amqp *amqp);
+bool side_has_session(const struct amqp *amqp, const pn_session_t *session);
+void side_link_open(struct amqp *amqp, pn_link_t *link);
+void side_link_flow(struct amqp *amqp);
+void side_ended(struct amqp *amqp, const char *address, const char *condition);
+void side_delivery(struct amqp *amqp, pn_delivery_t *delivery);
+void side_grant(struct amqp *amqp);
+void side_free(struct amqp *amqp);
 
 #endif

@@ -12,14 +12,13 @@
 #include "gateway/amqp/connection.h"
 #include "gateway/common/clock.h"
 
-#define REASON_MAX 400
 /* proton keeps the buffer of a settled delivery for the next one, so what is handed over at a time times the messages
  * in flight is what stays allocated. */
 #define SLICE_BYTES 8192
 
 /* Sender: the tag is the number, and the context is set once the outcome has been told. Receiver: the context is the
  * number, since the tag is the peer's. */
-static uint64_t number_of(pn_delivery_t *delivery) {
+uint64_t delivery_number(pn_delivery_t *delivery) {
     if (pn_link_is_receiver(pn_delivery_link(delivery)))
         return (uintptr_t)pn_delivery_get_context(delivery);
     uint64_t number = 0;
@@ -34,7 +33,7 @@ static pn_delivery_t *find(const struct amqp *amqp, uint64_t number) {
     if (!amqp->driver_ready || amqp->link == NULL)
         return NULL;
     pn_delivery_t *delivery = pn_unsettled_head(amqp->link);
-    while (delivery != NULL && number_of(delivery) != number)
+    while (delivery != NULL && delivery_number(delivery) != number)
         delivery = pn_unsettled_next(delivery);
     return delivery;
 }
@@ -112,13 +111,13 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery) {
     connection_wake(amqp);
 }
 
-static const char *reason_of(pn_delivery_t *delivery, char ret_text[static REASON_MAX]) {
+static const char *reason_of(pn_delivery_t *delivery, char ret_text[static DELIVERY_REASON_MAX]) {
     pn_condition_t *condition = pn_disposition_condition(pn_delivery_remote(delivery));
     ret_text[0] = '\0';
     if (!pn_condition_is_set(condition))
         return ret_text;
     const char *description = pn_condition_get_description(condition);
-    snprintf(ret_text, REASON_MAX, "%s%s%s", pn_condition_get_name(condition), description == NULL ? "" : ": ",
+    snprintf(ret_text, DELIVERY_REASON_MAX, "%s%s%s", pn_condition_get_name(condition), description == NULL ? "" : ": ",
              description == NULL ? "" : description);
     return ret_text;
 }
@@ -136,17 +135,25 @@ static enum amqp_outcome outcome_of(uint64_t state) {
     }
 }
 
-static void sent_changed(struct amqp *amqp, pn_delivery_t *delivery) {
+bool delivery_decided(pn_delivery_t *delivery, enum amqp_outcome *ret_outcome,
+                      char ret_reason[static DELIVERY_REASON_MAX]) {
     const uint64_t state = pn_delivery_remote_state(delivery);
     const bool decided = state == PN_ACCEPTED || state == PN_REJECTED || state == PN_RELEASED || state == PN_MODIFIED ||
                          pn_delivery_settled(delivery);
     pn_delivery_clear(delivery);
     if (!decided || pn_delivery_get_context(delivery) != NULL)
-        return;
-    pn_delivery_set_context(delivery, amqp);
-    char reason[REASON_MAX];
-    amqp->settings.handlers->outcome(amqp, number_of(delivery), outcome_of(state), reason_of(delivery, reason),
-                                     amqp->settings.user);
+        return false;
+    pn_delivery_set_context(delivery, delivery); /* told */
+    *ret_outcome = outcome_of(state);
+    reason_of(delivery, ret_reason);
+    return true;
+}
+
+static void sent_changed(struct amqp *amqp, pn_delivery_t *delivery) {
+    enum amqp_outcome outcome;
+    char reason[DELIVERY_REASON_MAX];
+    if (delivery_decided(delivery, &outcome, reason))
+        amqp->settings.handlers->outcome(amqp, delivery_number(delivery), outcome, reason, amqp->settings.user);
 }
 
 static void too_large(struct amqp *amqp) {
@@ -154,7 +161,7 @@ static void too_large(struct amqp *amqp) {
     pump_goodbye(amqp, "amqp:link:message-size-exceeded", "message larger than was announced");
 }
 
-static void refuse(pn_delivery_t *delivery, const char *name, const char *description) {
+void delivery_refuse(pn_delivery_t *delivery, const char *name, const char *description) {
     pn_condition_t *condition = pn_disposition_condition(pn_delivery_local(delivery));
     pn_condition_set_name(condition, name);
     pn_condition_set_description(condition, description);
@@ -173,7 +180,7 @@ static void take(struct amqp *amqp, pn_delivery_t *delivery, size_t length) {
     struct codec_message decoded;
     struct fb_cause cause;
     if (codec_decode(bytes, got > 0 ? (size_t)got : 0, &decoded, &cause) != FB_OK) {
-        refuse(delivery, "amqp:decode-error", cause.text);
+        delivery_refuse(delivery, "amqp:decode-error", cause.text);
     } else {
         const uint64_t number = ++amqp->delivery;
         amqp->unanswered++;
@@ -207,22 +214,26 @@ void delivery_changed(struct amqp *amqp, pn_delivery_t *delivery) {
         received_changed(amqp, delivery);
 }
 
-void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason) {
+void delivery_answer(pn_delivery_t *delivery, enum amqp_outcome outcome, const char *reason) {
     static const uint64_t states[] = {[AMQP_ACCEPTED] = PN_ACCEPTED, [AMQP_RELEASED] = PN_RELEASED};
+    if (outcome == AMQP_REJECTED) {
+        delivery_refuse(delivery, "amqp:precondition-failed", reason == NULL ? "" : reason);
+    } else if (outcome == AMQP_MODIFIED) {
+        pn_disposition_set_failed(pn_delivery_local(delivery), true);
+        pn_delivery_update(delivery, PN_MODIFIED);
+        pn_delivery_settle(delivery);
+    } else {
+        pn_delivery_update(delivery, states[outcome]);
+        pn_delivery_settle(delivery);
+    }
+}
+
+void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason) {
     pn_delivery_t *found = find(amqp, delivery);
     if (found == NULL)
         return;
     amqp->unanswered--;
-    if (outcome == AMQP_REJECTED) {
-        refuse(found, "amqp:precondition-failed", reason == NULL ? "" : reason);
-    } else if (outcome == AMQP_MODIFIED) {
-        pn_disposition_set_failed(pn_delivery_local(found), true);
-        pn_delivery_update(found, PN_MODIFIED);
-        pn_delivery_settle(found);
-    } else {
-        pn_delivery_update(found, states[outcome]);
-        pn_delivery_settle(found);
-    }
+    delivery_answer(found, outcome, reason);
     connection_wake(amqp);
 }
 

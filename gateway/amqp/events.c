@@ -1,6 +1,7 @@
 /* What proton reports, and what follows from it. */
 #include <proton/condition.h>
 #include <proton/connection.h>
+#include <proton/delivery.h>
 #include <proton/event.h>
 #include <proton/link.h>
 #include <proton/session.h>
@@ -31,6 +32,11 @@ static void prepare_session(struct amqp *amqp, pn_session_t *session) {
     const size_t wanted = 2 * amqp->settings.receive_bytes_most;
     pn_session_set_incoming_capacity(session, wanted > INCOMING_BYTES_LEAST ? wanted : INCOMING_BYTES_LEAST);
     pn_session_open(session);
+}
+
+/* Client: not of the main link's session, so of the side session, or of one that has just been given up. */
+static bool is_aside(const struct amqp *amqp, const pn_session_t *session) {
+    return !amqp->server && (amqp->link == NULL || pn_link_session(amqp->link) != session);
 }
 
 /* Client: everything is asked for at once; the peer answers in order. */
@@ -92,6 +98,11 @@ static void serve_link(struct amqp *amqp, pn_link_t *link) {
 
 static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (is_aside(amqp, pn_link_session(link))) {
+        if (side_has_session(amqp, pn_link_session(link)))
+            side_link_open(amqp, link);
+        return;
+    }
     if (amqp->server) {
         if ((pn_link_state(link) & PN_LOCAL_UNINIT) != 0)
             serve_link(amqp, link);
@@ -107,7 +118,11 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT || pn_link_credit(pn_event_link(event)) <= 0)
+    const pn_session_t *session = pn_link_session(pn_event_link(event));
+    if (side_has_session(amqp, session))
+        side_link_flow(amqp);
+    if (is_aside(amqp, session) || amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT ||
+        pn_link_credit(pn_event_link(event)) <= 0)
         return;
     connection_deadline(amqp, 0);
     connection_step(amqp, AMQP_UP);
@@ -115,6 +130,13 @@ static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
 
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (is_aside(amqp, pn_link_session(link))) {
+        char why[CONDITION_TEXT_MAX];
+        if (side_has_session(amqp, pn_link_session(link)))
+            side_ended(amqp, link == amqp->side->sender ? amqp->side->target : amqp->side->source,
+                       condition_text(pn_link_remote_condition(link), why));
+        return;
+    }
     if (!amqp->server) {
         char text[CONDITION_TEXT_MAX];
         connection_reason(amqp, "the peer detached the link to %s%s", amqp->settings.address,
@@ -132,10 +154,18 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
 
 static void on_session_close(struct amqp *amqp, pn_event_t *event) {
     pn_session_t *session = pn_event_session(event);
+    if (is_aside(amqp, session)) {
+        char why[CONDITION_TEXT_MAX];
+        if (side_has_session(amqp, session))
+            side_ended(amqp, "", condition_text(pn_session_remote_condition(session), why));
+        return;
+    }
     if (amqp->server) {
+        pn_session_close(session);
+        if (amqp->link == NULL || pn_link_session(amqp->link) != session)
+            return; /* one beside it, such as for commands, which there are none of here */
         amqp->link = NULL;
         connection_deadline(amqp, amqp->settings.open_timeout_ms);
-        pn_session_close(session);
         return;
     }
     char text[CONDITION_TEXT_MAX];
@@ -169,7 +199,11 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
 }
 
 static void on_delivery(struct amqp *amqp, pn_event_t *event) {
-    delivery_changed(amqp, pn_event_delivery(event));
+    pn_delivery_t *delivery = pn_event_delivery(event);
+    if (side_has_session(amqp, pn_link_session(pn_delivery_link(delivery))))
+        side_delivery(amqp, delivery);
+    else
+        delivery_changed(amqp, delivery);
 }
 
 static void (*const handlers[])(struct amqp *, pn_event_t *) = {

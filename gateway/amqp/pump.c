@@ -159,6 +159,7 @@ static bool move(struct amqp *amqp) {
         if (connection_over(amqp))
             return false;
         delivery_grant(amqp);
+        side_grant(amqp);
         delivery_feed(amqp);
         moved = write_some(amqp);
         moved = read_some(amqp) || moved;

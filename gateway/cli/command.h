@@ -4,6 +4,8 @@
 #define FB_CLI_COMMAND_H
 
 int check_config_main(int argc, char **argv);
+int command_main(int argc, char **argv);
+int config_apply_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 int export_main(int argc, char **argv);

@@ -20,6 +20,7 @@ static const char help[] =
     "Usage: forebay config history [-c FILE | --run FOLDER]\n"
     "       forebay config show [NUMBER] [-c FILE | --run FOLDER]\n"
     "       forebay config diff [FROM] [TO] [-c FILE | --run FOLDER]\n"
+    "       forebay config apply NUMBER [-c FILE]\n"
     "\n"
     "Every configuration that was in force is kept, with who brought it, when and why.\n"
     "\n"
@@ -27,6 +28,7 @@ static const char help[] =
     "  show     print one as it was, without a number the newest\n"
     "  diff     what has changed, as diff(1) shows it: from one to another, from one to that before\n"
     "           it, or, without a number, the newest change; exit status 1 when there is a difference\n"
+    "  apply    put one, as the cloud may have proposed it, into the configuration file and into force\n"
     "\n"
     "  -c, --config FILE  its configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
     "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
@@ -59,9 +61,10 @@ static void print_revision(const json_t *record) {
     char shown[32] = "";
     if (localtime_r(&time_s, &local) != NULL)
         strftime(shown, sizeof shown, "%F %T", &local);
-    printf("%6lld  %s  %.12s  %s%s%s\n", (long long)json_integer_value(json_object_get(record, "number")), shown,
-           text(record, "hash"), text(record, "author"), text(record, "reason")[0] != '\0' ? ": " : "",
-           text(record, "reason"));
+    printf("%6lld  %s  %.12s  %s%s%s%s\n", (long long)json_integer_value(json_object_get(record, "number")), shown,
+           text(record, "hash"), text(record, "author"),
+           json_is_true(json_object_get(record, "proposed")) ? " (proposed)" : "",
+           text(record, "reason")[0] != '\0' ? ": " : "", text(record, "reason"));
 }
 
 static int history(const struct arguments *arguments, const char *run) {
@@ -210,6 +213,8 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments) {
 
 int config_main(int argc, char **argv) {
     struct arguments arguments;
+    if (argc >= 2 && strcmp(argv[1], "apply") == 0)
+        return config_apply_main(argc, argv);
     const int done = parse(argc, argv, &arguments);
     if (done >= 0)
         return done;

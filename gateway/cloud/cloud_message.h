@@ -13,17 +13,24 @@
 #include "gateway/common/protocol.h"
 
 struct cloud_message {
-    enum protocol_cloud type; /* LINK_CONFIG, PARCEL, SETTLED or ATTEMPT_KEPT; the members behind it belong to these */
+    enum protocol_cloud type; /* LINK_CONFIG, PARCEL, SETTLED ...; the members behind it belong to these */
 
     bool has_link; /* LINK_CONFIG: false for an empty object, which means that no link is wanted */
     struct link_settings link;
 
     enum parcel_kind kind; /* PARCEL and SETTLED */
-    uint64_t number;       /* and ATTEMPT_KEPT */
+    uint64_t number;       /* of REPLY: the command's id; and ATTEMPT_KEPT */
     bool historical;       /* PARCEL */
     const uint8_t *store;  /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
-    const uint8_t *bytes;  /* PARCEL: borrowed from the packet */
+    const uint8_t *bytes;  /* PARCEL, REPLY: borrowed from the packet */
     size_t length;
+
+    bool accepted;      /* REPLY */
+    const char *reason; /* REPLY: reason_length bytes, borrowed from the packet */
+    size_t reason_length;
+    char address[LINK_TEXT_MAX], replies[LINK_TEXT_MAX], gateway[64]; /* COMMANDS_CONFIG; address "": none wanted */
+    uint8_t level;                                                    /* CLOUD_LOG: enum log_level */
+    uint32_t time_ms;                                                 /* CLOUD_LOG */
 };
 
 /* Read a message to its end. FB_INVALID: not one that core sends; ret_message is then without meaning. */

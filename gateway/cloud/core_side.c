@@ -112,6 +112,18 @@ static void on_link_decided(enum parcel_kind kind, uint64_t number, enum parcel_
     channel_send(side->channel, &writer);
 }
 
+static void on_link_command(const struct command *command, void *user) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    const struct core_side *side = user;
+    const size_t id_length = strlen(command->message_id);
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_COMMAND, 0);
+    message_put_u64(&writer, command->id);
+    message_put_u32(&writer, (uint32_t)id_length);
+    message_put_bytes(&writer, command->message_id, id_length);
+    message_put_bytes(&writer, command->bytes, command->length);
+    channel_send(side->channel, &writer);
+}
+
 static void tell_attempts(struct core_side *side) {
     const char *text;
     uint64_t number;
@@ -141,6 +153,7 @@ static const struct link_handlers link_handlers = {
     .down = on_link_down,
     .next = on_link_next,
     .decided = on_link_decided,
+    .command = on_link_command,
     .attempted = on_link_attempted,
     .changed = on_link_changed,
     .certificates = on_link_certificates,
@@ -155,20 +168,65 @@ static void core_spoke(struct core_side *side) {
     side->backoff.failures = 0;
 }
 
+static enum fb_error take_config(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_configure(side->link, message->has_link ? &message->link : NULL);
+    return FB_OK;
+}
+
+static enum fb_error take_parcel(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    return link_forward(side->link, message, cause);
+}
+
+static enum fb_error take_settled(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_settled(side->link, message->kind, message->number);
+    return FB_OK;
+}
+
+static enum fb_error take_commands(struct core_side *side, const struct cloud_message *message,
+                                   struct fb_cause *cause) {
+    (void)cause;
+    link_commands(side->link, message);
+    return FB_OK;
+}
+
+static enum fb_error take_reply(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    link_reply(side->link, message);
+    return FB_OK;
+}
+
+static enum fb_error take_log(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)side, (void)cause;
+    log_set_level((enum log_level)message->level, message->time_ms);
+    return FB_OK;
+}
+
+static enum fb_error take_kept(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
+    (void)cause;
+    attempts_kept(&side->attempts, message->number);
+    return FB_OK;
+}
+
+static const struct {
+    enum protocol_cloud type;
+    enum fb_error (*take)(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause);
+} messages[] = {
+    {PROTOCOL_LINK_CONFIG, take_config},       {PROTOCOL_PARCEL, take_parcel}, {PROTOCOL_SETTLED, take_settled},
+    {PROTOCOL_COMMANDS_CONFIG, take_commands}, {PROTOCOL_REPLY, take_reply},   {PROTOCOL_CLOUD_LOG, take_log},
+    {PROTOCOL_ATTEMPT_KEPT, take_kept},
+};
+
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
     (void)channel;
     struct core_side *side = user;
     struct cloud_message message;
     struct fb_cause cause;
     enum fb_error error = cloud_message_read(reader, &message, &cause);
-    if (error == FB_OK && message.type == PROTOCOL_LINK_CONFIG)
-        link_configure(side->link, message.has_link ? &message.link : NULL);
-    else if (error == FB_OK && message.type == PROTOCOL_SETTLED)
-        link_settled(side->link, message.kind, message.number);
-    else if (error == FB_OK && message.type == PROTOCOL_ATTEMPT_KEPT)
-        attempts_kept(&side->attempts, message.number);
-    else if (error == FB_OK)
-        error = link_forward(side->link, &message, &cause);
+    for (size_t i = 0; error == FB_OK && i < sizeof messages / sizeof messages[0]; i++)
+        if (messages[i].type == message.type)
+            error = messages[i].take(side, &message, &cause);
     if (error != FB_OK)
         log_event(LOG_LEVEL_ERROR, "core-message-bad", "%s", cause.text);
     else

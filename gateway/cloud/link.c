@@ -28,6 +28,7 @@ struct link {
     bool stopping;
     struct amqp *amqp; /* NULL between two attempts */
     struct window window;
+    struct commands commands;
     struct endpoints endpoints;
     struct link_endpoint endpoint; /* the one in use, or tried last */
     struct visit *visit;           /* asks the preferred one while a spare is in use; else NULL */
@@ -52,6 +53,8 @@ static void count_bytes(struct link *link) {
 
 static void changed(struct link *link) {
     const int64_t oldest_ms = window_oldest_ms(&link->window);
+    link->status.commands = link->commands.state;
+    snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
     count_bytes(link);
     link->status.in_flight = link->window.count;
     link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
@@ -106,6 +109,7 @@ static void note_end(struct link *link, const char *outcome, enum amqp_step step
 
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
+    commands_link(&link->commands, NULL);
     count_bytes(link);
     link->ended_in = link->status.bytes_in;
     link->ended_out = link->status.bytes_out;
@@ -178,12 +182,14 @@ static void came_up(struct link *link) {
     link->logged[0] = '\0';
     link->last_answer_ms = clock_monotonic_ms();
     set_state(link, STATUS_UP);
+    commands_link(&link->commands, link->amqp);
     begin_session(link);
 }
 
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct link *link = user;
     link->status.step = step;
+    log_event(LOG_LEVEL_DEBUG, "step", "step=%s peer=%s", amqp_step_word(step), amqp_peer_address(amqp));
     snprintf(link->status.tls, sizeof link->status.tls, "%s", amqp_tls_version(amqp));
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
     if (step == AMQP_SASL)
@@ -202,6 +208,8 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
         parcel->state = WINDOW_DECIDED;
     else
         window_forget(&link->window, parcel);
+    log_event(LOG_LEVEL_DEBUG, "parcel-decided", "kind=%d number=%llu outcome=%d %s", (int)kind,
+              (unsigned long long)number, (int)outcome, reason);
     link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 
@@ -276,8 +284,46 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
     changed(link);
 }
 
-static const struct amqp_handlers amqp_handlers = {
-    .step = on_step, .writable = on_writable, .outcome = on_outcome, .closed = on_closed};
+static void on_side_changed(struct amqp *amqp, bool up, const char *reason, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_changed(&link->commands, up, reason);
+    changed(link);
+}
+
+static void on_side_received(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_received(&link->commands, delivery, message);
+}
+
+static void on_side_refused(struct amqp *amqp, const char *reason, void *user) {
+    (void)amqp, (void)user;
+    log_event(LOG_LEVEL_WARNING, "command-refused", "%s", reason);
+}
+
+static void on_side_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_writable(&link->commands);
+}
+
+static void on_side_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
+                            void *user) {
+    (void)amqp;
+    struct link *link = user;
+    commands_side_outcome(&link->commands, delivery, outcome, reason);
+}
+
+static const struct amqp_handlers amqp_handlers = {.step = on_step,
+                                                   .writable = on_writable,
+                                                   .outcome = on_outcome,
+                                                   .side_changed = on_side_changed,
+                                                   .side_received = on_side_received,
+                                                   .side_refused = on_side_refused,
+                                                   .side_writable = on_side_writable,
+                                                   .side_outcome = on_side_outcome,
+                                                   .closed = on_closed};
 
 /* The certificates are read for each attempt, so that renewed ones count at once. ret_settings: for this endpoint, with
  * a trust that is the caller's. */
@@ -414,6 +460,11 @@ static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, s
     return FB_OK;
 }
 
+static void on_command(const struct command *command, void *user) {
+    const struct link *link = user;
+    link->handlers->command(command, link->user);
+}
+
 enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, void *user, struct link **ret_link,
                        struct fb_cause *cause) {
     struct link *link = calloc(1, sizeof *link);
@@ -423,6 +474,7 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->handlers = handlers;
     link->user = user;
     link->status.since_ms = clock_utc_ms();
+    commands_init(&link->commands, on_command, link);
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
     if (error == FB_OK &&
         (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
@@ -442,6 +494,7 @@ void link_free(struct link *link) {
     amqp_free(link->amqp);
     visit_end(link->visit);
     window_done(&link->window);
+    commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
@@ -494,12 +547,15 @@ void link_configure(struct link *link, const struct link_settings *settings) {
         apply(link, settings);
     link->core_present = true;
     if (!known)
+        commands_core(&link->commands, true);
+    if (!known)
         begin_session(link);
     changed(link);
 }
 
 void link_core_gone(struct link *link) {
     link->core_present = false;
+    commands_core(&link->commands, false);
     for (uint32_t i = 0; i < link->window.capacity && link->amqp != NULL; i++)
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
@@ -540,6 +596,15 @@ void link_settled(struct link *link, enum parcel_kind kind, uint64_t number) {
     window_forget(&link->window, parcel);
     ask(link);
     changed(link);
+}
+
+void link_commands(struct link *link, const struct cloud_message *config) {
+    commands_configure(&link->commands, config->address, config->replies, config->gateway);
+    changed(link);
+}
+
+void link_reply(struct link *link, const struct cloud_message *reply) {
+    commands_reply(&link->commands, reply);
 }
 
 void link_stop(struct link *link) {

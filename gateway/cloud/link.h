@@ -10,6 +10,7 @@
 #include <systemd/sd-event.h>
 
 #include "gateway/cloud/cloud_message.h"
+#include "gateway/cloud/commands.h"
 #include "gateway/cloud/status.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
@@ -24,10 +25,11 @@ struct link_handlers {
     void (*next)(uint32_t messages, uint32_t bytes, void *user); /* ask core for this much */
     void (*decided)(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
                     void *user);
-    void (*attempted)(json_t *attempt, void *user); /* attempt.h; yours, may be NULL for want of memory */
-    void (*changed)(void *user);                    /* link_status() has changed */
-    void (*certificates)(void *user);               /* link_certificates() has changed */
-    void (*stopped)(void *user);                    /* after link_stop(): over */
+    void (*command)(const struct command *command, void *user); /* a command from the cloud, for core */
+    void (*attempted)(json_t *attempt, void *user);             /* attempt.h; yours, may be NULL for want of memory */
+    void (*changed)(void *user);                                /* link_status() has changed */
+    void (*certificates)(void *user);                           /* link_certificates() has changed */
+    void (*stopped)(void *user);                                /* after link_stop(): over */
 };
 
 /* handlers and user: borrowed. ret_link: yours until link_free(). */
@@ -45,6 +47,10 @@ void link_core_gone(struct link *link);
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) FB_MUST_USE;
 /* The outcome is on disk: forget the parcel. */
 void link_settled(struct link *link, enum parcel_kind kind, uint64_t number);
+
+/* Core wants commands from there (COMMANDS_CONFIG), or has answered one (REPLY). */
+void link_commands(struct link *link, const struct cloud_message *config);
+void link_reply(struct link *link, const struct cloud_message *reply);
 
 /* Close the connection politely, then stopped() from the loop, at the latest after a second. */
 void link_stop(struct link *link);

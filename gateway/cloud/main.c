@@ -8,8 +8,8 @@
 #include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 
-#include "gateway/cloud/confine.h"
 #include "gateway/cloud/core_side.h"
+#include "gateway/common/confine.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
 

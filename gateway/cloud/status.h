@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "gateway/amqp/amqp.h"
+#include "gateway/cloud/commands.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
 
@@ -25,6 +26,8 @@ struct status {
     uint64_t accepted, rejected, released;
     uint64_t bytes_in, bytes_out; /* on the wire since the program started, TLS included, TCP not */
     int64_t retry_at_ms;          /* UTC; 0: no retry is due */
+    enum commands_state commands; /* the way back */
+    char commands_reason[FB_CAUSE_MAX];
 };
 
 /* One JSON object; yours, free(). NULL when out of memory. Text that is not UTF-8 is replaced by a note. */

@@ -59,6 +59,9 @@ enum protocol_field {
  *   LINK_STATUS, LINK_CERTIFICATES ----------->
  *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
  *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
+ *   <-------------------------- COMMANDS_CONFIG          behind each LINK_CONFIG
+ *   COMMAND id, message id, bytes ------------>          as it came from the cloud, unread; again when core restarts
+ *   <--------------- REPLY id, outcome, reason, reply    what is to be told of it; one for each COMMAND
  */
 enum protocol_cloud {
     PROTOCOL_CLOUD_HELLO = 64,  /* empty */
@@ -69,7 +72,7 @@ enum protocol_cloud {
     PROTOCOL_LINK_STATUS,       /* JSON, see docs/api.md "link"; on change, at most every 200 ms */
     PROTOCOL_LINK_CERTIFICATES, /* JSON {"certificates": [...]}, docs/api.md "certificates" without what core adds; at
                                    most so many as CERTIFICATES_MAX */
-
+    PROTOCOL_COMMAND, /* u64 id (forebay-cloud's own), u32 length of the message id, message id, rest: bytes */
     PROTOCOL_ATTEMPT, /* u64 number (1, 2, 3 ... since cloud started), then JSON, see docs/link.md "attempts";
                          at most PROTOCOL_ATTEMPT_BYTES_MAX bytes of it */
 
@@ -77,7 +80,11 @@ enum protocol_cloud {
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
     PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
-    PROTOCOL_ATTEMPT_KEPT, /* u64 number */
+    PROTOCOL_ATTEMPT_KEPT,    /* u64 number */
+    PROTOCOL_COMMANDS_CONFIG, /* JSON {"address", "replies", "gateway"}; {}: no commands are wanted */
+    PROTOCOL_REPLY, /* u64 id, u8 PARCEL_ACCEPTED or PARCEL_REJECTED, u32 length of the reason, reason, rest: the reply
+                       (JSON), empty: none is to be sent */
+    PROTOCOL_CLOUD_LOG, /* u8 enum log_level, u32 ms: log up to this level for so long, see log_set_level() */
 };
 
 #define PROTOCOL_STORE_BYTES 16

@@ -10,6 +10,7 @@
 #include "gateway/common/file.h"
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
+#include "gateway/config/check_commands.h"
 #include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
 #include "gateway/config/check_trust.h"
@@ -81,6 +82,7 @@ static const struct check_key cloud_keys[] = {
      .max = LINK_RETRY_FIRST_MAX_MS},
     {"retry_most", CHECK_DURATION, CONFIG(link.retry_most_ms), .standard = "5min", .min = LINK_RETRY_MOST_MIN_MS,
      .max = LINK_RETRY_MOST_MAX_MS},
+    {"commands", CHECK_MAP},
     {"backlog_rate", CHECK_RATE, CONFIG(delivery.backlog_bytes_per_s), .min = KIB, .max = 1024 * MIB},
     {"monthly_budget", CHECK_SIZE, CONFIG(delivery.month_bytes), .min = MIB, .max = MIB * MIB},
     {"events", CHECK_WORD, CONFIG(delivery.events), .standard = "true", .words = no_or_yes},
@@ -111,6 +113,10 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
     check_trust(check, map, &config->link);
     config->has_cloud = true;
+    const struct tree_node *commands = section(map, "commands", TREE_MAP);
+    config->has_commands = commands != NULL;
+    if (commands != NULL)
+        check_commands(check, commands, &config->commands);
     check_endpoints(check, map, "cloud", &config->link);
     const struct tree_node *most = tree_get(map, "retry_most"), *first = tree_get(map, "retry_first");
     if (check->report->count == errors && config->link.retry_most_ms < config->link.retry_first_ms)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/common/command_settings.h"
 #include "gateway/common/error.h"
 #include "gateway/common/link_settings.h"
 #include "gateway/common/plant.h"
@@ -40,6 +41,8 @@ struct config {
     bool has_cloud;
     struct link_settings link;         /* cloud: */
     struct delivery_settings delivery; /* cloud.backlog_rate, cloud.monthly_budget, cloud.events */
+    bool has_commands;
+    struct command_settings commands; /* cloud.commands: */
     bool has_page;
     struct config_page page; /* page: */
     struct plant plant;      /* buses:, instruments: */

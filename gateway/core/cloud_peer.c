@@ -14,6 +14,7 @@
 #include "gateway/core/lanes.h"
 #include "gateway/core/live_age.h"
 #include "gateway/core/pace.h"
+#include "gateway/core/resend.h"
 #include "store/store_parked.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
@@ -28,6 +29,8 @@
 #define BACKLOG_MESSAGES_MOST 128
 /* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
 #define CATALOGUES_MAX 16
+/* A walk over sent batches that found only unsent ones goes on after this long. */
+#define RESEND_PAUSE_MS 100
 
 struct sent_catalogue {
     uint8_t hash[BATCH_HASH_BYTES];
@@ -45,6 +48,8 @@ struct cloud_peer {
     uint32_t room_messages, room_bytes; /* what forebay-cloud can take now */
     uint32_t parcel_bytes_most;         /* that the peer takes; 0: any */
     struct lanes lanes;
+    struct resend resend;
+    char *commands; /* what COMMANDS_CONFIG says, JSON; NULL: nothing yet */
     struct event_lane events;
     struct pace pace;
     struct live_age live_age;
@@ -75,6 +80,11 @@ static void send_link(struct cloud_peer *cloud) {
     free(text);
 }
 
+static void send_commands(const struct cloud_peer *cloud) {
+    if (cloud->peer.channel != NULL && cloud->commands != NULL)
+        channel_send_text(cloud->peer.channel, PROTOCOL_COMMANDS_CONFIG, cloud->commands);
+}
+
 static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, uint64_t number) {
     if (cloud->peer.channel == NULL)
         return;
@@ -97,6 +107,8 @@ static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool hi
     message_put_bytes(&writer, store_id(cloud->store), PROTOCOL_STORE_BYTES);
     message_put_bytes(&writer, bytes, length);
     channel_send(cloud->peer.channel, &writer);
+    log_event(LOG_LEVEL_DEBUG, "parcel-out", "kind=%d number=%llu bytes=%zu historical=%d", (int)kind,
+              (unsigned long long)number, length, historical);
     cloud->room_messages--;
     cloud->room_bytes -= length < cloud->room_bytes ? (uint32_t)length : cloud->room_bytes;
 }
@@ -169,6 +181,38 @@ static void arm_wake(struct cloud_peer *cloud, int64_t not_before_ms) {
         wake_ms = not_before_ms;
     sd_event_source_set_time(cloud->wake_timer, (uint64_t)wake_ms * 1000);
     sd_event_source_set_enabled(cloud->wake_timer, SD_EVENT_ONESHOT);
+}
+
+/* True when the batch went out: there may have been room for its catalogue alone. */
+static bool send_again(struct cloud_peer *cloud, const struct store_batch *batch) {
+    if (!catalogue_was_sent(cloud, batch->catalogue))
+        send_catalogue_of(cloud, batch);
+    if (!may_hand_out(cloud))
+        return false;
+    send_parcel(cloud, PARCEL_BATCH, true, batch->number, batch->bytes, batch->length);
+    resend_out(&cloud->resend, batch->number);
+    budget_hand_out(&cloud->budget, batch->length);
+    pace_spend(&cloud->pace, batch->length);
+    return true;
+}
+
+/* What the cloud has asked for once more, when there is nothing else. Returns when to go on, monotonic; 0: on news. */
+static int64_t hand_out_again(struct cloud_peer *cloud, struct store_batch *batch) {
+    const bool was_active = cloud->resend.active;
+    enum fb_error error = FB_OK;
+    struct fb_cause cause;
+    while (error == FB_OK && was_active && may_hand_out(cloud) && backlog_open(cloud)) {
+        const struct history_place before = cloud->resend.place;
+        error = resend_next(&cloud->resend, cloud->store, batch, &cause);
+        if (error == FB_OK && !send_again(cloud, batch)) {
+            cloud->resend.place = before;
+            break;
+        }
+    }
+    if (was_active && !cloud->resend.active)
+        log_event(LOG_LEVEL_NOTICE, "backfill-done", "sent=%llu refused=%llu", (unsigned long long)cloud->resend.sent,
+                  (unsigned long long)cloud->resend.refused);
+    return error == FB_AGAIN && cloud->resend.flight_count == 0 ? clock_monotonic_ms() + RESEND_PAUSE_MS : 0;
 }
 
 static void note_parked(struct cloud_peer *cloud, uint64_t number, const char *reason) {
@@ -254,6 +298,8 @@ static void hand_out(struct cloud_peer *cloud) {
         }
         send_batch(cloud, &range, &batch);
     }
+    if (not_before_ms == 0)
+        not_before_ms = hand_out_again(cloud, &batch);
     arm_wake(cloud, not_before_ms);
 }
 
@@ -400,6 +446,11 @@ static bool on_outcome(struct cloud_peer *cloud, struct message_reader *reader) 
     }
     if (kind != PARCEL_BATCH)
         return false;
+    if (resend_settle(&cloud->resend, number, outcome == PARCEL_ACCEPTED)) {
+        send_settled(cloud, PARCEL_BATCH, number);
+        hand_out(cloud);
+        return true;
+    }
     if (outcome == PARCEL_ACCEPTED) {
         batch_accepted(cloud, number);
         return true;
@@ -416,6 +467,7 @@ static void session_ends(struct cloud_peer *cloud) {
     cloud->room_messages = 0; /* before what follows might hand out more */
     cloud->room_bytes = 0;
     mark_accepted(cloud);
+    resend_rewind(&cloud->resend);
     cloud->catalogue_count = 0;
     if (!cloud->link_up)
         return;
@@ -517,6 +569,19 @@ static bool on_status(struct cloud_peer *cloud, struct message_reader *reader) {
     return true;
 }
 
+static bool on_command(struct cloud_peer *cloud, struct message_reader *reader) {
+    size_t length;
+    const uint64_t id = message_get_u64(reader);
+    const uint32_t name_length = message_get_u32(reader);
+    const uint8_t *name = message_get_bytes(reader, name_length);
+    const uint8_t *bytes = message_get_rest(reader, &length);
+    if (!message_done(reader) || name == NULL || name_length >= COMMAND_ID_MAX || length > COMMAND_BYTES_MAX)
+        return false;
+    if (cloud->handlers->command != NULL)
+        cloud->handlers->command(id, bytes, length, cloud->user);
+    return true;
+}
+
 /* Those that an earlier connection told us already are kept, or will be: they are passed over. */
 static bool on_attempt(struct cloud_peer *cloud, struct message_reader *reader) {
     size_t length;
@@ -566,6 +631,7 @@ static bool on_hello(struct cloud_peer *cloud, struct channel *channel, struct m
     cloud->attempt_kept = 0; /* it may not have heard */
     budget_restart(&cloud->budget);
     send_link(cloud);
+    send_commands(cloud);
     return true;
 }
 
@@ -575,7 +641,7 @@ static const struct {
 } messages[] = {
     {PROTOCOL_LINK_UP, on_link_up}, {PROTOCOL_LINK_DOWN, on_link_down}, {PROTOCOL_NEXT, on_next},
     {PROTOCOL_OUTCOME, on_outcome}, {PROTOCOL_LINK_STATUS, on_status},  {PROTOCOL_LINK_CERTIFICATES, on_certificates},
-    {PROTOCOL_ATTEMPT, on_attempt},
+    {PROTOCOL_COMMAND, on_command}, {PROTOCOL_ATTEMPT, on_attempt},
 };
 
 static bool on_message(struct channel *channel, struct message_reader *reader, void *user) {
@@ -650,6 +716,7 @@ void cloud_peer_free(struct cloud_peer *cloud) {
     sd_event_source_disable_unref(cloud->mark_timer);
     sd_event_source_disable_unref(cloud->wake_timer);
     json_decref(cloud->status);
+    free(cloud->commands);
     free(cloud);
 }
 
@@ -658,6 +725,54 @@ void cloud_peer_set_link(struct cloud_peer *cloud, const struct link_settings *s
     if (settings != NULL)
         cloud->link = *settings;
     send_link(cloud);
+}
+
+void cloud_peer_set_commands(struct cloud_peer *cloud, const struct command_settings *settings, const char *gateway) {
+    json_t *json = settings == NULL ? json_object()
+                                    : json_pack("{s:s, s:s, s:s}", "address", settings->address, "replies",
+                                                settings->replies, "gateway", gateway);
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (text == NULL)
+        abort();
+    free(cloud->commands);
+    cloud->commands = text;
+    send_commands(cloud);
+}
+
+void cloud_peer_reply(struct cloud_peer *cloud, uint64_t id, bool accepted, const char *reason, const char *reply,
+                      size_t length) {
+    static uint8_t packet[MESSAGE_BYTES_MAX];
+    const size_t reason_length = strlen(reason);
+    if (cloud->peer.channel == NULL)
+        return;
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_REPLY, 0);
+    message_put_u64(&writer, id);
+    message_put_u8(&writer, accepted ? PARCEL_ACCEPTED : PARCEL_REJECTED);
+    message_put_u32(&writer, (uint32_t)reason_length);
+    message_put_bytes(&writer, reason, reason_length);
+    message_put_bytes(&writer, reply, length);
+    channel_send(cloud->peer.channel, &writer);
+}
+
+enum fb_error cloud_peer_log(struct cloud_peer *cloud, enum log_level level, uint32_t time_ms, struct fb_cause *cause) {
+    uint8_t packet[MESSAGE_HEADER_BYTES + 1 + sizeof time_ms];
+    if (cloud->peer.channel == NULL)
+        return fb_fail(cause, FB_CLOSED, "forebay-cloud is not running");
+    struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_CLOUD_LOG, 0);
+    message_put_u8(&writer, (uint8_t)level);
+    message_put_u32(&writer, time_ms);
+    channel_send(cloud->peer.channel, &writer);
+    return FB_OK;
+}
+
+enum fb_error cloud_peer_resend(struct cloud_peer *cloud, int64_t from_ms, int64_t to_ms, struct fb_cause *cause) {
+    if (cloud->resend.active)
+        return fb_fail(cause, FB_AGAIN, "a backfill is under way: %llu batches so far",
+                       (unsigned long long)cloud->resend.sent);
+    resend_begin(&cloud->resend, from_ms, to_ms);
+    hand_out(cloud);
+    return FB_OK;
 }
 
 void cloud_peer_set_delivery(struct cloud_peer *cloud, const struct delivery_settings *settings) {
@@ -718,6 +833,7 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));
     json_object_set_new(link, "refusal", json_string(cloud->refusal));
+    json_object_set_new(link, "backfill", resend_to_json(&cloud->resend));
     struct store_figures figures;
     store_figures(cloud->store, &figures);
     json_object_set_new(link, "parked",

@@ -270,6 +270,8 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
     json_t *request = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_string_value(json_object_get(request, "call"));
     const bool is_call = name != NULL;
+    if (is_call)
+        log_event(LOG_LEVEL_DEBUG, "call", "name=%s bytes=%zu", name, length);
     char caller[CALLER_NAME_MAX];
     caller_name(find_client(control, channel)->user, caller);
     control->core->caller = caller;

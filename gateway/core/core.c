@@ -12,6 +12,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
+#include "gateway/core/cloud_commands.h"
 #include "gateway/core/control.h"
 #include "gateway/core/expiry.h"
 #include "gateway/core/proofs.h"
@@ -49,6 +50,11 @@ static void on_link_changed(bool up, void *user) {
     struct core *core = user;
     log_event(LOG_LEVEL_NOTICE, up ? "link-up" : "link-down", "unsent batches go out %s", up ? "now" : "later");
     intake_set_link(core->intake, up);
+}
+
+static void on_command(uint64_t id, const uint8_t *bytes, size_t length, void *user) {
+    const struct core *core = user;
+    cloud_commands_take(core->commands, id, bytes, length);
 }
 
 static void on_cloud_happened(const char *event, json_t *details, void *user) {
@@ -119,6 +125,7 @@ static void on_expiry(const json_t *certificate, int level_days, void *user) {
 static const struct intake_handlers intake_handlers = {
     .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
+                                                          .command = on_command,
                                                           .attempted = on_attempted,
                                                           .happened = on_cloud_happened,
                                                           .link_told = on_link_told,
@@ -242,6 +249,9 @@ static void apply(struct core *core) {
     field_peer_set_plant(core->field, plant_in_force(core));
     cloud_peer_set_delivery(core->cloud, &core->config.delivery);
     cloud_peer_set_link(core->cloud, core->config.has_cloud ? &core->config.link : NULL);
+    const struct command_settings *commands = core->config.has_commands ? &core->config.commands : NULL;
+    cloud_commands_configure(core->commands, commands);
+    cloud_peer_set_commands(core->cloud, commands, core->config.name);
     expiry_configure(core->expiry, core->config.has_cloud, core->config.has_page ? core->config.page.certificate : "");
 }
 
@@ -333,6 +343,8 @@ enum fb_error core_start(struct core *core, const char *config_file, struct fb_c
     if (error == FB_OK)
         error = cloud_peer_new(core->event, core->config.run, core->store, &cloud_handlers, core, &core->cloud, cause);
     if (error == FB_OK)
+        error = cloud_commands_new(core, &core->commands, cause);
+    if (error == FB_OK)
         error = start_upkeep(core, cause);
     if (error == FB_OK)
         error = control_new(core, &core->control, cause);
@@ -360,6 +372,7 @@ void core_stop(struct core *core) {
     core->records = NULL;
     intake_free(core->intake);
     cloud_peer_free(core->cloud);
+    cloud_commands_free(core->commands);
     watch_free(core->watch);
     core->watch = NULL;
     expiry_free(core->expiry);
@@ -417,7 +430,8 @@ static void note_buses(json_t *changed, const struct plant *old, const struct pl
 static json_t *list_changes(const struct config *old, const struct config *fresh) {
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
-    if (old->has_cloud != fresh->has_cloud ||
+    if (old->has_cloud != fresh->has_cloud || old->has_commands != fresh->has_commands ||
+        !command_settings_equal(&old->commands, &fresh->commands) ||
         (fresh->has_cloud && !same_json(link_settings_to_json(&old->link), link_settings_to_json(&fresh->link))) ||
         old->delivery.backlog_bytes_per_s != fresh->delivery.backlog_bytes_per_s ||
         old->delivery.month_bytes != fresh->delivery.month_bytes || old->delivery.events != fresh->delivery.events)

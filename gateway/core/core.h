@@ -14,6 +14,7 @@
 #include "gateway/core/values.h"
 #include "store/store.h"
 
+struct cloud_commands;
 struct control;
 struct proofs;
 struct expiry;
@@ -45,6 +46,7 @@ struct core {
     struct proofs *proofs;
     struct field_peer *field;
     struct cloud_peer *cloud;
+    struct cloud_commands *commands;
     struct expiry *expiry;
     struct control *control;
     struct web *web;

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 
+#include "gateway/common/confine.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
 #include "gateway/core/core.h"
@@ -54,9 +55,11 @@ static enum fb_error watch_signals(struct core *core, struct fb_cause *cause) {
 }
 
 static int serve(const char *config_file) {
-    struct core core;
+    struct core core = {0};
     struct fb_cause cause = {0};
-    enum fb_error error = core_start(&core, config_file, &cause);
+    enum fb_error error = confine_self(&cause);
+    if (error == FB_OK)
+        error = core_start(&core, config_file, &cause);
     if (error == FB_OK)
         error = watch_signals(&core, &cause);
     if (error == FB_OK) {

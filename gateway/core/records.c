@@ -163,43 +163,67 @@ void records_proof(struct core *core, uint32_t tag, json_t *proof) {
 }
 
 /* The header as JSON, a line feed, the document in zstd. */
-static void add_configuration(struct records *records, const char *header, const char *document, size_t length) {
+static enum fb_error add_configuration(struct records *records, const char *header, const char *document, size_t length,
+                                       uint64_t *ret_number, struct fb_cause *cause) {
     const size_t head = strlen(header), most = head + 1 + ZSTD_compressBound(length);
     char *body = malloc(most);
-    if (body == NULL) {
-        note_dropped(records, STORE_RECORD_CONFIGURATION, "out of memory");
-        return;
-    }
+    if (body == NULL)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
     memcpy(body, header, head);
     body[head] = '\n';
     const size_t packed = ZSTD_compress(body + head + 1, most - head - 1, document, length, ZSTD_LEVEL);
+    enum fb_error error = FB_OK;
     if (ZSTD_isError(packed))
-        note_dropped(records, STORE_RECORD_CONFIGURATION, ZSTD_getErrorName(packed));
+        error = fb_fail(cause, FB_INVALID, "%s", ZSTD_getErrorName(packed));
     else
-        add_bytes(records, STORE_RECORD_CONFIGURATION, body, head + 1 + packed);
+        error = store_record_add(records->store, STORE_RECORD_CONFIGURATION, clock_utc_ms(), body, head + 1 + packed,
+                                 ret_number, cause);
     free(body);
+    intake_note(records->intake);
+    return error;
+}
+
+static void hash_document(const char *document, size_t length, char ret_digits[static HASH_DIGITS + 1]) {
+    uint8_t hash[BATCH_HASH_BYTES];
+    batch_hash((const uint8_t *)document, length, hash);
+    hex_encode(hash, sizeof hash, ret_digits);
+}
+
+/* header: the reference is taken; NULL is no UTF-8. */
+static enum fb_error keep_configuration(struct records *records, json_t *header, const char *document, size_t length,
+                                        uint64_t *ret_number, struct fb_cause *cause) {
+    char *text = header != NULL ? json_dumps(header, JSON_COMPACT) : NULL;
+    const enum fb_error error = text != NULL ? add_configuration(records, text, document, length, ret_number, cause)
+                                             : fb_fail(cause, FB_INVALID, "not in UTF-8, or out of memory");
+    json_decref(header);
+    free(text);
+    return error;
 }
 
 void records_configuration(struct core *core, const char *author, const char *reason, const char *document,
                            size_t length) {
     struct records *records = core->records;
-    uint8_t hash[BATCH_HASH_BYTES];
     char digits[HASH_DIGITS + 1];
-    batch_hash((const uint8_t *)document, length, hash);
-    hex_encode(hash, sizeof hash, digits);
+    uint64_t number;
+    struct fb_cause cause;
+    hash_document(document, length, digits);
     if (records == NULL || strcmp(records->last_hash, digits) == 0)
         return;
     json_t *header = json_pack("{s:s, s:s, s:s, s:I}", "author", author, "reason", reason, "hash", digits, "bytes",
                                (json_int_t)length);
-    char *text = header != NULL ? json_dumps(header, JSON_COMPACT) : NULL;
-    if (text != NULL) {
-        add_configuration(records, text, document, length);
+    if (keep_configuration(records, header, document, length, &number, &cause) == FB_OK)
         memcpy(records->last_hash, digits, sizeof digits);
-    } else {
-        note_dropped(records, STORE_RECORD_CONFIGURATION, "not in UTF-8, or out of memory");
-    }
-    json_decref(header);
-    free(text);
+    else
+        note_dropped(records, STORE_RECORD_CONFIGURATION, cause.text);
+}
+
+enum fb_error records_proposal(struct core *core, const char *author, const char *reason, const char *document,
+                               size_t length, uint64_t *ret_number, struct fb_cause *cause) {
+    char digits[HASH_DIGITS + 1];
+    hash_document(document, length, digits);
+    json_t *header = json_pack("{s:s, s:s, s:s, s:I, s:b}", "author", author, "reason", reason, "hash", digits, "bytes",
+                               (json_int_t)length, "proposed", 1);
+    return keep_configuration(core->records, header, document, length, ret_number, cause);
 }
 
 static bool take_last_hash(const struct store_record *record, void *user) {
@@ -208,7 +232,8 @@ static bool take_last_hash(const struct store_record *record, void *user) {
     const size_t head = end != NULL ? (size_t)(end - (const char *)record->body) : 0;
     json_t *header = json_loadb((const char *)record->body, head, 0, NULL);
     const char *hash = json_string_value(json_object_get(header, "hash"));
-    if (hash != NULL)
+    /* After a proposal the one in force is kept once more. */
+    if (hash != NULL && !json_is_true(json_object_get(header, "proposed")))
         snprintf(records->last_hash, sizeof records->last_hash, "%s", hash);
     json_decref(header);
     return true;

@@ -41,6 +41,10 @@ void records_proof(struct core *core, uint32_t tag, json_t *proof);
 /* This document is in force from now on; kept unless it is the same as the last one. reason: "" when none was given. */
 void records_configuration(struct core *core, const char *author, const char *reason, const char *document,
                            size_t length);
+/* The same for one that the cloud proposes: kept and numbered with the others, marked "proposed", in force nowhere.
+ * ret_number: its number. FB_FULL and others: it is not kept. (fsync) */
+enum fb_error records_proposal(struct core *core, const char *author, const char *reason, const char *document,
+                               size_t length, uint64_t *ret_number, struct fb_cause *cause) FB_MUST_USE;
 
 /* For the status: {"waiting", "dropped", "reason", "audit": {"first", "last", "bytes", "quota_bytes", "head"}, ...}.
  * New reference. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/common/clock.h"
+#include "gateway/core/cloud_commands.h"
 #include "gateway/core/expiry.h"
 #include "gateway/core/parked_calls.h"
 #include "gateway/core/proofs.h"
@@ -184,10 +185,11 @@ json_t *report_status(struct core *core) {
         json_array_append_new(buses, report_bus(core, &plant->buses[i]));
     for (size_t i = 0; i < plant->instrument_count; i++)
         json_array_append_new(instruments, report_instrument(core, &plant->instruments[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}", "gateway", report_gateway(core), "programs",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "gateway", report_gateway(core), "programs",
                      report_programs(core), "link", report_link(core), "certificates", expiry_to_json(core->expiry),
                      "store", report_store(core), "buses", buses, "instruments", instruments, "readings_per_s",
-                     core->readings_per_s, "records", records_to_json(core->records));
+                     core->readings_per_s, "records", records_to_json(core->records), "commands",
+                     cloud_commands_to_json(core->commands));
 }
 
 void report_values(struct core *core, uint64_t since, struct text *text) {

@@ -148,7 +148,7 @@ class Broker:
     def kill(self):
         """SIGKILL, and wait until its port is free again."""
         process, self.process = self.process, None
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait(10)
         wait_until(self._port_is_free, 20, "the killed broker's port is free")
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import time
@@ -21,12 +22,26 @@ def rounds(usual):
     return int(os.environ.get("ABUSE", usual))
 
 
+_given = set()
+
+
 def free_port(port=0):
-    """A TCP port of 127.0.0.1 that nobody uses, or the given one if it can be had."""
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("127.0.0.1", port))
-        return server.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody uses, or the given one if it can be had. Below those that the kernel gives to
+    clients, and never twice: it may take a while until a server is started on it."""
+    for _ in range(1 if port else 100):
+        wanted = port or random.SystemRandom().randrange(12000, 32000)
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                server.bind(("127.0.0.1", wanted))
+            except OSError:
+                if port:
+                    raise
+                continue
+        if port or wanted not in _given:
+            _given.add(wanted)
+            return wanted
+    raise OSError("no free port found")
 
 
 def wait_until(condition, limit_s, what, every_s=0.05):

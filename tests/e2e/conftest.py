@@ -17,6 +17,7 @@ from common import make_certificates, rounds
 QUEUES = (
     "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
+    "commanded", "commands", "replies",
 )  # fmt: skip
 EXCHANGES = {"copies": ("receive", "mirror")}
 SCENARIO_LIMIT_S = 420 + 10 * rounds(0) + 90 * float(os.environ.get("MINUTES", "0"))

@@ -68,14 +68,16 @@ def cloud_part(port, queue, pki, **more):
 
 
 class Gateway:
-    """folder: keeps configuration, data and log. configuration: the YAML's tree without its part gateway."""
+    """folder: keeps configuration, data and log. configuration: the YAML's tree without its part gateway. environment: more
+    variables for its programs; not by os.environ, which scenarios that run side by side share."""
 
-    def __init__(self, folder, configuration):
+    def __init__(self, folder, configuration, environment=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.run = pathlib.Path(tempfile.mkdtemp(prefix="forebay-"))  # short: socket names have 107 bytes
         self.file = self.folder / "forebay.yaml"
         self.process = None
+        self.environment = environment or {}
         self.configure(configuration)
 
     def configure(self, configuration):
@@ -96,6 +98,7 @@ class Gateway:
             self.process = subprocess.Popen(
                 [program("forebay"), "run", "-c", self.file],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.environment},
             )
         return self
 

@@ -20,15 +20,6 @@ OFTEN = {"commit_interval": "200ms", "forward_interval_offline": "1s", "quota": 
 
 
 @contextlib.contextmanager
-def environment(name, value):
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-
-
-@contextlib.contextmanager
 def core_dumps():
     before = resource.getrlimit(resource.RLIMIT_CORE)
     try:
@@ -72,8 +63,8 @@ def run(site):
     with contextlib.ExitStack() as stack:
         stack.enter_context(core_dumps())
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
-        stack.enter_context(environment("CREDENTIALS_DIRECTORY", str(credentials)))
-        gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "store": OFTEN}))
+        configuration = {**plant.configuration(sim.where), "store": OFTEN}
+        gateway = stack.enter_context(Gateway(folder, configuration, {"CREDENTIALS_DIRECTORY": str(credentials)}))
         gateway.start()
         gateway.wait_for_status(lambda now: now["store"]["batches"] >= 2, 30, "batches are sealed")
         seen = {}

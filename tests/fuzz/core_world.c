@@ -37,6 +37,10 @@ static const char config[] =
 void log_open(const char *program) {
     (void)program;
 }
+void log_set_level(enum log_level level, uint32_t time_ms) {
+    (void)level;
+    (void)time_ms;
+}
 void log_event(enum log_level level, const char *event, const char *format, ...) {
     char text[1024];
     va_list arguments;

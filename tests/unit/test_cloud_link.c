@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c
 #include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -429,6 +429,32 @@ static void stopping_says_goodbye(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)
 
+/* Our own receiver has no commands to give: a peer that refuses. */
+static void a_way_back_that_is_refused_leaves_the_link_alone(void **state) {
+    struct desk *desk = *state;
+    come_up(desk);
+    const struct cloud_message config = {
+        .address = "/queues/commands", .replies = "/queues/replies", .gateway = "gw-1"};
+    link_commands(desk->link, &config);
+    assert_int_equal(link_status(desk->link)->commands, COMMANDS_CONNECTING);
+    for (uint64_t number = 1; link_status(desk->link)->commands != COMMANDS_WAITING; number++) {
+        forward(desk, number, 10);
+        world_run_to_count(&desk->world, &desk->decisions, (unsigned)number);
+        assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
+        link_settled(desk->link, PARCEL_BATCH, number);
+        assert_true(number < 1000);
+    }
+    assert_non_null(strstr(link_status(desk->link)->commands_reason, "amqp:not-allowed"));
+    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
+    assert_int_equal(desk->downs, 0);
+    const struct cloud_message none = {.gateway = "gw-1"};
+    link_commands(desk->link, &none);
+    assert_int_equal(link_status(desk->link)->commands, COMMANDS_OFF);
+    forward(desk, 5000, 10);
+    world_run_to_count(&desk->world, &desk->decisions, desk->decisions + 1);
+    assert_int_equal(desk->number, 5000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_parcel_is_told_accepted_and_stays_in_flight_until_core_has_settled_it),
@@ -442,6 +468,7 @@ int main(void) {
         TEST(when_core_comes_back_the_connection_is_still_the_same),
         TEST(other_settings_mean_another_connection_and_none_mean_off),
         TEST(a_missing_certificate_is_named_and_tried_again),
+        TEST(a_way_back_that_is_refused_leaves_the_link_alone),
         TEST(each_attempt_and_each_end_is_recorded),
         TEST(a_refused_peer_leaves_its_fingerprint),
         TEST(a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it),

@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
 /* test_cloud_peer.c - what core hands out to forebay-cloud and what it makes of the outcomes, over a real socket. */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -335,6 +335,85 @@ static void a_bad_message_drops_the_program_and_its_link(void **state) {
     close_world(world);
 }
 
+static void send_all(struct world *world, unsigned first, unsigned last) {
+    struct parcel parcel;
+    while (hear_parcel(world, &parcel)) {
+    }
+    for (unsigned number = first; number <= last; number++)
+        say_outcome(world, number, PARCEL_ACCEPTED, "");
+    for (unsigned number = first; number <= last; number++)
+        expect_settled(world, number);
+}
+
+static enum fb_error resend_all(struct world *world) {
+    return cloud_peer_resend(world->cloud, 0, INT64_MAX / 2, &world->store->cause);
+}
+
+static void what_was_sent_goes_again_when_asked_for_and_marked_so(void **state) {
+    struct world *world = open_world(state, 6, 16);
+    say_next(world, 16);
+    send_all(world, 1, 6);
+    assert_int_equal(resend_all(world), FB_OK);
+    assert_int_equal(resend_all(world), FB_AGAIN);
+    for (unsigned number = 1; number <= 4; number++)
+        expect(world, PARCEL_BATCH, number, PARCEL_HISTORICAL);
+    expect_nothing(world); /* few at a time */
+    say_outcome(world, 1, PARCEL_REJECTED, "no");
+    expect(world, PARCEL_BATCH, 5, PARCEL_HISTORICAL);
+    for (unsigned number = 2; number <= 5; number++)
+        say_outcome(world, number, PARCEL_ACCEPTED, "");
+    expect(world, PARCEL_BATCH, 6, PARCEL_HISTORICAL);
+    say_outcome(world, 6, PARCEL_ACCEPTED, "");
+    expect_nothing(world);
+    json_t *link = cloud_peer_link_to_json(world->cloud);
+    const json_t *backfill = json_object_get(link, "backfill");
+    assert_true(json_is_false(json_object_get(backfill, "active")));
+    assert_int_equal(json_integer_value(json_object_get(backfill, "sent")), 5);
+    assert_int_equal(json_integer_value(json_object_get(backfill, "refused")), 1);
+    json_decref(link);
+    assert_int_equal(figures_of(world).unsent_batches, 0);
+    close_world(world);
+}
+
+static void what_is_live_goes_before_what_goes_again(void **state) {
+    struct world *world = open_world(state, 6, 16);
+    say_next(world, 16);
+    send_all(world, 1, 6);
+    say_next(world, 2);
+    settle(world);
+    assert_int_equal(resend_all(world), FB_OK);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    seal_batches(world, 1);
+    say_next(world, 2);
+    expect(world, PARCEL_BATCH, 7, 0);
+    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL);
+    close_world(world);
+}
+
+static void what_goes_again_begins_anew_with_the_session(void **state) {
+    struct world *world = open_world(state, 3, 16);
+    say_next(world, 16);
+    send_all(world, 1, 3);
+    assert_int_equal(resend_all(world), FB_OK);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    say(world, PROTOCOL_LINK_DOWN, NULL, 0);
+    settle(world);
+    const uint32_t no_limit = 0;
+    say(world, PROTOCOL_LINK_UP, &no_limit, sizeof no_limit);
+    say_next(world, 2); /* room for the catalogue and one */
+    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    expect_nothing(world);
+    say_next(world, 2);
+    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL);
+    close_world(world);
+}
+
 static void say_attempt(struct world *world, uint64_t number, const char *run) {
     uint8_t bytes[200];
     memcpy(bytes, &number, sizeof number);
@@ -602,6 +681,9 @@ int main(void) {
         TEST(the_peers_words_are_shown_whatever_they_are),
         TEST(a_refused_batch_goes_again_by_itself),
         TEST(a_refused_batch_does_not_keep_core_busy_while_the_link_is_down),
+        TEST(what_was_sent_goes_again_when_asked_for_and_marked_so),
+        TEST(what_is_live_goes_before_what_goes_again),
+        TEST(what_goes_again_begins_anew_with_the_session),
         TEST(a_bad_message_drops_the_program_and_its_link),
         TEST(attempts_are_acknowledged_when_they_are_on_disk_and_taken_once),
         TEST(a_batch_rejected_five_times_is_parked_and_the_others_go),

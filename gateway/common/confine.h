@@ -1,7 +1,7 @@
-/* confine.h - forebay-cloud gives up, for good, what a program that talks to the internet never needs: to become
- * another program. Used by forebay-cloud. */
-#ifndef FB_CLOUD_CONFINE_H
-#define FB_CLOUD_CONFINE_H
+/* confine.h - a program gives up, for good, what one that is told things by the cloud never needs: to become another
+ * program. Used by forebay-cloud and forebay-core. */
+#ifndef FB_COMMON_CONFINE_H
+#define FB_COMMON_CONFINE_H
 
 #include "gateway/common/error.h"
 

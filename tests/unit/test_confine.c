@@ -1,4 +1,4 @@
-// links: gateway/cloud/confine.c gateway/common/error.c
+// links: gateway/common/confine.c gateway/common/error.c
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/cloud/confine.h"
+#include "gateway/common/confine.h"
 
 static char *const nothing[] = {NULL};
 

@@ -1,4 +1,4 @@
-#include "gateway/cloud/confine.h"
+#include "gateway/common/confine.h"
 
 #include <errno.h>
 #include <sched.h>
