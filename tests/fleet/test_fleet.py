@@ -27,9 +27,9 @@ QUEUES = tuple(f"readings-{i}" for i in range(3))
 TAGS = 10
 INTERVAL_MS = 1000 if COUNT <= 200 else 5 * COUNT  # 200 batches a second at most: the machine is not what is tested
 LIMIT_S = 60 + COUNT / 4
-RETURN_AFTER_MS = 5000
+RETURN_AFTER_MS = 3000
 ELSEWHERE = 4  # every fourth gateway prefers a node that is not killed
-DEATHS = 25  # RabbitMQ 4 drops a quorum queue's message after 21 unless told otherwise
+DEATHS = 22  # RabbitMQ 4 drops a quorum queue's message after 21 unless told otherwise
 
 
 class Outcome:
@@ -94,6 +94,7 @@ def one_broker(tmp_path_factory, pki, routes):
     folder = tmp_path_factory.mktemp("broker")
     with Broker(folder, pki, queues, (*routes, "consumer"), permissions=permissions(routes)) as broker:
         yield broker
+        broker.kill()
 
 
 def test_one_broker_takes_every_gateways_batches(tmp_path, pki, broker, routes):
