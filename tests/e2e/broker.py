@@ -73,15 +73,13 @@ def definitions(queues, users, exchanges, permissions):
 
 def namespace():
     """Runs the command that follows as the first process of a namespace of its own, and kills all in it with it."""
-    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *([] if os.geteuid() == 0 else USER)]
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *user]
 
 
 def root():
     """The root folder to run RabbitMQ in."""
     return subprocess.run([TESTS / "rabbitmq.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-
-
-USER = ("--user", "--map-root-user")
 
 
 class Broker:

@@ -174,6 +174,7 @@ static void on_hello(struct core *core, struct message_reader *reader) {
     core->link_up = false;
     take_back(core);
     channel_send_text(core->channel, PROTOCOL_LINK_CONFIG, core->link_config);
+    channel_send_text(core->channel, PROTOCOL_COMMANDS_CONFIG, "{}");
 }
 
 static void on_up(struct core *core, struct message_reader *reader) {
