@@ -5,7 +5,7 @@ B := build/$(V)
 PYTHON := /usr/bin/python3
 VERSION := 0.1.0
 
-PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
+PACKAGES := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd zlib libcrypto libssl libqpid-proton libcares sqlcipher libseccomp
 PACKAGE_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
@@ -48,8 +48,8 @@ core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PL
 core_LIBS := libseccomp libsystemd yaml-0.1 jansson libcbor libzstd libcrypto sqlcipher
 field_SOURCES := $(DRIVERS) $(COMMON)
 field_LIBS := libsystemd libmodbus jansson
-cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(COMMON) $(CONFINE)
-cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares
+cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(BATCH) $(COMMON) $(CONFINE)
+cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares libcbor libzstd zlib
 # What `forebay run` becomes, with few of the other commands' libraries.
 RUN := gateway/cli/run.c gateway/cli/nginx.c
 run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c $(CONFIG) $(PLAN) $(COMMON)

@@ -10,7 +10,7 @@
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 #define ASK(member) JSON_FIELD_MEMBER(struct ask, member)
 
-static const char *const call_words[] = {"trace", "probe", "write", NULL};
+static const char *const call_words[] = {"trace", "probe", "probe-tag", "write", NULL};
 
 static const struct json_field trace_fields[] = {
     {"call", JSON_FIELD_WORD, ASK(call), .words = call_words},
@@ -25,6 +25,13 @@ static const struct json_field probe_fields[] = {
     {"table", JSON_FIELD_WORD, ASK(table), .words = plant_table_words},
     {"address", JSON_FIELD_NUMBER, ASK(address), 0, UINT16_MAX},
     {"count", JSON_FIELD_NUMBER, ASK(count), 1, PLANT_REGISTERS_MOST},
+};
+
+static const struct json_field tag_fields[] = {
+    {"call", JSON_FIELD_WORD, ASK(call), .words = call_words},
+    {"bus", JSON_FIELD_TEXT, ASK(bus), .min = 1},
+    {"instrument", JSON_FIELD_TEXT, ASK(instrument), .min = 1},
+    {"name", JSON_FIELD_TEXT, ASK(name), .min = 1},
 };
 
 static const struct json_field write_fields[] = {
@@ -51,6 +58,10 @@ static enum fb_error read_probe(const json_t *json, struct ask *ask, struct fb_c
     if (error == FB_OK && ask->address + ask->count - 1 > UINT16_MAX)
         return fb_fail(cause, FB_INVALID, "address: its %u registers run past 65535", ask->count);
     return error;
+}
+
+static enum fb_error read_tag(const json_t *json, struct ask *ask, struct fb_cause *cause) {
+    return json_read_fields(json, tag_fields, COUNT(tag_fields), ask, cause);
 }
 
 static enum fb_error read_grant(const char *digits, uint64_t *ret_id, struct fb_cause *cause) {
@@ -81,7 +92,7 @@ static enum fb_error read_write(const json_t *json, struct ask *ask, struct fb_c
 static const struct {
     enum ask_call call;
     enum fb_error (*read)(const json_t *json, struct ask *ask, struct fb_cause *cause);
-} readers[] = {{ASK_TRACE, read_trace}, {ASK_PROBE, read_probe}, {ASK_WRITE, read_write}};
+} readers[] = {{ASK_TRACE, read_trace}, {ASK_PROBE, read_probe}, {ASK_PROBE_TAG, read_tag}, {ASK_WRITE, read_write}};
 
 enum fb_error ask_read(const char *text, size_t length, struct ask *ret_ask, struct fb_cause *cause) {
     if (length > ASK_BYTES_MAX)
@@ -89,7 +100,7 @@ enum fb_error ask_read(const char *text, size_t length, struct ask *ret_ask, str
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
     const char *call = json_string_value(json_object_get(json, "call"));
     struct ask ask = {0};
-    enum fb_error error = fb_fail(cause, FB_INVALID, "call: neither trace nor probe nor write");
+    enum fb_error error = fb_fail(cause, FB_INVALID, "call: neither trace nor probe nor probe-tag nor write");
     for (size_t i = 0; i < COUNT(readers) && call != NULL; i++)
         if (strcmp(call, call_words[readers[i].call]) == 0)
             error = readers[i].read(json, &ask, cause);

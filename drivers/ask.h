@@ -14,7 +14,7 @@
 /* Bytes of the JSON of one request. */
 #define ASK_BYTES_MAX 1024
 
-enum ask_call { ASK_TRACE, ASK_PROBE, ASK_WRITE };
+enum ask_call { ASK_TRACE, ASK_PROBE, ASK_PROBE_TAG, ASK_WRITE };
 
 struct ask {
     enum ask_call call;
@@ -24,15 +24,16 @@ struct ask {
     enum plant_table table;          /* of PROBE */
     uint16_t address;                /* of PROBE: wire, 0-based */
     uint8_t count;                   /* of PROBE: registers or bits, 1..125 */
-    char instrument[PLANT_NAME_MAX]; /* of WRITE */
-    char name[PLANT_NAME_MAX];       /* of WRITE: see plant_write.h */
+    char instrument[PLANT_NAME_MAX]; /* of PROBE_TAG, WRITE */
+    char name[PLANT_NAME_MAX];       /* the tag; of WRITE: see plant_write.h */
     double value;                    /* of WRITE */
     uint64_t grant;                  /* of WRITE: its id, not 0 */
     int64_t expires_ms;              /* of WRITE: monotonic; this machine has one such clock for all programs */
 };
 
-/* Read {"call": "trace", "bus", "after"}, {"call": "probe", "bus", "unit", "table", "address", "count"} or {"call":
- * "write", "bus", "instrument", "name", "value", "grant": 16 hexadecimal digits, "expires_ms"}.
+/* Read {"call": "trace", "bus", "after"}, {"call": "probe", "bus", "unit", "table", "address", "count"}, {"call":
+ * "probe-tag", "bus", "instrument", "name"} or {"call": "write", "bus", "instrument", "name", "value", "grant": 16
+ * hexadecimal digits, "expires_ms"}.
  * FB_INVALID, FB_LIMIT: the cause says what is wrong. */
 enum fb_error ask_read(const char *text, size_t length, struct ask *ret_ask, struct fb_cause *cause) FB_MUST_USE;
 

@@ -6,32 +6,18 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "drivers/line_settings.h"
 #include "drivers/rs485.h"
 
-static const struct {
-    uint32_t baud;
-    speed_t speed;
-} speeds[] = {{1200, B1200},   {2400, B2400},   {4800, B4800},   {9600, B9600},
-              {19200, B19200}, {38400, B38400}, {57600, B57600}, {115200, B115200}};
-
-static speed_t speed_of(uint32_t baud) {
-    for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++)
-        if (speeds[i].baud == baud)
-            return speeds[i].speed;
-    return B9600; /* no such speed passes the check of the configuration */
-}
-
 static void set_flags(const struct plant_bus *bus, struct termios *settings) {
-    static const tcflag_t parities[] = {
-        [PLANT_PARITY_NONE] = 0, [PLANT_PARITY_EVEN] = PARENB, [PLANT_PARITY_ODD] = PARENB | PARODD};
     cfmakeraw(settings);
     settings->c_cflag &= ~(tcflag_t)(CSIZE | CSTOPB | PARENB | PARODD | CRTSCTS);
-    settings->c_cflag |= (bus->data_bits == 7 ? CS7 : CS8) | (bus->stop_bits == 2 ? CSTOPB : 0) |
-                         parities[bus->parity] | (bus->flow == PLANT_FLOW_RTSCTS ? CRTSCTS : 0) | CREAD | CLOCAL;
+    settings->c_cflag |=
+        line_settings_flags(bus, bus->data_bits) | (bus->flow == PLANT_FLOW_RTSCTS ? CRTSCTS : 0) | CREAD | CLOCAL;
     /* A character with the wrong parity becomes a NUL, which no line may have. */
     settings->c_iflag |=
         (bus->parity != PLANT_PARITY_NONE ? INPCK : 0) | (bus->flow == PLANT_FLOW_XONXOFF ? IXON | IXOFF : 0);
-    cfsetspeed(settings, speed_of(bus->baud));
+    cfsetspeed(settings, line_settings_speed(bus));
 }
 
 enum fb_error line_port_open(const struct plant_bus *bus, int *ret_descriptor, struct fb_cause *cause) {
@@ -50,7 +36,8 @@ enum fb_error line_port_open(const struct plant_bus *bus, int *ret_descriptor, s
         close(descriptor);
         return fb_fail_errno(cause, FB_IO, error, "%s does not take these settings", bus->device);
     }
-    if (rs485_set(descriptor, bus, cause) != FB_OK) {
+    if (line_settings_check(descriptor, bus, bus->data_bits, cause) != FB_OK ||
+        rs485_set(descriptor, bus, cause) != FB_OK) {
         close(descriptor);
         return FB_IO;
     }

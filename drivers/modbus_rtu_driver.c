@@ -17,6 +17,7 @@
 #include "drivers/decode.h"
 #include "drivers/driver.h"
 #include "drivers/guard.h"
+#include "drivers/line_settings.h"
 #include "drivers/modbus_frame.h"
 #include "drivers/modbus_write.h"
 #include "drivers/recorder.h"
@@ -66,7 +67,8 @@ static enum fb_error open_serial(struct driver_port *port, struct fb_cause *caus
     if (port->modbus == NULL || modbus_connect(port->modbus) < 0)
         return fb_fail_errno(cause, errno == ENOENT ? FB_NOT_FOUND : FB_IO, errno, "%s", bus->device);
     port->descriptor = modbus_get_socket(port->modbus);
-    return rs485_set(port->descriptor, bus, cause);
+    const enum fb_error error = line_settings_check(port->descriptor, bus, DATA_BITS, cause);
+    return error == FB_OK ? rs485_set(port->descriptor, bus, cause) : error;
 }
 
 static enum fb_error open_over_tcp(struct driver_port *port, struct fb_cause *cause) {

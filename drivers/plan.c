@@ -27,6 +27,8 @@ static const struct overhead overheads[] = {
 #define QUIET_FAST_US 1750u
 #define QUIET_FAST_BAUD 19200u
 #define TCP_BYTES_PER_US 12u /* 100 Mbit/s */
+/* One character at 9600 baud: what a byte costs where a gateway passes Modbus TCP on to a line. */
+#define BEHIND_TCP_BYTE_US 1042u
 /* Serial line V1.02, section 2.5.1: a character has 11 bits; a serial server does not tell whether it keeps to that. */
 #define RTU_CHARACTER_BITS 11u
 
@@ -39,6 +41,9 @@ struct wanted {
     enum plant_table table;
     uint32_t address, count;
     uint32_t interval_ms;
+    uint64_t cost_us; /* of the cheapest way to read its run from here on */
+    size_t next;      /* the place in the run where that way's second request begins */
+    bool begins;      /* a request */
 };
 
 static const struct plant_watch *watch_of(const struct plant_instrument *instrument, enum plan_watch watch) {
@@ -112,91 +117,11 @@ static enum fb_error collect(const struct plant *plant, size_t bus, struct wante
     return error;
 }
 
-static unsigned count_most(const struct plan_request *request) {
-    const unsigned registers = request->instrument->registers_most;
-    if (plant_table_is_bits(request->table))
+static unsigned count_most(const struct plant_instrument *instrument, enum plant_table table) {
+    const unsigned registers = instrument->registers_most;
+    if (plant_table_is_bits(table))
         return registers * 16 < BITS_MAX ? registers * 16 : BITS_MAX;
     return registers < REGISTERS_MAX ? registers : REGISTERS_MAX;
-}
-
-static unsigned gap_most(enum plant_bus_kind kind, enum plant_table table) {
-    const unsigned bytes = overheads[kind].request + overheads[kind].reply;
-    return plant_table_is_bits(table) ? bytes * 8 : (bytes + 1) / 2;
-}
-
-static void take(struct plan_request *request, const struct wanted *wanted) {
-    request->tag_count += wanted->tag != NULL;
-    request->watches |= wanted->watch;
-}
-
-/* Make the request longer, if what is wanted belongs to it and is near enough. */
-static bool extend(struct plan_request *request, enum plant_bus_kind kind, const struct wanted *wanted) {
-    if (request->instrument != wanted->instrument || request->interval_ms != wanted->interval_ms ||
-        request->table != wanted->table)
-        return false;
-    const unsigned end = request->address + request->count;
-    const unsigned wanted_end = wanted->address + wanted->count;
-    if (wanted->address > end + gap_most(kind, request->table))
-        return false;
-    const unsigned count = (wanted_end > end ? wanted_end : end) - request->address;
-    if (count > count_most(request))
-        return false;
-    request->count = (uint16_t)count;
-    take(request, wanted);
-    return true;
-}
-
-static struct plan_request start(const struct wanted *wanted, const struct plant_tag **tags) {
-    struct plan_request request = {
-        .instrument = wanted->instrument,
-        .table = wanted->table,
-        .address = (uint16_t)wanted->address,
-        .count = (uint16_t)wanted->count,
-        .interval_ms = wanted->interval_ms,
-        .tags = tags,
-    };
-    take(&request, wanted);
-    return request;
-}
-
-static void coalesce(enum plant_bus_kind kind, const struct wanted *wanted, size_t count, struct plan *plan) {
-    size_t tags = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (plan->request_count == 0 || !extend(&plan->requests[plan->request_count - 1], kind, &wanted[i]))
-            plan->requests[plan->request_count++] = start(&wanted[i], &plan->tags[tags]);
-        if (wanted[i].tag != NULL)
-            plan->tags[tags++] = wanted[i].tag;
-    }
-    const size_t split = plan->request_count + PLAN_SPLITS_MOST;
-    plan->request_most = split < count ? split : count;
-}
-
-enum fb_error plan_bus(const struct plant *plant, size_t bus, struct plan *ret_plan) {
-    const size_t count = count_wanted(plant, bus);
-    if (count == 0) {
-        *ret_plan = (struct plan){0};
-        return FB_OK;
-    }
-    struct wanted *wanted = calloc(count, sizeof *wanted);
-    struct plan plan = {.requests = calloc(count, sizeof *plan.requests), .tags = calloc(count, sizeof *plan.tags)};
-    enum fb_error error = FB_MEMORY;
-    if (wanted != NULL && plan.requests != NULL && plan.tags != NULL)
-        error = collect(plant, bus, wanted);
-    if (error == FB_OK) {
-        qsort(wanted, count, sizeof *wanted, compare_wanted);
-        coalesce(plant->buses[bus].kind, wanted, count, &plan);
-        *ret_plan = plan;
-    } else {
-        plan_done(&plan);
-    }
-    free(wanted);
-    return error;
-}
-
-void plan_done(struct plan *plan) {
-    free(plan->requests);
-    free(plan->tags);
-    *plan = (struct plan){0};
 }
 
 static unsigned data_bytes(const struct plan_request *request) {
@@ -228,6 +153,123 @@ uint64_t plan_request_cost_us(const struct plant_bus *bus, const struct plan_req
     const uint64_t line_us = bytes * plan_character_us(bus) + frame_gap_us(bus);
     const uint64_t delay_us = bus->kind == PLANT_MODBUS_TCP ? 0 : DELAY_RTU_US;
     return network_us + line_us + delay_us + plan_quiet_us(bus);
+}
+
+/* What reading so much at once costs the bus, for comparing ways to cut a run. What a byte costs is known on lines
+ * alone: behind Modbus TCP may be one, so a slow one is assumed. One byte more, so that of two ways that cost nearly
+ * the same the one with fewer requests is taken. */
+static uint64_t read_cost_us(const struct plant_bus *bus, enum plant_table table, unsigned count) {
+    const struct plan_request request = {.table = table, .count = (uint16_t)count};
+    const struct overhead *overhead = &overheads[bus->kind];
+    if (bus->kind != PLANT_MODBUS_TCP)
+        return plan_request_cost_us(bus, &request) + plan_character_us(bus);
+    const uint64_t bytes = overhead->request + overhead->reply + data_bytes(&request) + 1;
+    return bytes * BEHIND_TCP_BYTE_US + DELAY_TCP_US + plan_quiet_us(bus);
+}
+
+static void take(struct plan_request *request, const struct wanted *wanted) {
+    request->tag_count += wanted->tag != NULL;
+    request->watches |= wanted->watch;
+}
+
+static struct plan_request start(const struct wanted *wanted, const struct plant_tag **tags) {
+    struct plan_request request = {
+        .instrument = wanted->instrument,
+        .table = wanted->table,
+        .address = (uint16_t)wanted->address,
+        .count = (uint16_t)wanted->count,
+        .interval_ms = wanted->interval_ms,
+        .tags = tags,
+    };
+    take(&request, wanted);
+    return request;
+}
+
+/* May stand in one request. */
+static bool is_alike(const struct wanted *left, const struct wanted *right) {
+    return left->instrument == right->instrument && left->interval_ms == right->interval_ms &&
+           left->table == right->table;
+}
+
+/* The cheapest way to read the run from this on, by those behind it: where the request that begins here ends. */
+static void find_cheapest(const struct plant_bus *bus, struct wanted *run, size_t first, size_t count) {
+    const unsigned most = count_most(run[first].instrument, run[first].table);
+    uint32_t end = 0;
+    run[first].cost_us = UINT64_MAX;
+    for (size_t last = first; last < count; last++) {
+        const uint32_t own_end = run[last].address + run[last].count;
+        end = own_end > end ? own_end : end;
+        if (last > first && end - run[first].address > most)
+            return;
+        const uint64_t behind_us = last + 1 < count ? run[last + 1].cost_us : 0;
+        const uint64_t cost_us = read_cost_us(bus, run[first].table, end - run[first].address) + behind_us;
+        if (cost_us <= run[first].cost_us) {
+            run[first].cost_us = cost_us;
+            run[first].next = last + 1;
+        }
+    }
+}
+
+/* Mark where requests begin so that the run costs the bus the least time. */
+static void cut_run(const struct plant_bus *bus, struct wanted *run, size_t count) {
+    for (size_t i = count; i-- > 0;)
+        find_cheapest(bus, run, i, count);
+    for (size_t i = 0; i < count; i = run[i].next)
+        run[i].begins = true;
+}
+
+static void extend(struct plan_request *request, const struct wanted *wanted) {
+    const uint32_t count = wanted->address + wanted->count - request->address;
+    if (count > request->count)
+        request->count = (uint16_t)count;
+    take(request, wanted);
+}
+
+static void coalesce(const struct plant_bus *bus, struct wanted *wanted, size_t count, struct plan *plan) {
+    size_t tags = 0;
+    for (size_t first = 0, end = 0; first < count; first = end) {
+        while (end < count && is_alike(&wanted[first], &wanted[end]))
+            end++;
+        cut_run(bus, &wanted[first], end - first);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (wanted[i].begins)
+            plan->requests[plan->request_count++] = start(&wanted[i], &plan->tags[tags]);
+        else
+            extend(&plan->requests[plan->request_count - 1], &wanted[i]);
+        if (wanted[i].tag != NULL)
+            plan->tags[tags++] = wanted[i].tag;
+    }
+    const size_t split = plan->request_count + PLAN_SPLITS_MOST;
+    plan->request_most = split < count ? split : count;
+}
+
+enum fb_error plan_bus(const struct plant *plant, size_t bus, struct plan *ret_plan) {
+    const size_t count = count_wanted(plant, bus);
+    if (count == 0) {
+        *ret_plan = (struct plan){0};
+        return FB_OK;
+    }
+    struct wanted *wanted = calloc(count, sizeof *wanted);
+    struct plan plan = {.requests = calloc(count, sizeof *plan.requests), .tags = calloc(count, sizeof *plan.tags)};
+    enum fb_error error = FB_MEMORY;
+    if (wanted != NULL && plan.requests != NULL && plan.tags != NULL)
+        error = collect(plant, bus, wanted);
+    if (error == FB_OK) {
+        qsort(wanted, count, sizeof *wanted, compare_wanted);
+        coalesce(&plant->buses[bus], wanted, count, &plan);
+        *ret_plan = plan;
+    } else {
+        plan_done(&plan);
+    }
+    free(wanted);
+    return error;
+}
+
+void plan_done(struct plan *plan) {
+    free(plan->requests);
+    free(plan->tags);
+    *plan = (struct plan){0};
 }
 
 double plan_load(const struct plant_bus *bus, const struct plan *plan) {

@@ -207,6 +207,8 @@ static char *answer_ask(struct worker *worker, const char *text, size_t length) 
     enum fb_error error = ask_read(text, length, &ask, &cause);
     if (error == FB_OK && ask.call == ASK_PROBE)
         result = probe_read(&worker->connection, &ask);
+    else if (error == FB_OK && ask.call == ASK_PROBE_TAG)
+        error = probe_tag(&worker->connection, worker->plant, &ask, &result, &cause);
     else if (error == FB_OK && ask.call == ASK_WRITE)
         error = write_granted(&worker->connection, worker->plant, &ask, &result, &cause);
     else if (error == FB_OK)

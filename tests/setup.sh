@@ -5,7 +5,7 @@
 # Debian 12 has SQLCipher 3; version 4.6 comes from its backports, and its three packages alone.
 set -eu
 
-build='gcc make pkg-config libc6-dev libsystemd-dev libmodbus-dev libyaml-dev libjansson-dev libcbor-dev libzstd-dev
+build='gcc make pkg-config libc6-dev libsystemd-dev libmodbus-dev libyaml-dev libjansson-dev libcbor-dev libzstd-dev zlib1g-dev
  libssl-dev libqpid-proton11-dev libc-ares-dev libsqlcipher-dev sqlcipher libseccomp-dev'
 run='nginx-light openssl ca-certificates'
 # clang 19 is in both releases: the same formatting, warnings and fuzzer everywhere.

@@ -46,6 +46,7 @@ static void release(struct amqp *amqp) {
         pn_connection_driver_destroy(&amqp->driver);
     amqp->driver_ready = false;
     amqp->link = NULL;
+    cbs_end(amqp->cbs);
     free(amqp->outgoing);
     amqp->outgoing = NULL;
     connection_drop(amqp);
@@ -53,6 +54,7 @@ static void release(struct amqp *amqp) {
 
 static void destroy(struct amqp *amqp) {
     release(amqp);
+    cbs_free(amqp->cbs);
     amqp_trust_free(amqp->settings.trust);
     free(amqp->container);
     free(amqp->host);
@@ -185,6 +187,11 @@ static enum fb_error make(sd_event *event, const struct amqp_settings *settings,
         destroy(amqp);
         return fb_fail(cause, FB_MEMORY, "out of memory");
     }
+    if (settings->token != NULL && cbs_new(settings->token, &amqp->cbs, cause) != FB_OK) {
+        destroy(amqp);
+        return FB_MEMORY;
+    }
+    amqp->settings.token = NULL;
     *ret_amqp = amqp;
     return FB_OK;
 }

@@ -26,9 +26,18 @@ const char *amqp_step_word(enum amqp_step step);
 #define AMQP_PINS_MAX 8
 #define AMQP_CRLS_MAX 4
 
+/* A key that makes tokens for one resource, put to the peer's node $cbs before the link and again in time. */
+struct amqp_token_settings {
+    const char *key_file; /* read for each token */
+    bool key_is_base64;
+    const char *policy; /* whose key it is; NULL or "": the device's own */
+    const char *resource;
+    uint32_t life_ms;
+};
+
 struct amqp_trust_settings {
     const char *ca;                  /* PEM file: the only authorities that are trusted */
-    const char *certificate;         /* PEM file: this end's certificate and chain */
+    const char *certificate;         /* PEM file: this end's certificate and chain; client: NULL or "" for none */
     const char *key;                 /* its private key: PEM file or "pkcs11:..." (pkcs11_uri.h) */
     const char *key_pin_file;        /* file with the PIN of the token that holds the key; NULL or "": none */
     const char *pins[AMQP_PINS_MAX]; /* pin.h, up to the first NULL: one must be of a key in the peer's chain, its own
@@ -52,12 +61,16 @@ enum amqp_outcome { AMQP_ACCEPTED = 1, AMQP_REJECTED = 2, AMQP_RELEASED = 3, AMQ
 struct amqp_message {
     const char
         *message_id; /* "<store id in hex>/<kind>/<number>"; for people and brokers: the batch itself says it, too */
-    const char *subject;        /* "batch", "catalogue" or "event" */
-    const char *group_id;       /* the gateway's name */
-    const char *content_type;   /* "application/vnd.forebay.batch", "...catalogue"; of events "application/json" */
-    const char *correlation_id; /* of a reply: the message id of what it answers; NULL or "": none. Sent only */
-    bool historical;            /* application property "historical" */
-    const uint8_t *body;        /* one data section */
+    const char *subject;      /* "batch", "catalogue" or "event" */
+    const char *group_id;     /* the gateway's name */
+    const char *content_type; /* "application/vnd.forebay.batch", "...catalogue", "application/senml+json"; of events
+                                 "application/json" */
+    const char *content_encoding; /* "zstd", "gzip"; NULL or "": none */
+    const char *correlation_id;   /* of a reply: the message id of what it answers; NULL or "": none. Sent only */
+    const char *to;               /* the address, of a link without one (AMQP_SEND); NULL or "": the link's */
+    const char *partition_key;    /* annotation x-opt-partition-key; NULL or "": none. Sent only */
+    bool historical;              /* application property "historical" */
+    const uint8_t *body;          /* one data section */
     size_t body_length;
 };
 
@@ -94,7 +107,12 @@ struct amqp_settings {
     const char *host;      /* client: name or address literal to resolve, connect to, and find in the certificate */
     uint16_t port;         /* client */
     enum amqp_direction direction;
-    const char *address; /* client: target (send) or source (receive); server: NULL, what the peer names is taken */
+    const char *address; /* client: target (send) or source (receive), "" for a target that each message names; server:
+                            NULL, what the peer names is taken */
+    const struct amqp_token_settings *token; /* client: in place of a certificate; NULL: none. Copied */
+    bool anonymous;              /* client: without SASL EXTERNAL the certificate that TLS has seen is enough */
+    const char *client_version;  /* client: property of the link, as Azure wants it; NULL: none. Static storage */
+    uint32_t message_bytes_most; /* AMQP_SEND: a larger message is refused here; 0: the peer's own limit alone */
     uint32_t connect_timeout_ms; /* for each of DNS, TCP (all addresses), TLS (each address) */
     uint32_t open_timeout_ms;    /* SASL to attach */
     uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit; 0: no limit */
@@ -134,8 +152,7 @@ void amqp_settle(struct amqp *amqp, uint64_t delivery);
 /* AMQP_RECEIVE: decide about a message and settle it. reason: for rejected; may be NULL. */
 void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason);
 
-/* AMQP_SEND: the largest message that the peer takes, in bytes as encoded; 0: it named no limit, or there is no link.
- */
+/* AMQP_SEND: the largest message that may be sent, in bytes as encoded; 0: there is no limit, or no link. */
 uint64_t amqp_message_bytes_most(const struct amqp *amqp);
 
 /* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the

@@ -16,6 +16,20 @@ static void put_historical(pn_data_t *properties) {
     pn_data_exit(properties);
 }
 
+/* Azure Event Hubs keeps messages of one key in order. */
+static void put_partition_key(pn_data_t *annotations, const char *key) {
+    static const char name[] = "x-opt-partition-key";
+    pn_data_put_map(annotations);
+    pn_data_enter(annotations);
+    pn_data_put_symbol(annotations, pn_bytes(strlen(name), name));
+    pn_data_put_string(annotations, pn_bytes(strlen(key), key));
+    pn_data_exit(annotations);
+}
+
+static bool is_set(const char *text) {
+    return text != NULL && text[0] != '\0';
+}
+
 static void fill(pn_message_t *parts, const struct amqp_message *message, int64_t created_ms) {
     pn_message_set_durable(parts, true);
     pn_message_set_inferred(parts, true); /* a binary body then is a data section, not a value */
@@ -23,9 +37,15 @@ static void fill(pn_message_t *parts, const struct amqp_message *message, int64_
     pn_message_set_subject(parts, message->subject);
     pn_message_set_group_id(parts, message->group_id);
     pn_message_set_content_type(parts, message->content_type);
-    if (message->correlation_id != NULL && message->correlation_id[0] != '\0')
+    if (is_set(message->content_encoding))
+        pn_message_set_content_encoding(parts, message->content_encoding);
+    if (is_set(message->correlation_id))
         pn_data_put_string(pn_message_correlation_id(parts),
                            pn_bytes(strlen(message->correlation_id), message->correlation_id));
+    if (is_set(message->to))
+        pn_message_set_address(parts, message->to);
+    if (is_set(message->partition_key))
+        put_partition_key(pn_message_annotations(parts), message->partition_key);
     pn_message_set_creation_time(parts, created_ms);
     if (message->historical)
         put_historical(pn_message_properties(parts));
@@ -102,6 +122,8 @@ static enum fb_error take_apart(struct codec_message *decoded, const char *bytes
         .subject = or_empty(pn_message_get_subject(parts)),
         .group_id = or_empty(pn_message_get_group_id(parts)),
         .content_type = or_empty(pn_message_get_content_type(parts)),
+        .content_encoding = or_empty(pn_message_get_content_encoding(parts)),
+        .to = or_empty(pn_message_get_address(parts)),
         .historical = read_historical(pn_message_properties(parts)),
         .body = (const uint8_t *)data.start,
         .body_length = data.size,

@@ -3,6 +3,7 @@
  *     amqp.c       life and death, steps, deadlines        connect.c   DNS, TCP, TLS
  *     pump.c       bytes between TLS and proton            events.c    what proton reports
  *     delivery.c   messages and what becomes of them   side.c      commands and replies in a session of their own
+ *     cbs.c        tokens
  *
  * Everything that the loop calls is wrapped in connection_enter() and connection_leave(). The user's handlers run in
  * between and may call anything, amqp_free() included; whoever has called one must look at connection_over() before
@@ -24,6 +25,8 @@
 #define CONNECTION_FRAME_BYTES_MAX 65536
 /* Encoded messages that wait in proton, at most, before amqp_send_room() is 0; one message more may be on top. */
 #define CONNECTION_SEND_BYTES_MAX (512u * 1024)
+
+struct cbs;
 
 /* The session for commands and replies, see side.c. */
 struct connection_side {
@@ -84,6 +87,7 @@ struct amqp {
     uint64_t delivery;            /* receiver: number of the last one */
     uint32_t unanswered;          /* receiver: messages handed out and not yet answered */
     struct connection_side *side; /* NULL: none is wanted */
+    struct cbs *cbs;              /* NULL: no token is wanted */
 };
 
 void connection_enter(struct amqp *amqp);
@@ -120,6 +124,21 @@ void pump_goodbye(struct amqp *amqp, const char *name, const char *description);
 
 /* events.c: hand one event of proton to its handler. */
 void events_handle(struct amqp *amqp, pn_event_t *event);
+/* Client: ask for the session and the link that all is about. */
+void events_open_link(struct amqp *amqp);
+
+/* cbs.c: copy what tokens are made of (ret_cbs is set on failure, too); the connection is over; free (NULL is fine). */
+enum fb_error cbs_new(const struct amqp_token_settings *settings, struct cbs **ret_cbs,
+                      struct fb_cause *cause) FB_MUST_USE;
+void cbs_end(struct cbs *cbs);
+void cbs_free(struct cbs *cbs);
+/* Begin to put a token, which leads to events_open_link(). */
+void cbs_open(struct amqp *amqp);
+/* Events of its session, which is nobody else's: a link has been opened or has got credit; something was closed. */
+bool cbs_owns(const struct amqp *amqp, const pn_session_t *session);
+void cbs_link_ready(struct amqp *amqp);
+void cbs_refused(struct amqp *amqp, const char *condition);
+void cbs_delivery(struct amqp *amqp, pn_delivery_t *delivery);
 
 /* delivery.c: news about a delivery; more of the outgoing message for proton; credit for the peer; writable(). */
 void delivery_changed(struct amqp *amqp, pn_delivery_t *delivery);

@@ -52,7 +52,10 @@ bool amqp_held_back(const struct amqp *amqp) {
 }
 
 uint64_t amqp_message_bytes_most(const struct amqp *amqp) {
-    return amqp->driver_ready && amqp->link != NULL ? pn_link_remote_max_message_size(amqp->link) : 0;
+    const uint64_t ours = amqp->settings.message_bytes_most;
+    const bool linked = amqp->driver_ready && amqp->link != NULL;
+    const uint64_t theirs = linked ? pn_link_remote_max_message_size(amqp->link) : 0;
+    return theirs != 0 && (ours == 0 || theirs < ours) ? theirs : ours;
 }
 
 static void drop_outgoing(struct amqp *amqp) {

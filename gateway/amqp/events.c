@@ -39,36 +39,62 @@ static bool is_aside(const struct amqp *amqp, const pn_session_t *session) {
     return !amqp->server && (amqp->link == NULL || pn_link_session(amqp->link) != session);
 }
 
-/* Client: everything is asked for at once; the peer answers in order. */
-static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
-    if (amqp->server)
-        return;
-    pn_connection_t *connection = pn_event_connection(event);
-    pn_connection_open(connection);
-    pn_session_t *session = pn_session(connection);
+/* Azure tells clients apart by these. */
+static void put_link_properties(pn_data_t *properties, const char *client_version) {
+    static const char version[] = "com.microsoft:client-version", api[] = "com.microsoft:api-version";
+    static const char api_version[] = "2021-04-12";
+    pn_data_put_map(properties);
+    pn_data_enter(properties);
+    pn_data_put_symbol(properties, pn_bytes(strlen(version), version));
+    pn_data_put_string(properties, pn_bytes(strlen(client_version), client_version));
+    pn_data_put_symbol(properties, pn_bytes(strlen(api), api));
+    pn_data_put_string(properties, pn_bytes(strlen(api_version), api_version));
+    pn_data_exit(properties);
+}
+
+void events_open_link(struct amqp *amqp) {
+    pn_session_t *session = pn_session(amqp->driver.connection);
     prepare_session(amqp, session);
     if (amqp->settings.direction == AMQP_SEND) {
         amqp->link = pn_sender(session, amqp->settings.container);
         pn_link_set_snd_settle_mode(amqp->link, PN_SND_UNSETTLED);
-        pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
+        if (amqp->settings.address[0] != '\0')
+            pn_terminus_set_address(pn_link_target(amqp->link), amqp->settings.address);
     } else {
         amqp->link = pn_receiver(session, amqp->settings.container);
         pn_terminus_set_address(pn_link_source(amqp->link), amqp->settings.address);
         pn_link_set_max_message_size(amqp->link, amqp->settings.receive_bytes_most);
     }
+    if (amqp->settings.client_version != NULL)
+        put_link_properties(pn_link_properties(amqp->link), amqp->settings.client_version);
     pn_link_open(amqp->link);
+    if (amqp->cbs != NULL)
+        connection_step(amqp, AMQP_SESSION);
+}
+
+/* Client: everything is asked for at once; the peer answers in order. Only a token must have been taken first. */
+static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
+    if (amqp->server)
+        return;
+    pn_connection_open(pn_event_connection(event));
+    if (amqp->cbs == NULL)
+        events_open_link(amqp);
 }
 
 static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
-    connection_step(amqp, AMQP_SESSION);
+    if (amqp->cbs == NULL)
+        connection_step(amqp, AMQP_SESSION);
+    else
+        cbs_open(amqp);
 }
 
 static void on_session_open(struct amqp *amqp, pn_event_t *event) {
     if (amqp->server)
         prepare_session(amqp, pn_event_session(event));
-    connection_step(amqp, AMQP_ATTACH);
+    if (!is_aside(amqp, pn_event_session(event)))
+        connection_step(amqp, AMQP_ATTACH);
 }
 
 static void refuse_link(pn_link_t *link, const char *description) {
@@ -98,6 +124,10 @@ static void serve_link(struct amqp *amqp, pn_link_t *link) {
 
 static void on_link_open(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
+    if (cbs_owns(amqp, pn_link_session(link))) {
+        cbs_link_ready(amqp);
+        return;
+    }
     if (is_aside(amqp, pn_link_session(link))) {
         if (side_has_session(amqp, pn_link_session(link)))
             side_link_open(amqp, link);
@@ -119,6 +149,8 @@ static void on_link_open(struct amqp *amqp, pn_event_t *event) {
 
 static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
     const pn_session_t *session = pn_link_session(pn_event_link(event));
+    if (cbs_owns(amqp, session))
+        cbs_link_ready(amqp);
     if (side_has_session(amqp, session))
         side_link_flow(amqp);
     if (is_aside(amqp, session) || amqp->settings.direction != AMQP_SEND || amqp->step != AMQP_CREDIT ||
@@ -128,13 +160,23 @@ static void on_link_flow(struct amqp *amqp, pn_event_t *event) {
     connection_step(amqp, AMQP_UP);
 }
 
+/* A session beside the main one has ended, or a link of it; link: NULL for the session. */
+static void aside_ended(struct amqp *amqp, const pn_session_t *session, const pn_link_t *link,
+                        pn_condition_t *condition) {
+    char why[CONDITION_TEXT_MAX];
+    condition_text(condition, why);
+    if (cbs_owns(amqp, session)) {
+        cbs_refused(amqp, why);
+    } else if (side_has_session(amqp, session)) {
+        const struct connection_side *side = amqp->side;
+        side_ended(amqp, link == NULL ? "" : link == side->sender ? side->target : side->source, why);
+    }
+}
+
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
     if (is_aside(amqp, pn_link_session(link))) {
-        char why[CONDITION_TEXT_MAX];
-        if (side_has_session(amqp, pn_link_session(link)))
-            side_ended(amqp, link == amqp->side->sender ? amqp->side->target : amqp->side->source,
-                       condition_text(pn_link_remote_condition(link), why));
+        aside_ended(amqp, pn_link_session(link), link, pn_link_remote_condition(link));
         return;
     }
     if (!amqp->server) {
@@ -155,9 +197,7 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
 static void on_session_close(struct amqp *amqp, pn_event_t *event) {
     pn_session_t *session = pn_event_session(event);
     if (is_aside(amqp, session)) {
-        char why[CONDITION_TEXT_MAX];
-        if (side_has_session(amqp, session))
-            side_ended(amqp, "", condition_text(pn_session_remote_condition(session), why));
+        aside_ended(amqp, session, NULL, pn_session_remote_condition(session));
         return;
     }
     if (amqp->server) {
@@ -200,7 +240,10 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
 
 static void on_delivery(struct amqp *amqp, pn_event_t *event) {
     pn_delivery_t *delivery = pn_event_delivery(event);
-    if (side_has_session(amqp, pn_link_session(pn_delivery_link(delivery))))
+    const pn_session_t *session = pn_link_session(pn_delivery_link(delivery));
+    if (cbs_owns(amqp, session))
+        cbs_delivery(amqp, delivery);
+    else if (side_has_session(amqp, session))
         side_delivery(amqp, delivery);
     else
         delivery_changed(amqp, delivery);

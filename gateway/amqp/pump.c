@@ -12,6 +12,12 @@
 #define ROUNDS_MOST 16
 #define TIMER_ACCURACY_US 10000
 
+static const char *mechanisms(const struct amqp *amqp) {
+    if (amqp->cbs != NULL)
+        return "ANONYMOUS";
+    return amqp->settings.anonymous ? "EXTERNAL ANONYMOUS" : "EXTERNAL";
+}
+
 void pump_start(struct amqp *amqp) {
     pn_connection_driver_t *driver = &amqp->driver;
     if (pn_connection_driver_init(driver, NULL, NULL) != 0) {
@@ -25,7 +31,7 @@ void pump_start(struct amqp *amqp) {
         sasl_external_serve(driver->transport, amqp->peer_name);
     } else {
         pn_connection_set_hostname(driver->connection, amqp->settings.host);
-        pn_sasl_allowed_mechs(pn_sasl(driver->transport), "EXTERNAL");
+        pn_sasl_allowed_mechs(pn_sasl(driver->transport), mechanisms(amqp));
     }
     pn_transport_set_max_frame(driver->transport, CONNECTION_FRAME_BYTES_MAX);
     pn_transport_set_idle_timeout(driver->transport, amqp->settings.idle_timeout_ms);

@@ -100,9 +100,10 @@ static enum fb_error load(struct amqp_trust *trust, const struct amqp_trust_sett
     enum fb_error error = make_context(trust, cause);
     if (error == FB_OK)
         error = load_authorities(trust, settings->ca, cause);
-    if (error == FB_OK)
+    const bool shown = settings->certificate != NULL && settings->certificate[0] != '\0';
+    if (error == FB_OK && shown)
         error = load_certificate(trust, settings->certificate, cause);
-    if (error == FB_OK)
+    if (error == FB_OK && shown)
         error = load_key(trust, settings, cause);
     if (error == FB_OK)
         error = load_lists(trust, settings->crls, cause);

@@ -90,6 +90,9 @@ static const struct row rows[] = {
      "TLS works, but then {peer} says nothing more. Is it an AMQP 1.0 broker, and in good health?"},
     {AMQP_SASL, TO_BROKER, NULL,
      "The broker does not let this gateway sign in: it must offer SASL EXTERNAL and know the name in its certificate."},
+    {AMQP_OPEN, TO_BROKER, "refused our token",
+     "The service does not accept the token: is the key in token_key the one of this device or policy, and is the "
+     "gateway's clock right? The clock counts, since each token has a time."},
     {AMQP_OPEN, TO_BROKER, NULL,
      "Signing in works, but the AMQP connection is refused or not answered: the broker's own log says why."},
     {AMQP_SESSION, TO_BROKER, NULL,

@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "gateway/amqp/link_connection.h"
 #include "gateway/amqp/link_trust.h"
 #include "gateway/amqp/trail.h"
 #include "gateway/amqp/visit.h"
@@ -80,7 +81,7 @@ static void list_addresses(const struct amqp_trail *trail, char *ret_text) {
 /* What there is to say of a step that was passed. */
 static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_step step, char *ret_text) {
     static const char *const texts[] = {
-        [AMQP_SASL] = "signed in with our certificate",
+        [AMQP_SASL] = "signed in",
         [AMQP_OPEN] = "connection opened",
         [AMQP_SESSION] = "session begun",
         [AMQP_CREDIT] = "takes messages; none was sent",
@@ -192,23 +193,16 @@ static const struct visit_handlers visit_handlers = {.step = on_step, .done = on
 static enum fb_error visit(struct doctor *doctor, struct fb_cause *cause) {
     char container[sizeof doctor->settings->gateway + sizeof "-doctor"];
     snprintf(container, sizeof container, "%s-doctor", doctor->settings->gateway);
-    const struct amqp_settings wanted = {
-        .trust = doctor->trust,
-        .container = container,
-        .host = doctor->endpoint.host,
-        .port = doctor->endpoint.port,
-        .direction = AMQP_SEND,
-        .address = doctor->endpoint.address,
-        .connect_timeout_ms = doctor->settings->connect_timeout_ms,
-        .open_timeout_ms = doctor->settings->open_timeout_ms,
-        .credit_timeout_ms = doctor->settings->ack_timeout_ms,
-        .idle_timeout_ms = doctor->settings->idle_timeout_ms,
-    };
+    struct link_connection wanted;
+    if (link_connection_make(doctor->settings, &doctor->endpoint, &wanted, cause) != FB_OK)
+        return FB_LIMIT;
+    wanted.settings.trust = doctor->trust;
+    wanted.settings.container = container;
     const int made = sd_event_new(&doctor->event);
     if (made < 0)
         return fb_fail_errno(cause, FB_IO, -made, "event loop");
     struct visit *under_way = NULL;
-    enum fb_error error = visit_start(doctor->event, &wanted, &visit_handlers, doctor, &under_way, cause);
+    enum fb_error error = visit_start(doctor->event, &wanted.settings, &visit_handlers, doctor, &under_way, cause);
     if (error == FB_OK && sd_event_loop(doctor->event) < 0)
         error = fb_fail(cause, FB_IO, "event loop");
     visit_end(under_way);

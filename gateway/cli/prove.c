@@ -8,6 +8,7 @@
 
 #include "drivers/ask.h"
 #include "drivers/decode.h"
+#include "drivers/line_frame.h"
 #include "gateway/cli/client.h"
 #include "gateway/cli/explain.h"
 #include "gateway/cli/options.h"
@@ -39,17 +40,14 @@ static enum fb_error find_subject(const struct plant *plant, const char *words, 
         for (size_t t = 0; t < instrument->tag_count; t++)
             if (is_named(words, instrument->name, instrument->tags[t].name)) {
                 *ret_subject = (struct subject){instrument, &instrument->tags[t]};
-                return instrument->lines.protocol == PLANT_REGISTERS
-                           ? FB_OK
-                           : fb_fail(cause, FB_INVALID, "%s speaks in lines; only registers are proven",
-                                     instrument->name);
+                return FB_OK;
             }
     }
     return fb_fail(cause, FB_NOT_FOUND, "there is no tag %s; write INSTRUMENT/TAG", words);
 }
 
 /* The value alone: its status qualifies it, and is no part of what the display shows. */
-static void decode(const struct subject *subject, struct evidence *evidence) {
+static void decode_value(const struct subject *subject, struct evidence *evidence) {
     struct plant_tag tag = *subject->tag;
     const struct plant_tag *tags[] = {&tag};
     tag.number = 1;
@@ -61,18 +59,24 @@ static void decode(const struct subject *subject, struct evidence *evidence) {
                                          .count = (uint16_t)plant_tag_registers(&tag),
                                          .tags = tags,
                                          .tag_count = 1};
-    decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED, evidence->units);
+    if (subject->instrument->lines.protocol == PLANT_REGISTERS)
+        decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED, evidence->units);
+    else
+        line_decode_reply(&request, evidence->reply.data, evidence->reply.time_ms, CLOCK_SYNCHRONISED, evidence->units);
 }
 
 static enum fb_error read_tag(struct target *target, const struct subject *subject, struct evidence *evidence,
                               struct fb_cause *cause) {
     const struct plant_tag *tag = subject->tag;
-    const enum fb_error error = target_read(target, subject->instrument->unit, tag->table, tag->address,
-                                            (uint8_t)plant_tag_registers(tag), &evidence->reply, cause);
+    const enum fb_error error =
+        subject->instrument->lines.protocol == PLANT_REGISTERS
+            ? target_read(target, subject->instrument->unit, tag->table, tag->address,
+                          (uint8_t)plant_tag_registers(tag), &evidence->reply, cause)
+            : target_read_tag(target, subject->instrument->name, tag->name, &evidence->reply, cause);
     if (error == FB_OK && !evidence->reply.good)
         return fb_fail(cause, FB_TIMEOUT, "%s: %s", subject->instrument->name, evidence->reply.reason);
     if (error == FB_OK)
-        decode(subject, evidence);
+        decode_value(subject, evidence);
     return error;
 }
 
@@ -140,6 +144,18 @@ static void print_read(const struct subject *subject, const struct evidence *evi
     json_decref(value);
 }
 
+static enum fb_error not_shown(const struct target *target, const struct subject *subject, const char *display,
+                               struct fb_cause *cause) {
+    if (subject->instrument->lines.protocol != PLANT_REGISTERS)
+        return fb_fail(cause, FB_NOT_FOUND, "the display shows %s: not proven. forebay trace %s shows the lines",
+                       display, target->bus.name);
+    return fb_fail(cause, FB_NOT_FOUND,
+                   "the display shows %s: not proven. forebay probe %s %u %u --table %s --display %s looks for what "
+                   "explains it",
+                   display, target->bus.name, subject->instrument->unit, subject->tag->address,
+                   plant_table_word(subject->tag->table), display);
+}
+
 static enum fb_error prove(struct target *target, const char *words, const char *display, struct fb_cause *cause) {
     static struct evidence evidence;
     struct subject subject;
@@ -152,12 +168,7 @@ static enum fb_error prove(struct target *target, const char *words, const char 
         return error;
     print_read(&subject, &evidence);
     if (!is_shown(evidence.units, display))
-        return fb_fail(
-            cause, FB_NOT_FOUND,
-            "the display shows %s: not proven. forebay probe %s %u %u --table %s --display %s looks for what "
-            "explains it",
-            display, target->bus.name, subject.instrument->unit, subject.tag->address,
-            plant_table_word(subject.tag->table), display);
+        return not_shown(target, &subject, display, cause);
     error = keep(target, &subject, display, &evidence, cause);
     if (error == FB_OK)
         printf("proven: the display shows %s\n", display);

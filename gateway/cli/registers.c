@@ -1,6 +1,7 @@
 #include "gateway/cli/registers.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "drivers/decode.h"
@@ -48,6 +49,22 @@ static void print_register(uint16_t address, const char *manual, const uint8_t *
             print_wide(wide_types[i], bytes);
 }
 
+/* Two characters a register; what is none of ASCII as a dot. */
+static void print_text(const uint8_t *data, unsigned count, bool swapped) {
+    printf("  %-10s \"", swapped ? "low first" : "high first");
+    for (unsigned i = 0; i < 2 * count; i++) {
+        const uint8_t byte = data[swapped ? i ^ 1u : i];
+        putchar(byte >= ' ' && byte <= '~' ? byte : '.');
+    }
+    puts("\"");
+}
+
+static void print_texts(const uint8_t *data, unsigned count) {
+    puts("all of it as text");
+    print_text(data, count, false);
+    print_text(data, count, true);
+}
+
 void registers_print(enum plant_table table, uint16_t first, unsigned count, const uint8_t *data) {
     for (unsigned i = 0; i < count; i++) {
         const uint16_t address = (uint16_t)(first + i);
@@ -58,4 +75,6 @@ void registers_print(enum plant_table table, uint16_t first, unsigned count, con
         else
             print_register(address, manual, data + 2 * (size_t)i, count - i);
     }
+    if (table > PLANT_DISCRETE)
+        print_texts(data, count);
 }

@@ -9,7 +9,8 @@
 /* The address as manuals with 4xxxx have it: "40011", or "465536" where five digits do not do. */
 void registers_manual(enum plant_table table, uint16_t address, char ret_text[static 16]);
 
-/* data: as on the wire, two bytes a register, or eight entries a byte for coils and discrete inputs. */
+/* Each register, and all of them as one text in either order of bytes.
+ * data: as on the wire, two bytes a register, or eight entries a byte for coils and discrete inputs. */
 void registers_print(enum plant_table table, uint16_t first, unsigned count, const uint8_t *data);
 
 #endif

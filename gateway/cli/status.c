@@ -88,12 +88,42 @@ static void print_line(const char *kind, const json_t *object) {
     const char *reason = text(object, "reason");
     printf("%-11s %-20s %-10s", kind, text(object, "name"), text(object, "state"));
     print_since(object);
-    printf("%s%s\n", reason[0] != '\0' ? ": " : "", reason);
+    printf("%s%s", reason[0] != '\0' ? ": " : "", reason);
+    if (json_object_get(object, "proven_tags") != NULL)
+        printf(", %lld of %lld tags proven", number(object, "proven_tags"), number(object, "tags"));
+    putchar('\n');
 }
 
 static void print_list(const char *kind, const json_t *list) {
     for (size_t i = 0; i < json_array_size(list); i++)
         print_line(kind, json_array_get(list, i));
+}
+
+static void print_times(const json_t *bus, const char *key, const char *words) {
+    const json_t *times = json_object_get(bus, key), *half = json_object_get(times, "p50");
+    if (json_is_number(half))
+        printf(", %s %.1f ms (99 %%: %.1f)", words, json_number_value(half),
+               json_number_value(json_object_get(times, "p99")));
+}
+
+/* How busy and how punctual it is, and what went wrong so far. */
+static void print_bus_figures(const json_t *bus) {
+    const char *kind;
+    json_t *count;
+    printf("            load %.1f %%", json_number_value(json_object_get(bus, "load_percent")));
+    print_times(bus, "lateness_ms", "late");
+    print_times(bus, "response_ms", "answers in");
+    printf(", %lld requests, %lld missed", number(bus, "requests"), number(bus, "overruns"));
+    json_object_foreach(json_object_get(bus, "errors"), kind, count) if (json_integer_value(count) > 0)
+        printf(", %s: %lld", kind, (long long)json_integer_value(count));
+    putchar('\n');
+}
+
+static void print_buses(const json_t *buses) {
+    for (size_t i = 0; i < json_array_size(buses); i++) {
+        print_line("bus", json_array_get(buses, i));
+        print_bus_figures(json_array_get(buses, i));
+    }
 }
 
 /* What keeps unsent batches although the link is up. */
@@ -151,7 +181,7 @@ static void print_status(const json_t *status) {
         printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);
     printf(", %lld lost, %.1f of %.1f MB\n", number(store, "lost_readings"), (double)number(store, "bytes") / 1e6,
            (double)number(store, "quota_bytes") / 1e6);
-    print_list("bus", json_object_get(status, "buses"));
+    print_buses(json_object_get(status, "buses"));
     print_list("instrument", json_object_get(status, "instruments"));
 }
 

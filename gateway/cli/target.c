@@ -91,20 +91,23 @@ static void read_result(const json_t *result, struct target_reply *reply) {
                  reply->exception);
     else
         snprintf(reply->reason, sizeof reply->reason, "%s%s%s", quality, reason[0] != '\0' ? ": " : "", reason);
-    reply->length = read_hex(result, "data", reply->data, sizeof reply->data);
+    reply->length = read_hex(result, "data", reply->data, sizeof reply->data - 1);
     reply->sent_length = read_hex(result, "sent", reply->sent, sizeof reply->sent);
     reply->received_length = read_hex(result, "received", reply->received, sizeof reply->received);
 }
 
-static enum fb_error ask_gateway(const struct target *target, const struct ask *ask, json_t **ret_result,
+/* Takes the reference to the request. */
+static enum fb_error ask_gateway(const struct target *target, json_t *request, json_t **ret_result,
                                  struct fb_cause *cause) {
-    json_t *request =
-        json_pack("{s:s, s:s, s:i, s:s, s:i, s:i}", "call", "probe", "bus", ask->bus, "unit", (int)ask->unit, "table",
-                  plant_table_word(ask->table), "address", (int)ask->address, "count", (int)ask->count);
     const enum fb_error error =
         client_request(target->config.run, request, (int)target->bus.timeout_ms + ASK_TIMEOUT_MS, ret_result, cause);
     json_decref(request);
     return error;
+}
+
+static json_t *probe_request(const struct ask *ask) {
+    return json_pack("{s:s, s:s, s:i, s:s, s:i, s:i}", "call", "probe", "bus", ask->bus, "unit", (int)ask->unit,
+                     "table", plant_table_word(ask->table), "address", (int)ask->address, "count", (int)ask->count);
 }
 
 enum fb_error target_read(struct target *target, uint8_t unit, enum plant_table table, uint16_t address, uint8_t count,
@@ -114,9 +117,21 @@ enum fb_error target_read(struct target *target, uint8_t unit, enum plant_table 
     json_t *result = NULL;
     enum fb_error error = FB_OK;
     if (target->through_gateway)
-        error = ask_gateway(target, &ask, &result, cause);
+        error = ask_gateway(target, probe_request(&ask), &result, cause);
     else if ((result = probe_read(&target->connection, &ask)) == NULL)
         error = fb_fail(cause, FB_MEMORY, "out of memory");
+    if (error == FB_OK)
+        read_result(result, ret_reply);
+    json_decref(result);
+    return error;
+}
+
+enum fb_error target_read_tag(struct target *target, const char *instrument, const char *name,
+                              struct target_reply *ret_reply, struct fb_cause *cause) {
+    json_t *result = NULL;
+    json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "call", "probe-tag", "bus", target->bus.name, "instrument",
+                                instrument, "name", name);
+    const enum fb_error error = ask_gateway(target, request, &result, cause);
     if (error == FB_OK)
         read_result(result, ret_reply);
     json_decref(result);

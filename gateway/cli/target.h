@@ -29,11 +29,11 @@ void target_close(struct target *target);
 
 struct target_reply {
     bool good;
-    uint8_t exception; /* the instrument refused; 0: it did not */
-    bool silent;       /* nothing answered in time */
-    char reason[256];  /* why there is no data, for people */
-    uint8_t data[DRIVER_DATA_MAX];
-    size_t length; /* of data, bytes */
+    uint8_t exception;                          /* the instrument refused; 0: it did not */
+    bool silent;                                /* nothing answered in time */
+    char reason[256];                           /* why there is no data, for people */
+    uint8_t data[RECORDER_FRAME_BYTES_MAX + 1]; /* of lines: with a NUL behind them */
+    size_t length;                              /* of data, bytes */
     uint8_t sent[RECORDER_FRAME_BYTES_MAX], received[RECORDER_FRAME_BYTES_MAX];
     size_t sent_length, received_length; /* the frames as they went over the wire; 0: there was none */
     int64_t time_ms;                     /* UTC */
@@ -42,5 +42,9 @@ struct target_reply {
 /* One read. count: 1..125 registers or bits. FB_CLOSED, FB_TIMEOUT ...: it could not be asked at all. */
 enum fb_error target_read(struct target *target, uint8_t unit, enum plant_table table, uint16_t address, uint8_t count,
                           struct target_reply *ret_reply, struct fb_cause *cause) FB_MUST_USE;
+
+/* One read of a tag whose instrument speaks in lines. Through the gateway only; limits as above. */
+enum fb_error target_read_tag(struct target *target, const char *instrument, const char *name,
+                              struct target_reply *ret_reply, struct fb_cause *cause) FB_MUST_USE;
 
 #endif

@@ -102,6 +102,8 @@ static enum fb_error take(struct tracing *tracing, struct fb_cause *cause) {
 static enum fb_error take_for(struct tracing *tracing, unsigned minutes, struct fb_cause *cause) {
     const struct timespec pause = {.tv_nsec = LOOK_INTERVAL_MS * 1000000};
     const int64_t until_ms = clock_monotonic_ms() + minutes * INT64_C(60000);
+    if (minutes > 0)
+        fprintf(stderr, "tracing for %u minute%s, until Ctrl-C\n", minutes, minutes == 1 ? "" : "s");
     enum fb_error error = take(tracing, cause);
     while (error == FB_OK && !interrupt_came() && clock_monotonic_ms() < until_ms) {
         nanosleep(&pause, NULL);

@@ -57,8 +57,9 @@ static void read_stamps(const struct certificates *certificates, struct stamp re
     if (!certificates->has_settings)
         return;
     ret_stamps[0] = stamp_of(settings->ca);
-    ret_stamps[1] = stamp_of(settings->certificate);
-    if (!pkcs11_uri_is(settings->key))
+    if (settings->certificate[0] != '\0')
+        ret_stamps[1] = stamp_of(settings->certificate);
+    if (settings->key[0] != '\0' && !pkcs11_uri_is(settings->key))
         ret_stamps[2] = stamp_of(settings->key);
     if (settings->key_pin_file[0] != '\0')
         ret_stamps[3] = stamp_of(settings->key_pin_file);
@@ -72,7 +73,8 @@ static void read_files(struct certificates *certificates) {
     certificates->files = json_array();
     if (!certificates->has_settings)
         return;
-    validity_file_to_json("gateway", settings->certificate, certificates->files);
+    if (settings->certificate[0] != '\0')
+        validity_file_to_json("gateway", settings->certificate, certificates->files);
     for (uint32_t i = 0; i < settings->crl_count; i++)
         validity_file_to_json("crl", settings->crls[i], certificates->files);
     validity_file_to_json("authority", settings->ca, certificates->files);

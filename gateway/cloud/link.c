@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/amqp/link_connection.h"
 #include "gateway/amqp/link_trust.h"
 #include "gateway/amqp/trail.h"
 #include "gateway/amqp/visit.h"
@@ -11,6 +12,7 @@
 #include "gateway/cloud/certificates.h"
 #include "gateway/cloud/endpoints.h"
 #include "gateway/cloud/parcel.h"
+#include "gateway/cloud/renderer.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
@@ -36,6 +38,7 @@ struct link {
     int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
     uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
+    struct renderer *renderer;
     bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
     sd_event_source *retry;
     sd_event_source *silence;
@@ -124,6 +127,7 @@ static void down(struct link *link) {
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     if (was_up && link->core_present)
         link->handlers->down(link->user);
 }
@@ -163,7 +167,9 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
 static void begin_session(struct link *link) {
     if (link->status.state != STATUS_UP || !link->core_present)
         return;
-    link->handlers->up(parcel_bytes_most(amqp_message_bytes_most(link->amqp)), link->user);
+    /* A batch that goes as JSON goes in as many messages as it takes. */
+    const bool whole = !renderer_takes(&link->settings, PARCEL_BATCH);
+    link->handlers->up(whole ? parcel_bytes_most(amqp_message_bytes_most(link->amqp)) : 0, link->user);
     ask(link);
 }
 
@@ -221,10 +227,37 @@ static void watch_silence(struct link *link) {
         arm(link->silence, due_ms - clock_monotonic_ms());
 }
 
+/* Hand the next message of a parcel over that goes as JSON, in several when it is long. */
+static void forward_rendered(struct link *link, struct window_parcel *parcel) {
+    const size_t peer_most = parcel_bytes_most(amqp_message_bytes_most(link->amqp));
+    const size_t most = peer_most == 0 ? RENDERER_BODY_BYTES_MAX : peer_most;
+    struct renderer_body body = {0};
+    struct fb_cause cause;
+    enum fb_error error = FB_OK;
+    if (renderer_at(link->renderer) != parcel->delivery)
+        error = renderer_begin(link->renderer, parcel->delivery, parcel->bytes, parcel->length,
+                               link->settings.compression, most, &cause);
+    if (error == FB_OK)
+        error = renderer_next(link->renderer, &body, &cause);
+    if (error == FB_OK)
+        error = parcel_send_rendered(link->amqp, &link->settings, link->endpoint.address, parcel, &body, &cause);
+    if (error != FB_OK || body.last)
+        renderer_stop(link->renderer);
+    parcel->messages++;
+    if (error == FB_OK && body.last)
+        window_sent(parcel);
+    else if (error != FB_OK)
+        tell(link, parcel, error == FB_AGAIN || error == FB_MEMORY ? PARCEL_RELEASED : PARCEL_REJECTED, cause.text);
+}
+
 /* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
 static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
     struct fb_cause cause;
-    const enum fb_error error = parcel_send(link->amqp, &link->settings, parcel, bytes, &cause);
+    if (renderer_takes(&link->settings, parcel->kind)) {
+        forward_rendered(link, parcel);
+        return;
+    }
+    const enum fb_error error = parcel_send(link->amqp, &link->settings, link->endpoint.address, parcel, bytes, &cause);
     if (error == FB_OK)
         window_sent(parcel);
     else
@@ -239,11 +272,23 @@ static void keep(struct link *link, struct window_parcel *parcel, const uint8_t 
         memcpy(parcel->bytes, bytes, parcel->length);
 }
 
-static void on_writable(struct amqp *amqp, void *user) {
-    struct link *link = user;
+/* One that was begun is finished first, whatever has come since. */
+static struct window_parcel *next_waiting(const struct link *link) {
+    const uint64_t begun = renderer_at(link->renderer);
+    struct window_parcel *parcel = begun == 0 ? NULL : window_of_delivery(&link->window, begun);
+    return parcel != NULL && parcel->state == WINDOW_WAITING ? parcel : window_first_waiting(&link->window);
+}
+
+static void forward_waiting(struct link *link) {
     struct window_parcel *parcel;
-    while (amqp_send_room(amqp) > 0 && (parcel = window_first_waiting(&link->window)) != NULL)
+    while (amqp_send_room(link->amqp) > 0 && (parcel = next_waiting(link)) != NULL)
         forward(link, parcel, parcel->bytes);
+}
+
+static void on_writable(struct amqp *amqp, void *user) {
+    (void)amqp;
+    struct link *link = user;
+    forward_waiting(link);
     ask(link);
     changed(link);
 }
@@ -260,6 +305,14 @@ static void count(struct link *link, enum amqp_outcome outcome) {
     }
 }
 
+/* True when this outcome leaves a parcel of several messages open: the others have not all been accepted yet. */
+static bool stays_open(struct link *link, struct window_parcel *parcel, enum amqp_outcome outcome) {
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || !renderer_takes(&link->settings, parcel->kind))
+        return false;
+    parcel->accepted++;
+    return parcel->state == WINDOW_WAITING || parcel->accepted < parcel->messages;
+}
+
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
                        void *user) {
     static const enum parcel_outcome outcomes[] = {[AMQP_ACCEPTED] = PARCEL_ACCEPTED,
@@ -268,14 +321,15 @@ static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome o
                                                    [AMQP_MODIFIED] = PARCEL_MODIFIED};
     struct link *link = user;
     link->last_answer_ms = clock_monotonic_ms();
-    window_answered(&link->window, delivery, link->last_answer_ms);
-    struct window_parcel *parcel = window_of_delivery(&link->window, delivery);
-    if (parcel == NULL || parcel->kind == PARCEL_BATCH)
+    window_answered(&link->window, parcel_of_delivery(delivery), link->last_answer_ms);
+    struct window_parcel *parcel = window_of_delivery(&link->window, parcel_of_delivery(delivery));
+    const bool open = stays_open(link, parcel, outcome);
+    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH))
         count(link, outcome);
     /* Without a parcel it was handed out by a core that has gone since. */
-    if (parcel == NULL || outcome != AMQP_ACCEPTED)
+    if (parcel == NULL || outcome != AMQP_ACCEPTED || parcel->messages > 0)
         amqp_settle(amqp, delivery);
-    if (parcel != NULL) {
+    if (parcel != NULL && !open) {
         char text[FB_CAUSE_MAX];
         tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->endpoint.address, text));
     }
@@ -325,27 +379,16 @@ static const struct amqp_handlers amqp_handlers = {.step = on_step,
                                                    .side_outcome = on_side_outcome,
                                                    .closed = on_closed};
 
-/* The certificates are read for each attempt, so that renewed ones count at once. ret_settings: for this endpoint, with
- * a trust that is the caller's. */
+/* The certificates are read for each attempt, so that renewed ones count at once. ret_connection: for this endpoint,
+ * with a trust that is the caller's; NULL on failure. */
 static enum fb_error prepare(const struct link *link, const struct link_endpoint *endpoint,
-                             struct amqp_settings *ret_settings, struct fb_cause *cause) {
-    const struct link_settings *settings = &link->settings;
-    *ret_settings = (struct amqp_settings){
-        .container = settings->gateway,
-        .host = endpoint->host,
-        .port = endpoint->port,
-        .direction = AMQP_SEND,
-        .address = endpoint->address,
-        .connect_timeout_ms = settings->connect_timeout_ms,
-        .open_timeout_ms = settings->open_timeout_ms,
-        .credit_timeout_ms = settings->ack_timeout_ms,
-        .idle_timeout_ms = settings->idle_timeout_ms,
-    };
-    return link_trust_load(settings, &ret_settings->trust, cause);
+                             struct link_connection *ret_connection, struct fb_cause *cause) {
+    const enum fb_error error = link_connection_make(&link->settings, endpoint, ret_connection, cause);
+    return error == FB_OK ? link_trust_load(&link->settings, &ret_connection->settings.trust, cause) : error;
 }
 
 static void attempt(struct link *link) {
-    struct amqp_settings wanted;
+    struct link_connection wanted;
     struct fb_cause cause;
     link->renewing = false;
     link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
@@ -360,10 +403,10 @@ static void attempt(struct link *link) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
-    wanted.handlers = &amqp_handlers;
-    wanted.user = link;
-    const enum fb_error error = amqp_connect(link->event, &wanted, &link->amqp, &cause);
-    amqp_trust_free(wanted.trust);
+    wanted.settings.handlers = &amqp_handlers;
+    wanted.settings.user = link;
+    const enum fb_error error = amqp_connect(link->event, &wanted.settings, &link->amqp, &cause);
+    amqp_trust_free(wanted.settings.trust);
     if (error != FB_OK)
         failed(link, AMQP_DNS, cause.text);
 }
@@ -399,15 +442,15 @@ static int on_return(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
     const struct link_endpoint preferred = link_settings_endpoint(&link->settings, 0);
-    struct amqp_settings wanted;
+    struct link_connection wanted;
     struct fb_cause cause;
     char container[sizeof link->settings.gateway + sizeof "-return"];
     snprintf(container, sizeof container, "%s-return", link->settings.gateway);
     enum fb_error error = prepare(link, &preferred, &wanted, &cause);
-    wanted.container = container;
+    wanted.settings.container = container;
     if (error == FB_OK)
-        error = visit_start(link->event, &wanted, &visit_handlers, link, &link->visit, &cause);
-    amqp_trust_free(wanted.trust);
+        error = visit_start(link->event, &wanted.settings, &visit_handlers, link, &link->visit, &cause);
+    amqp_trust_free(wanted.settings.trust);
     if (error != FB_OK)
         on_visited(NULL, false, AMQP_TLS, cause.text, link);
     return 0;
@@ -476,6 +519,8 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->status.since_ms = clock_utc_ms();
     commands_init(&link->commands, on_command, link);
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK)
+        error = renderer_new(&link->renderer, cause);
     if (error == FB_OK &&
         (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
          add_timer(link, &link->return_timer, on_return) != FB_OK))
@@ -494,6 +539,7 @@ void link_free(struct link *link) {
     amqp_free(link->amqp);
     visit_end(link->visit);
     window_done(&link->window);
+    renderer_free(link->renderer);
     commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
@@ -560,15 +606,26 @@ void link_core_gone(struct link *link) {
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
     window_forget_all(&link->window);
+    renderer_stop(link->renderer);
     disarm(link->silence);
     changed(link);
+}
+
+/* With JSON every record bears its names: the catalogue itself stays here. */
+static void learn(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
+    struct fb_cause cause;
+    if (renderer_learn(link->renderer, bytes, parcel->length, &cause) == FB_OK)
+        tell(link, parcel, PARCEL_ACCEPTED, "");
+    else
+        tell(link, parcel, PARCEL_REJECTED, cause.text);
 }
 
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) {
     if (link->status.state != STATUS_UP || link->stopping)
         return FB_OK;
     struct window_parcel *taken;
-    const bool must_wait = amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const bool rendered = renderer_takes(&link->settings, parcel->kind);
+    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
     const enum fb_error error =
         window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
     if (error == FB_FULL)
@@ -576,11 +633,15 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
     if (error == FB_OK) {
         taken->historical = parcel->historical;
         memcpy(taken->store, parcel->store, sizeof taken->store);
-        if (must_wait)
+        if (rendered && parcel->kind == PARCEL_CATALOGUE)
+            learn(link, taken, parcel->bytes);
+        else if (must_wait)
             keep(link, taken, parcel->bytes);
         else
             forward(link, taken, parcel->bytes);
     }
+    if (rendered)
+        forward_waiting(link);
     watch_silence(link);
     ask(link);
     changed(link);

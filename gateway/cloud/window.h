@@ -32,7 +32,8 @@ struct window_parcel {
     int64_t since_ms;     /* monotonic: when it came */
     int64_t overtaken_ms; /* monotonic: when the peer first answered one that was sent later; 0: not yet */
     size_t length;
-    uint8_t *bytes; /* while waiting: ours, malloc; else NULL */
+    uint8_t *bytes;              /* while waiting: ours, malloc; else NULL */
+    uint32_t messages, accepted; /* of a parcel that goes as several messages: handed to the peer, and accepted */
 };
 
 struct window {

@@ -6,21 +6,31 @@
 
 #include "gateway/common/json.h"
 
-#define TEXT(member) #member, JSON_FIELD_TEXT, JSON_FIELD_MEMBER(struct link_settings, member), .min = 1
+#define ANY_TEXT(member) #member, JSON_FIELD_TEXT, JSON_FIELD_MEMBER(struct link_settings, member)
+#define TEXT(member) ANY_TEXT(member), .min = 1
 #define NUMBER(member) #member, JSON_FIELD_NUMBER, JSON_FIELD_MEMBER(struct link_settings, member)
+/* words_: of the enum in its order. */
+#define WORD(member, words_)                                                                                           \
+    #member, JSON_FIELD_WORD, JSON_FIELD_MEMBER(struct link_settings, member), .words = (words_)
 
 static const struct json_field fields[] = {
     {TEXT(gateway)},
     {TEXT(host)},
     {NUMBER(port), 1, UINT16_MAX},
+    {WORD(profile, cloud_kind_words)},
     {TEXT(address)},
     {"spares", JSON_FIELD_OTHER},
     {TEXT(ca)},
-    {TEXT(certificate)},
-    {TEXT(key)},
-    {"key_pin_file", JSON_FIELD_TEXT, JSON_FIELD_MEMBER(struct link_settings, key_pin_file)},
+    {ANY_TEXT(certificate)},
+    {ANY_TEXT(key)},
+    {ANY_TEXT(key_pin_file)},
     {"pins", JSON_FIELD_OTHER},
     {"crls", JSON_FIELD_OTHER},
+    {ANY_TEXT(token_key)},
+    {ANY_TEXT(token_policy)},
+    {NUMBER(token_life_ms), LINK_TOKEN_LIFE_MIN_MS, LINK_TOKEN_LIFE_MAX_MS},
+    {WORD(encoding, cloud_encoding_words)},
+    {WORD(compression, cloud_compression_words)},
     {NUMBER(window_messages), LINK_WINDOW_MESSAGES_MIN, LINK_WINDOW_MESSAGES_MAX},
     {NUMBER(window_bytes), LINK_WINDOW_BYTES_MIN, LINK_WINDOW_BYTES_MAX},
     {NUMBER(connect_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
@@ -130,6 +140,10 @@ enum fb_error link_settings_from_json(const json_t *json, struct link_settings *
         return error;
     if (settings.retry_most_ms < settings.retry_first_ms)
         return fb_fail(cause, FB_INVALID, "retry_most_ms: less than retry_first_ms");
+    if (settings.token_key[0] == '\0' && (settings.certificate[0] == '\0' || settings.key[0] == '\0'))
+        return fb_fail(cause, FB_INVALID, "neither certificate and key nor token_key");
+    if (!cloud_template_valid(settings.address))
+        return fb_fail(cause, FB_INVALID, "address: a brace that is no {gateway} or {kind}");
     *ret_settings = settings;
     return FB_OK;
 }

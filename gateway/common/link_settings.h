@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/common/cloud_profile.h"
 #include "gateway/common/error.h"
 #include "gateway/common/pin.h"
 
@@ -21,6 +22,8 @@
 #define LINK_WINDOW_BYTES_MAX (16 * 1024 * 1024)
 #define LINK_TIMEOUT_MIN_MS 1000 /* connect, open, idle */
 #define LINK_TIMEOUT_MAX_MS 600000
+#define LINK_TOKEN_LIFE_MIN_MS 10000
+#define LINK_TOKEN_LIFE_MAX_MS 86400000
 #define LINK_RETRY_FIRST_MIN_MS 100
 #define LINK_RETRY_FIRST_MAX_MS 60000
 #define LINK_RETRY_MOST_MIN_MS 1000
@@ -37,20 +40,26 @@ struct link_endpoint {
 };
 
 struct link_settings {
-    char gateway[64];            /* the gateway's name: AMQP container id */
-    char host[LINK_TEXT_MAX];    /* DNS name or address literal; must stand in the peer's certificate (SAN) */
-    uint16_t port;               /* 5671 */
-    char address[LINK_TEXT_MAX]; /* AMQP target: "/queues/NAME", "/exchanges/E/KEY" ... */
+    char gateway[64];         /* the gateway's name: AMQP container id */
+    char host[LINK_TEXT_MAX]; /* DNS name or address literal; must stand in the peer's certificate (SAN) */
+    uint16_t port;            /* 5671 */
+    enum cloud_kind profile;
+    char address[LINK_TEXT_MAX]; /* AMQP target: "/queues/NAME", "/exchanges/E/{kind}" ...: cloud_address() */
     struct link_endpoint spares[LINK_SPARES_MAX]; /* spare_count of them, in the order of preference */
     uint8_t spare_count;
-    char ca[LINK_PATH_MAX];                 /* PEM file: the only authorities that are trusted */
-    char certificate[LINK_PATH_MAX];        /* PEM file: this device's certificate and chain */
-    char key[LINK_PATH_MAX];                /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
-    char key_pin_file[LINK_PATH_MAX];       /* file with the PIN of the token that holds the key; "": none */
+    char ca[LINK_PATH_MAX];           /* PEM file: the only authorities that are trusted */
+    char certificate[LINK_PATH_MAX];  /* PEM file: this device's certificate and chain; "": none, with token_key */
+    char key[LINK_PATH_MAX];          /* its private key: PEM file, or "pkcs11:..." (pkcs11_uri.h) */
+    char key_pin_file[LINK_PATH_MAX]; /* file with the PIN of the token that holds the key; "": none */
     char pins[LINK_PINS_MAX][PIN_TEXT_MAX]; /* pin_count of them: one must be in the peer's chain; none: any chain */
     uint32_t pin_count;
     char crls[LINK_CRLS_MAX][LINK_PATH_MAX]; /* crl_count of them, PEM files: lists of revoked certificates */
     uint32_t crl_count;                      /* 0: revocation is not checked */
+    char token_key[LINK_PATH_MAX];           /* file with the key that signs SAS tokens; "": no tokens */
+    char token_policy[LINK_TEXT_MAX];        /* whose key that is; "": the device's own */
+    uint32_t token_life_ms;                  /* of each token, default 1 h; renewed at 80 % of it */
+    enum cloud_encoding encoding;            /* of batches */
+    enum cloud_compression compression;      /* of JSON */
     uint32_t window_messages;                /* unsettled messages at most, default 256 */
     uint32_t window_bytes;                   /* and bytes, default 4 MiB */
     uint32_t connect_timeout_ms;             /* for each of DNS, TCP, TLS; default 10 s */

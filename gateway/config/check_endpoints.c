@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "gateway/config/check_cloud.h"
 #include "gateway/config/check_list.h"
 
 #define SPARE(member) CHECK_MEMBER(struct link_endpoint, member)
@@ -34,6 +35,7 @@ static void check_entries(struct check *check, const struct tree_node *list, con
         struct link_endpoint endpoint = {0};
         memcpy(endpoint.address, address, sizeof address);
         check_section(check, &endpoint_table, entry, check_list_place(place, index, entry_place), &endpoint);
+        check_cloud_address(check, tree_get(entry, "address"), entry_place, settings->profile, endpoint.address);
         take(settings, index, &endpoint);
     }
 }

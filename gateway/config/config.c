@@ -10,6 +10,7 @@
 #include "gateway/common/file.h"
 #include "gateway/config/check.h"
 #include "gateway/config/check_bus.h"
+#include "gateway/config/check_cloud.h"
 #include "gateway/config/check_commands.h"
 #include "gateway/config/check_endpoints.h"
 #include "gateway/config/check_instrument.h"
@@ -61,13 +62,20 @@ static const struct check_key cloud_keys[] = {
     {"host", CHECK_HOST, CONFIG(link.host)},
     {"port", CHECK_NUMBER, CONFIG(link.port), .standard = "5671", .min = 1, .max = UINT16_MAX},
     {"endpoints", CHECK_LIST},
-    {"address", CHECK_TEXT, CONFIG(link.address), .wanted = "where batches go, like /queues/readings"},
+    {"profile", CHECK_WORD, CONFIG(link.profile), .standard = "amqp", .words = cloud_kind_words},
+    {"address", CHECK_TEXT, CONFIG(link.address)},
     {"ca", CHECK_PATH, CONFIG(link.ca), .wanted = "the PEM file of the authority that signed the broker's certificate"},
-    {"certificate", CHECK_PATH, CONFIG(link.certificate), .wanted = "the PEM file of this gateway's certificate"},
-    {"key", CHECK_KEY, CONFIG(link.key), .wanted = "the PEM file of this gateway's private key"},
+    {"certificate", CHECK_PATH, CONFIG(link.certificate)},
+    {"key", CHECK_KEY, CONFIG(link.key)},
     {"key_pin_file", CHECK_PATH, CONFIG(link.key_pin_file)},
     {"pin", CHECK_LIST},
     {"crl", CHECK_LIST},
+    {"token_key", CHECK_PATH, CONFIG(link.token_key)},
+    {"token_policy", CHECK_TEXT, CONFIG(link.token_policy)},
+    {"token_life", CHECK_DURATION, CONFIG(link.token_life_ms), .standard = "1h", .min = LINK_TOKEN_LIFE_MIN_MS,
+     .max = LINK_TOKEN_LIFE_MAX_MS},
+    {"encoding", CHECK_WORD, CONFIG(link.encoding), .standard = "batch", .words = cloud_encoding_words},
+    {"compression", CHECK_WORD, CONFIG(link.compression), .standard = "none", .words = cloud_compression_words},
     {"window_messages", CHECK_NUMBER, CONFIG(link.window_messages), .standard = "256", .min = LINK_WINDOW_MESSAGES_MIN,
      .max = LINK_WINDOW_MESSAGES_MAX},
     {"window_bytes", CHECK_SIZE, CONFIG(link.window_bytes), .standard = "4MB", .min = LINK_WINDOW_BYTES_MIN,
@@ -112,6 +120,7 @@ static void check_cloud(struct check *check, const struct tree_node *map, struct
     check_section(check, &cloud_table, map, "cloud", config);
     memcpy(config->link.gateway, config->name, sizeof config->link.gateway);
     check_trust(check, map, &config->link);
+    check_cloud_profile(check, map, &config->link);
     config->has_cloud = true;
     const struct tree_node *commands = section(map, "commands", TREE_MAP);
     config->has_commands = commands != NULL;

@@ -121,7 +121,7 @@ static const struct {
 };
 
 /* These go on to forebay-field, which answers them. */
-static const char *const field_calls[] = {"trace", "probe"};
+static const char *const field_calls[] = {"trace", "probe", "probe-tag"};
 
 /* The arguments of the call; NULL when it has none. */
 static json_t *arguments(const json_t *request) {

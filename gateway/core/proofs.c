@@ -128,11 +128,10 @@ static enum fb_error check_request(const struct plant *plant, const json_t *requ
     const size_t display = strlen(text_of(request, "display"));
     const size_t sent = strlen(text_of(request, "sent")), received = strlen(text_of(request, "received"));
     const json_t *value = json_object_get(request, "value");
-    if (found->instrument->lines.protocol != PLANT_REGISTERS)
-        return fb_fail(cause, FB_INVALID, "%s speaks in lines; only registers are proven", found->instrument->name);
+    const bool asked = found->instrument->lines.protocol != PLANT_LINES || found->instrument->lines.ask[0] != '\0';
     if (display == 0 || display > PROOFS_DISPLAY_MAX || value == NULL || json_is_object(value) || json_is_array(value))
         return fb_fail(cause, FB_INVALID, "display, value: what the display and the tag show is missing");
-    if (sent == 0 || received == 0 || sent > PROOFS_FRAME_DIGITS_MAX || received > PROOFS_FRAME_DIGITS_MAX)
+    if ((sent == 0 && asked) || received == 0 || sent > PROOFS_FRAME_DIGITS_MAX || received > PROOFS_FRAME_DIGITS_MAX)
         return fb_fail(cause, FB_INVALID, "sent, received: the raw frames are missing");
     if (strcmp(plant_meaning(plant, found->instrument, found->tag, meaning), text_of(request, "meaning")) != 0)
         return fb_fail(cause, FB_AGAIN, "the running configuration reads the tag in another way (%s); reload first",
@@ -183,9 +182,22 @@ enum fb_error proofs_call(struct core *core, const json_t *request, struct text 
     return FB_OK;
 }
 
-void proofs_describe(const struct proofs *proofs, uint32_t tag, json_t *value) {
+/* The proof that holds; NULL when the tag is not proven. */
+static const struct proof *find_proof(const struct proofs *proofs, uint32_t tag) {
     const struct proof *proof = proofs != NULL && tag < proofs->size ? proofs->by_tag[tag] : NULL;
-    if (proof == NULL || !proof->holds)
+    return proof != NULL && proof->holds ? proof : NULL;
+}
+
+size_t proofs_count(const struct proofs *proofs, const struct plant_instrument *instrument) {
+    size_t count = 0;
+    for (size_t i = 0; i < instrument->tag_count; i++)
+        count += find_proof(proofs, instrument->tags[i].number) != NULL;
+    return count;
+}
+
+void proofs_describe(const struct proofs *proofs, uint32_t tag, json_t *value) {
+    const struct proof *proof = find_proof(proofs, tag);
+    if (proof == NULL)
         return;
     json_object_set_new(value, "proven",
                         json_pack("{s:I, s:s}", "time_ms", (json_int_t)proof->time_ms, "who", proof->who));

@@ -27,4 +27,7 @@ enum fb_error proofs_call(struct core *core, const json_t *request, struct text 
 /* Set "proven": {"time_ms", "who"} in a value's JSON; nothing when the tag is not proven. */
 void proofs_describe(const struct proofs *proofs, uint32_t tag, json_t *value);
 
+/* How many tags of the instrument are proven. */
+size_t proofs_count(const struct proofs *proofs, const struct plant_instrument *instrument);
+
 #endif

@@ -152,9 +152,10 @@ static json_t *report_instrument(const struct core *core, const struct plant_ins
     const char *bus = core->config.plant.buses[instrument->bus].name;
     json_t *told = find_named(json_object_get(field_peer_bus(core->field, bus), "instruments"), instrument->name);
     json_t *report =
-        json_pack("{s:s, s:s, s:o, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
-                  unit_to_json(instrument), "tags", (json_int_t)instrument->tag_count, "state", "unknown", "reason", "",
-                  "since_ms", (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
+        json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:I, s:n}", "name", instrument->name, "bus", bus, "unit",
+                  unit_to_json(instrument), "tags", (json_int_t)instrument->tag_count, "proven_tags",
+                  (json_int_t)proofs_count(core->proofs, instrument), "state", "unknown", "reason", "", "since_ms",
+                  (json_int_t)field_peer_peer(core->field)->since_ms, "last_good_ms");
     json_object_update(report, told);
     return report;
 }

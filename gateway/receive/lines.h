@@ -35,9 +35,4 @@ void lines_begin_tag(enum lines_format format, const struct batch_info *info, ui
 /* One reading of that tag as a line that ends with a line feed; returns its length, at most LINES_BYTES_MAX. */
 size_t lines_reading(const struct lines_tag *tag, const struct reading *reading, char *ret_line);
 
-/* The fewest digits that give the same number back: value read as a double, or as a float when it came as one.
- * ret_text: 32 bytes of room; returns the length. */
-size_t lines_real64(double value, char *ret_text);
-size_t lines_real32(float value, char *ret_text);
-
 #endif

@@ -217,13 +217,19 @@ function requestsOf(bus) {
   return say('requests_overruns', { requests: format.count(bus.requests), overruns: format.count(bus.overruns) });
 }
 
+/* How punctual the bus is, and how fast its instruments answer; nothing before the first request. */
+function timesOf({ lateness_ms: lateness, response_ms: response }) {
+  return [['lateness', lateness], ['response', response]].filter(([, times]) => times?.p50 != null).map(([name, times]) => (
+    { note: say(name, { half: format.measured(times.p50, 1), most: format.measured(times.p99, 1) }) }));
+}
+
 function drawBuses(live, { buses }) {
   fillTable(byId('buses'), buses.map((bus) => ({
     key: bus.name,
     cells: [
       [bus.name, { note: `${bus.kind} ${bus.endpoint}` }, { note: requestsOf(bus) }],
       [stateBadge(live, 'bus', bus.state, bus.reason), { time: bus.since_ms }],
-      [format.percent(bus.load_percent / 100)],
+      [format.percent(bus.load_percent / 100), ...timesOf(bus)],
       errorPieces(bus.errors),
     ],
   })), ['', '', 'number', 'number']);
@@ -236,7 +242,8 @@ function drawInstruments(live, { instruments }) {
   fillTable(byId('instruments'), sorted.map((instrument) => ({
     key: instrument.name,
     cells: [
-      [instrument.name, { note: say('unit_number', { bus: instrument.bus, unit: instrument.unit }) }],
+      [instrument.name, { note: say('unit_number', { bus: instrument.bus, unit: instrument.unit }) },
+        { note: say('proven_tags', { proven: instrument.proven_tags, all: instrument.tags }) }],
       [stateBadge(live, 'instrument', instrument.state, instrument.reason)],
       [{ time: instrument.since_ms }],
     ],

@@ -29,12 +29,13 @@ export class Row {
     if (typeof value.value === 'number') this.#decimals = Math.max(this.#decimals, format.decimalsOf(number));
   }
 
-  /* words: lower case; each must occur in the names, the unit, or the quality in either language. */
+  /* words: lower case; each must occur in the names, the unit, the quality in either language, or "not proven". */
   matches(words, onlyNotGood) {
     if (onlyNotGood && this.last.quality === 'good') return false;
     if (words.length === 0) return true;
-    const { quality, reason } = this.last;
-    const text = `${this.#text} ${quality} ${reason} ${word(quality)} ${word(reason)}`.toLowerCase();
+    const { quality, reason, proven } = this.last;
+    const proof = proven ? '' : say('not_proven');
+    const text = `${this.#text} ${quality} ${reason} ${word(quality)} ${word(reason)} ${proof}`.toLowerCase();
     return words.every((part) => text.includes(part));
   }
 

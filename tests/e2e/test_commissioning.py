@@ -1,6 +1,7 @@
 """`forebay probe` and `forebay scan`, with and without a running gateway."""
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -61,6 +62,7 @@ def check_probe(gateway, proof):
     assert "address 10 on the wire (40011 in a manual), type float32, word_order badc" in shown
     plain = gateway.command("probe", "line", "3", "10", "--count", "2", "-c", str(gateway.file))
     assert "float32" in plain and "7.4231" in plain
+    assert re.search(r'high first +"[^"\n]{4}"\n +low first +"[^"\n]{4}"', plain)
     nothing = gateway.command("probe", "net", "7", "10", "-c", str(gateway.file), "--display", "3.3", code=1)
     assert "no type, order or neighbouring address explains it" in nothing
     refused = gateway.command("probe", "net", "7", "5000", "-c", str(gateway.file), code=1)
@@ -85,6 +87,8 @@ def check_proofs(gateway, simulator):
     assert "there is no tag" in prove(gateway, "one/x", "7.42", code=1)
     assert "explains nothing" in prove(gateway, "one/t", "0", code=1)
     assert proofs(gateway).startswith("one/t: proven on 2") and "two/t: not proven" in proofs(gateway)
+    shown = gateway.command("status", "-c", str(gateway.file))
+    assert "1 of 1 tags proven" in shown and "0 of 1 tags proven" in shown and "load " in shown and "answers in " in shown
     whole = proofs(gateway, "one/t")
     assert whole.count("display 7.42, read 7.4231 (net unit 7 holding 10 float32 cdab, x 1e0 + 0e0)") == 1
     assert "sent     " in whole and "received " in whole

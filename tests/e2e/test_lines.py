@@ -113,7 +113,8 @@ class Speaking(Line):
     """A sentence of another talker and one of ours every 50 ms."""
 
     def answer(self, text):
-        self.count += 1
+        if self.mode != "still":
+            self.count += 1
         ours = nmea(f"YXMTW,{self.count}.5,C")
         if self.mode == "wrong":
             ours = ours.replace(".5", ".6")
@@ -191,6 +192,34 @@ class Site:
         return wait_until(met, 15, f"{instrument}.{tag} is {quality} {reason}", every_s=0.05)["value"]
 
 
+def check_proofs(site):
+    """A tag is proven by the lines that it was read in."""
+
+    def prove(tag, display, code=0):
+        words = ("probe", "--prove", tag, "--display", display, "-c", str(site.gateway.file))
+        return site.gateway.command(*words, code=code)
+
+    assert "port/second reads 12.5" in prove("port/second", "12.5")
+    assert "port/second reads" not in prove("port/second", "12.6", code=1)
+    assert "sensor/value-3 reads 0.5" in prove("sensor/value-3", "0.5")
+    speaking = site.lines["speaking"]
+    speaking.mode = "still"
+    number = f"{speaking.count}.5"
+    wait_until(lambda: site.wait("speaking", "water-temperature", "good") == float(number), 15, "it stays")
+    assert "proven: the display shows" in prove("speaking/water-temperature", number)
+    speaking.mode = "good"
+    proofs = {(one["instrument"], one["name"]): one for one in site.gateway.call("proofs")["records"]}
+    port, sensor = proofs["port", "second"], proofs["sensor", "value-3"]
+    assert bytes.fromhex(port["sent"]) == b"READ 5\r" and b" 12.5\r\n" in bytes.fromhex(port["received"])
+    assert port["meaning"] == 'port unit 5 lines "READ {unit}\\r", line "V " field 2 "" none float64, x 1e0 + 0e0'
+    assert bytes.fromhex(sensor["sent"]) == b"3MC!3D0!3D1!" and b"3+0.5" in bytes.fromhex(sensor["received"])
+    spoken = proofs["speaking", "water-temperature"]
+    assert spoken["sent"] == "" and b"YXMTW," in bytes.fromhex(spoken["received"])
+    counts = {one["name"]: one["proven_tags"] for one in site.gateway.status()["instruments"]}
+    assert counts == {"asked": 0, "port": 1, "speaking": 1, "sensor": 1}
+    assert "1 of 3 tags proven" in site.gateway.command("status", "-c", str(site.gateway.file))
+
+
 def test_lines_become_readings_and_never_wrong_ones(tmp_path):
     site = Site(tmp_path / "lines")
     lines = site.lines
@@ -231,6 +260,8 @@ def test_lines_become_readings_and_never_wrong_ones(tmp_path):
         speaking.mode = "good"
         fresh = speaking.count
         assert site.wait("speaking", "water-temperature", "good") > fresh
+
+        check_proofs(site)
 
         sensor = lines["sensor"]
         assert site.wait("sensor", "value-1", "good") % 1 == 0.25

@@ -12,6 +12,7 @@ from common import program, wait_until
 
 # As core tells it (gateway/common/link_settings.h), with the defaults of the configuration.
 LINK = {
+    "profile": "amqp", "token_key": "", "token_policy": "", "token_life_ms": 3600000, "encoding": "batch", "compression": "none",
     "key_pin_file": "", "pins": [], "crls": [], "window_messages": 256, "window_bytes": 4 << 20, "connect_timeout_ms": 10000,
     "open_timeout_ms": 15000, "idle_timeout_ms": 60000, "ack_timeout_ms": 60000, "return_after_ms": 1800000,
     "retry_first_ms": 1000, "retry_most_ms": 300000,

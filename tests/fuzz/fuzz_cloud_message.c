@@ -1,4 +1,4 @@
-// links: gateway/cloud/cloud_message.c gateway/cloud/window.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c
+// links: gateway/cloud/cloud_message.c gateway/cloud/window.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c gateway/common/cloud_profile.c
 /* What core says to forebay-cloud: a run of packets, each behind two bytes of length, taken apart and led through the
  * window as the link does. */
 #include <assert.h>

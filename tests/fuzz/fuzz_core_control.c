@@ -1,4 +1,4 @@
-// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c
+// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c gateway/common/cloud_profile.c
 /* What may be said on core's control socket: one request after the other, each behind a length of 16 bits; the flag in
  * front of it says whether it is a request or any type. Answers are whole JSON objects. */
 #include <assert.h>

@@ -1,4 +1,4 @@
-// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c
+// links: tests/fuzz/core_world.c gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/[!l]*.c gateway/common/link_settings.c gateway/common/pin.c gateway/amqp/validity.c gateway/amqp/certificate.c gateway/common/cloud_profile.c
 /* What forebay-field may say to core: one message after the other, each an operation, then its payload behind a length
  * of 16 bits. What core has taken must seal into batches that decode. */
 #include <assert.h>

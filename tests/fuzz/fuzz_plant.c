@@ -1,4 +1,4 @@
-// links: gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/file.c gateway/common/pin.c gateway/common/plant_write.c
+// links: gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/file.c gateway/common/pin.c gateway/common/plant_write.c gateway/common/cloud_profile.c
 /* Any JSON as the messages that describe a plant and a link: refused, or taken so that it can be told on. */
 #include <assert.h>
 #include <stdint.h>

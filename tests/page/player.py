@@ -106,12 +106,14 @@ class Plant:
         return {
             "name": name, "kind": kind, "endpoint": endpoint, "state": "good", "reason": "", "overruns": 0,
             "since_ms": self.started_ms + 500, "requests": 12_345_678, "load_percent": 41.5,
+            "lateness_ms": {"p50": 0.3, "p99": 12.4}, "response_ms": {"p50": 41.5, "p99": 99.0},
             "errors": {"timeout": 3, "not connected": 0, "exception": 1, "bad reply": 0}, **self.buses.get(name, {}),
         }  # fmt: skip
 
     def _instrument(self, i, name, now):
         return {
             "name": name, "bus": BUSES[i % len(BUSES)][0], "unit": i % 240 + 1, "tags": self.tags,
+            "proven_tags": sum(owner == name for owner, _ in self.proven),
             "state": "bad" if name in self.bad else "good", "reason": self.bad.get(name, ""), "since_ms": self.started_ms + 500, "last_good_ms": now,
         }  # fmt: skip
 

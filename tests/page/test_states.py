@@ -59,6 +59,8 @@ def test_a_good_gateway_is_called_good(page, plant, browser):
     assert browser.text("#name") == "plant-north" and browser.text("#problems") == ""
     assert "up" in browser.text("#link") and "amqps://broker.example:5671" in browser.text("#link")
     assert "3,600,000" in browser.text("#store") and "700 MiB of 8.0 GiB" in browser.text("#quota-label")
+    assert "late 0.3 ms, at most 12.4 ms (99 %)" in browser.text("#buses")
+    assert "answers in 41.5 ms, at most 99.0 ms (99 %)" in browser.text("#buses")
     assert browser.text("#counts") == "48 good, 0 uncertain, 0 bad"
     assert browser.console() == []
 
@@ -84,6 +86,13 @@ def test_a_proven_tag_says_by_whom_and_when(page, plant, browser):
     assert len(proven) == 1 and re.fullmatch(r"flow: proven on .*2026.* by alice <b>", proven[0][1])
     assert proven[0][2] == proven[0][1].removeprefix("flow: ")
     assert ["turbidity", "turbidity: not proven", "not proven"] in shown
+    browser.wait(lambda: f"1 of {plant.tags} tags proven" in browser.text("#instruments"), "the instrument's are counted")
+    assert f"0 of {plant.tags} tags proven" in browser.text("#instruments")
+    box = browser.element("#filter")
+    box.send_keys("flow-2 not proven")
+    browser.wait(lambda: len(browser.rows()) == plant.tags - 1, "those that are not proven are found")
+    box.clear()
+    box.send_keys(" ")
     plant.proven = {}
     browser.wait(lambda: ("flow-2", "flow") in browser.rows(), "the mark goes")
 

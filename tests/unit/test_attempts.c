@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/attempts.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c
+// links: gateway/cloud/attempt.c gateway/cloud/attempts.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/json.c gateway/common/link_settings.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/common/cloud_profile.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c
 #include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -94,6 +94,7 @@ static int open_desk(void **state) {
                                             .host = "127.0.0.1",
                                             .port = desk->world.port,
                                             .address = "/queues/readings",
+                                            .token_life_ms = LINK_TOKEN_LIFE_MAX_MS,
                                             .window_messages = 16,
                                             .window_bytes = 1024 * 1024,
                                             .connect_timeout_ms = 5000,

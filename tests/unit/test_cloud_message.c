@@ -1,4 +1,4 @@
-// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c
+// links: gateway/cloud/cloud_message.c gateway/common/link_settings.c gateway/common/json.c gateway/common/message.c gateway/common/error.c gateway/common/pin.c gateway/common/cloud_profile.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,6 +86,7 @@ static void settings_come_through_and_an_empty_object_means_no_link(void **state
                                            .ca = "/ca",
                                            .certificate = "/certificate",
                                            .key = "/key",
+                                           .token_life_ms = 3600000,
                                            .window_messages = 256,
                                            .window_bytes = 4194304,
                                            .connect_timeout_ms = 10000,

@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c gateway/config/check_endpoints.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c gateway/config/check_endpoints.c gateway/common/cloud_profile.c gateway/config/check_cloud.c
 /* A whole configuration read into its struct, its defaults, and the limits of what is read. */
 #include <limits.h>
 #include <setjmp.h>
@@ -101,6 +101,39 @@ static void trust_is_read(void **state) {
     assert_int_equal(link->crl_count, 2);
     assert_string_equal(link->crls[0], "/etc/forebay/a.pem");
     assert_string_equal(link->crls[1], "/b.pem");
+    config_done(&config);
+}
+
+static void read_cloud(const char *cloud, struct config *config) {
+    char text[1024];
+    struct config_report report = {.file = "a.yaml"};
+    snprintf(text, sizeof text, "gateway: {name: a}\nbuses: []\ninstruments: []\ncloud: {host: h, ca: c, %s}\n", cloud);
+    assert_int_equal(config_parse(text, strlen(text), "/etc/forebay", config, &report), FB_OK);
+}
+
+static void profiles_are_read(void **state) {
+    (void)state;
+    struct config config;
+    const struct link_settings *link = &config.link;
+    read_cloud("address: a, certificate: c, key: k", &config);
+    assert_int_equal(link->profile, CLOUD_AMQP);
+    assert_int_equal(link->encoding, CLOUD_BATCH);
+    assert_int_equal(link->token_life_ms, 3600000);
+    config_done(&config);
+    read_cloud("profile: azure-iothub, token_key: secret/key, encoding: senml+json, compression: gzip", &config);
+    assert_int_equal(link->profile, CLOUD_AZURE_IOTHUB);
+    assert_string_equal(link->address, "/devices/{gateway}/messages/events");
+    assert_string_equal(link->token_key, "/etc/forebay/secret/key");
+    assert_int_equal(link->encoding, CLOUD_SENML_JSON);
+    assert_int_equal(link->compression, CLOUD_GZIP);
+    config_done(&config);
+    read_cloud("profile: azure-iothub, certificate: c, key: k, address: /devices/b/messages/events", &config);
+    assert_string_equal(link->address, "/devices/b/messages/events");
+    config_done(&config);
+    read_cloud("profile: azure-eventhubs, address: hub, token_key: k, token_policy: send, token_life: 2h", &config);
+    assert_int_equal(link->profile, CLOUD_AZURE_EVENTHUBS);
+    assert_string_equal(link->token_policy, "send");
+    assert_int_equal(link->token_life_ms, 7200000);
     config_done(&config);
 }
 
@@ -400,6 +433,7 @@ int main(void) {
         cmocka_unit_test(gateway_store_and_page_are_read),
         cmocka_unit_test(cloud_is_read),
         cmocka_unit_test(trust_is_read),
+        cmocka_unit_test(profiles_are_read),
         cmocka_unit_test(buses_are_read),
         cmocka_unit_test(instruments_and_tags_are_read),
         cmocka_unit_test(what_qualifies_values_is_read),

@@ -1,4 +1,4 @@
-// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c gateway/config/check_endpoints.c
+// links: gateway/config/address.c gateway/config/check.c gateway/config/check_bus.c gateway/config/check_commands.c gateway/config/check_instrument.c gateway/config/check_lines.c gateway/config/profile.c gateway/config/check_list.c gateway/config/config.c gateway/config/report.c gateway/config/tree.c gateway/config/value.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c drivers/plan.c gateway/config/check_quality.c gateway/common/plant_lines.c gateway/config/check_trust.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/config/check_writes.c gateway/common/plant_write.c gateway/config/check_endpoints.c gateway/common/cloud_profile.c gateway/config/check_cloud.c
 /* What a person reads who got a configuration wrong: one document for each way, the place and the words of its first
  * error. */
 #include <setjmp.h>
@@ -148,6 +148,31 @@ static const struct wrong {
      "9:9: cloud.port: stands beside endpoints; put it into the first of them"},
     {"host: broker.example\n  port: 5672", "endpoints: []", 1,
      "8:14: cloud.endpoints: has 0 entries; allowed are 1 to 8"},
+    {"retry_most: 4min", "retry_most: 4min\n  profile: azure", 1,
+     "21:12: cloud.profile: azure is unknown; allowed are amqp, azure-iothub, azure-eventhubs"},
+    {"readings/north", "readings/{tag}", 1, "10:12: cloud.address: only {gateway} and {kind} may stand in braces"},
+    {"readings/north", "readings/{kind}\n  profile: azure-iothub", 1,
+     "10:12: cloud.address: {kind} is for the profile amqp only"},
+    {"retry_most: 4min", "retry_most: 4min\n  token_key: k", 1,
+     "21:14: cloud.token_key: is for the profiles azure-iothub and azure-eventhubs only"},
+    {"retry_most: 4min", "retry_most: 4min\n  profile: azure-iothub\n  token_key: k", 1,
+     "22:14: cloud.token_key: give either a certificate and its key, or token_key"},
+    {"retry_most: 4min", "retry_most: 4min\n  profile: azure-eventhubs", 1,
+     "12:16: cloud.certificate: Event Hubs takes no client certificates; give token_key and token_policy"},
+    {"  certificate: pki/gateway.pem\n  key: /secret/gateway.key\n", "  profile: azure-eventhubs\n", 1,
+     "7:1: cloud.token_key: is missing; give the file with the key of a policy that may send"},
+    {"  certificate: pki/gateway.pem\n  key: /secret/gateway.key\n", "  profile: azure-eventhubs\n  token_key: k\n", 1,
+     "7:1: cloud.token_policy: is missing; give the name of the policy whose key token_key holds"},
+    {"  certificate: pki/gateway.pem\n", "", 1,
+     "7:1: cloud.certificate: is missing; give the PEM file of this gateway's certificate"},
+    {"  key: /secret/gateway.key\n", "", 1,
+     "7:1: cloud.key: is missing; give the PEM file of this gateway's private key"},
+    {"retry_most: 4min", "retry_most: 4min\n  token_policy: send", 1,
+     "21:17: cloud.token_policy: is for token_key only"},
+    {"retry_most: 4min", "retry_most: 4min\n  compression: zstd", 1,
+     "21:16: cloud.compression: is for encoding: senml+json only; a batch is compressed already"},
+    {"retry_most: 4min", "retry_most: 4min\n  token_life: 5s", 1,
+     "21:15: cloud.token_life: 5s is out of range; allowed are 10s to 24h"},
     {"  retry_first: 200ms\n  retry_most: 4min\n", "  retry_first: 10s\n  retry_most: 5s\n", 1,
      "20:15: cloud.retry_most: retry_most must not be shorter than retry_first"},
     {"\"::1\"", "0.0.0.0", 1,

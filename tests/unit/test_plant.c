@@ -1,4 +1,4 @@
-// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c gateway/common/pin.c gateway/common/plant_write.c
+// links: gateway/common/plant.c gateway/common/link_settings.c gateway/common/json.c gateway/common/error.c gateway/common/plant_lines.c gateway/common/pin.c gateway/common/plant_write.c gateway/common/cloud_profile.c
 /* What programs tell each other about the plant and the link survives the way there, and nothing else gets in. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +31,7 @@ static const struct link_settings settings = {.gateway = "north",
                                               .ca = "/pki/ca.pem",
                                               .certificate = "/pki/gateway.pem",
                                               .key = "/pki/gateway.key",
+                                              .token_life_ms = 3600000,
                                               .window_messages = 256,
                                               .window_bytes = 4 * 1024 * 1024,
                                               .connect_timeout_ms = 10000,

@@ -1,4 +1,4 @@
-// links: gateway/receive/receiver.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c gateway/receive/event.c
+// links: gateway/receive/receiver.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c gateway/receive/event.c gateway/common/number_text.c
 /* test_receive_clock.c - readings from before the clock was set get their true times as soon as a batch has told them,
  * over a restart of the receiver, too. */
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-// links: gateway/receive/lines.c gateway/common/hex.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/receive/lines.c gateway/common/hex.c gateway/common/quality.c gateway/common/reading.c gateway/common/number_text.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "gateway/common/number_text.h"
 #include "gateway/common/quality.h"
 #include "gateway/receive/lines.h"
 
@@ -127,7 +128,7 @@ static void numbers_take_the_fewest_digits(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[32];
-        text[lines_real64(cases[i].value, text)] = '\0';
+        text[number_text_real64(cases[i].value, text)] = '\0';
         assert_string_equal(text, cases[i].text);
     }
     static const struct {
@@ -145,7 +146,7 @@ static void numbers_take_the_fewest_digits(void **state) {
     };
     for (size_t i = 0; i < sizeof float_cases / sizeof float_cases[0]; i++) {
         char text[32];
-        text[lines_real32(float_cases[i].value, text)] = '\0';
+        text[number_text_real32(float_cases[i].value, text)] = '\0';
         assert_string_equal(text, float_cases[i].text);
     }
 }
@@ -165,12 +166,12 @@ static void every_number_comes_back(void **state) {
         if (i % 2 == 0)
             value = (double)(int64_t)(bits % 20000000) / (double[]){1, 10, 100, 1000}[bits >> 62] - 9000;
         if (isfinite(value)) {
-            text[lines_real64(value, text)] = '\0';
+            text[number_text_real64(value, text)] = '\0';
             assert_true(strtod(text, NULL) == value);
         }
         const float narrow = (float)value;
         if (isfinite(narrow)) {
-            text[lines_real32(narrow, text)] = '\0';
+            text[number_text_real32(narrow, text)] = '\0';
             assert_true(strtof(text, NULL) == narrow);
         }
     }

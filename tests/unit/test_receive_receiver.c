@@ -1,4 +1,4 @@
-// links: gateway/receive/receiver.c gateway/receive/event.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/receive/receiver.c gateway/receive/event.c gateway/receive/keep.c gateway/receive/ledger.c gateway/receive/ledger_json.c gateway/receive/lines.c gateway/receive/names.c gateway/receive/sink.c gateway/common/hex.c store/batch*.c store/catalogue.c gateway/common/error.c gateway/common/file.c gateway/common/quality.c gateway/common/reading.c gateway/common/number_text.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

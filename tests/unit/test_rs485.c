@@ -1,4 +1,4 @@
-// links: drivers/rs485.c drivers/line_port.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/modbus_write.c drivers/guard.c drivers/checksum.c drivers/decode.c drivers/text_value.c drivers/recorder.c drivers/tcp_connect.c drivers/plan.c drivers/plan_split.c gateway/common/clock.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
+// links: drivers/rs485.c drivers/line_settings.c drivers/line_port.c drivers/modbus_rtu_driver.c drivers/modbus_frame.c drivers/modbus_write.c drivers/guard.c drivers/checksum.c drivers/decode.c drivers/text_value.c drivers/recorder.c drivers/tcp_connect.c drivers/plan.c drivers/plan_split.c gateway/common/clock.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/error.c gateway/common/reading.c gateway/common/quality.c
 /* RS-485 by the kernel: what is asked of the port, and what becomes of ports that cannot do it. */
 #include <setjmp.h>
 #include <stdarg.h>
