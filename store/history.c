@@ -17,18 +17,32 @@ static enum fb_error walk_result(struct store *store, int code, struct fb_cause 
     return error == FB_CORRUPT ? FB_IO : error;
 }
 
+static struct history_place place_of(struct store *store) {
+    return (struct history_place){
+        .last_ms = store_integer(store, STORE_NEXT_IN_TIME, 0),
+        .first_ms = store_integer(store, STORE_NEXT_IN_TIME, 1),
+        .number = (uint64_t)store_integer(store, STORE_NEXT_IN_TIME, 2),
+    };
+}
+
+/* Batches are ordered by their last times, and none of those that follow need begin in time: the end may be far. */
+static enum fb_error find_next(struct store *store, struct history_place *place, int64_t to_ms,
+                               struct fb_cause *cause) {
+    int code = store_step(store, STORE_NEXT_IN_TIME, "iii", place->last_ms, place->first_ms, place->number);
+    int looked = 1;
+    for (; code == SQLITE_ROW; looked++) {
+        *place = place_of(store);
+        if (place->first_ms <= to_ms || looked == HISTORY_LOOK_MOST)
+            break;
+        code = store_step(store, STORE_NEXT_IN_TIME, "");
+    }
+    store_reset(store, STORE_NEXT_IN_TIME);
+    return code == SQLITE_ROW && place->first_ms > to_ms ? FB_AGAIN : walk_result(store, code, cause);
+}
+
 enum fb_error history_next(struct store *store, struct history_place *place, int64_t to_ms,
                            struct store_batch *ret_batch, struct fb_cause *cause) {
-    const int code =
-        store_step(store, STORE_NEXT_IN_TIME, "iiii", place->last_ms, place->first_ms, place->number, to_ms);
-    if (code == SQLITE_ROW)
-        *place = (struct history_place){
-            .last_ms = store_integer(store, STORE_NEXT_IN_TIME, 0),
-            .first_ms = store_integer(store, STORE_NEXT_IN_TIME, 1),
-            .number = (uint64_t)store_integer(store, STORE_NEXT_IN_TIME, 2),
-        };
-    store_reset(store, STORE_NEXT_IN_TIME);
-    const enum fb_error error = walk_result(store, code, cause);
+    const enum fb_error error = find_next(store, place, to_ms, cause);
     ret_batch->number = place->number;
     return error == FB_OK ? store_read_batch(store, ret_batch, cause) : error;
 }

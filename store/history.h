@@ -19,10 +19,12 @@ struct history_place {
 
 /* Before the first batch that holds a reading from from_ms on: UTC as it stands there, see batch_walk.h. */
 struct history_place history_begin(int64_t from_ms);
+#define HISTORY_LOOK_MOST 1024
 
 /* The next batch behind place that holds readings of to_ms or before; place moves on to it. Reads one batch: 1 ms.
- * FB_NOT_FOUND: no more. FB_CORRUPT: this one cannot be read (ret_batch says its number); go on behind it. FB_IO: no
- * walk is possible. ret_batch is else undefined on failure; attempts is not filled. */
+ * FB_NOT_FOUND: no more. FB_AGAIN: none among HISTORY_LOOK_MOST batches, place has moved on: call again. FB_CORRUPT:
+ * this one cannot be read (ret_batch says its number); go on behind it. FB_IO: no walk is possible. ret_batch is else
+ * undefined on failure; attempts is not filled. */
 enum fb_error history_next(struct store *store, struct history_place *place, int64_t to_ms,
                            struct store_batch *ret_batch, struct fb_cause *cause) FB_MUST_USE;
 

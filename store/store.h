@@ -100,9 +100,16 @@ struct store_cursor {
 };
 
 /* Make everything appended so far durable, with the cursor and the losses noted. One transaction. (fsync)
- * FB_FULL: disk full, nothing changed, the readings stay in memory; try again. */
+ * FB_FULL: disk full, nothing changed, the readings stay in memory; try again.
+ * Of a tail that a full disk has made long, only a part is committed, so that no call takes long: up to one of the
+ * places that store_mark() named. store_commit_waits(): there is more, call again. */
 enum fb_error store_commit(struct store *store, struct store_cursor cursor, struct fb_cause *cause) FB_MUST_USE;
 struct store_cursor store_committed_cursor(const struct store *store);
+#define STORE_COMMIT_UNITS 16384 /* at most at once, if places are named */
+bool store_commit_waits(const struct store *store);
+
+/* All that came up to this cursor, readings and losses, has been appended and noted: the tail may be cut here. */
+void store_mark(struct store *store, struct store_cursor cursor);
 
 /* Note readings that are known to be missing; goes out with the next batch. Durable with the next commit. */
 void store_note_loss(struct store *store, const struct batch_loss *loss);

@@ -114,6 +114,15 @@ struct store_state {
     struct store_record_account records[STORE_RECORD_KINDS + 1]; /* by kind */
 };
 
+/* Where the tail may be cut, see store_mark(). */
+#define STORE_MARK_UNITS (STORE_COMMIT_UNITS / 4)
+#define STORE_MARKS_MAX (STORE_TAIL_MAX / STORE_MARK_UNITS)
+struct store_mark {
+    size_t units; /* of the tail, in front of it */
+    struct store_cursor cursor;
+    bool with_losses; /* some that are not committed were noted in front of it */
+};
+
 /* Where the next record of the tail goes. */
 struct store_slots {
     uint32_t slot; /* 1 and up */
@@ -139,7 +148,10 @@ struct store {
     size_t tail_count;         /* units, as are the next two */
     size_t tail_committed;
     size_t tail_capacity;
-    size_t tail_readings; /* in the units */
+    size_t tail_readings;                     /* in the units */
+    struct store_mark marks[STORE_MARKS_MAX]; /* behind tail_committed, in their order */
+    size_t mark_count;
+    bool losses_noted; /* by store_note_loss() since all of the tail was committed */
     struct store_slots slots;
     struct store_record_waiting *records; /* to be written with the next commit, in their order */
     size_t records_waiting;
@@ -211,6 +223,10 @@ void store_records_inherit(struct store *heir, sqlite3 *old);
 
 /* Loss records in the state: neighbours are merged, so that they are never more than BATCH_LOSSES_MAX. */
 void store_losses_add(struct store_state *state, const struct batch_loss *loss);
+/* Before a transaction that keeps a cursor older than what was noted, since the readings in between come later: a kill
+ * would let the same losses be told twice. True: put losses_changed back afterwards. What is lost in the transaction
+ * itself takes all with it. */
+bool store_hold_losses(struct store *store);
 
 /* Open or create the database file: attached with its key, its settings made, its schema up to date; in opening what
  * had to be done. store->db is set. */

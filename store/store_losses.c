@@ -65,7 +65,14 @@ bool store_take_noted_loss(struct store *store, enum batch_loss_reason reason, s
     return true;
 }
 
+bool store_hold_losses(struct store *store) {
+    const bool held = store->state.losses_changed;
+    store->state.losses_changed = false;
+    return held;
+}
+
 void store_note_loss(struct store *store, const struct batch_loss *loss) {
+    store->losses_noted = true;
     store->state.lost_readings += loss->readings;
     note(&store->state.noted[loss->reason], loss);
     store_losses_add(&store->state, loss);

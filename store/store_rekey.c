@@ -16,10 +16,12 @@
 #define NAME_MAX_BYTES 64
 /* Rows that changed behind the copying, until the next slice: an eviction of 64 batches changes some hundred. */
 #define CHANGES_MAX 8192
-#define BYTES_A_SLICE (256 * 1024) /* what a commit of the copy may have to write */
+/* What a commit of the copy may have to write: as much as the disk takes in the slice's time. */
+#define SLICE_BYTES_MIN (32 * 1024)
+#define SLICE_BYTES_MAX (256 * 1024)
 #define ROOM_LEFT_BYTES (UINT64_C(64) * 1024 * 1024)
 /* A file system takes 0.3 ms a megabyte to give the old file's room back. */
-#define CLEAR_BYTES (16 * 1024 * 1024)
+#define CLEAR_BYTES (4 * 1024 * 1024)
 
 struct change {
     size_t table;
@@ -50,7 +52,7 @@ struct store_rekey {
     size_t change_count;
     bool too_many;
     uint64_t bytes, bytes_all; /* for the progress */
-    size_t slice_bytes;
+    size_t slice_bytes, slice_bytes_most;
 };
 
 /* SQLite calls it for each row that is written, whatever becomes of the transaction: what is noted is read anew. */
@@ -155,7 +157,7 @@ static enum fb_error copy_next_row(struct store_rekey *rekey, struct table *tabl
 
 static enum fb_error copy_some(struct store_rekey *rekey, int64_t until_us, struct fb_cause *cause) {
     enum fb_error error = copy_changes(rekey, cause);
-    while (error == FB_OK && rekey->at < rekey->table_count && rekey->slice_bytes < BYTES_A_SLICE &&
+    while (error == FB_OK && rekey->at < rekey->table_count && rekey->slice_bytes < rekey->slice_bytes_most &&
            clock_monotonic_us() < until_us) {
         struct table *table = &rekey->tables[rekey->at];
         const bool is_batches = strcmp(table->name, "batches") == 0;
@@ -171,8 +173,15 @@ static void shorten_log(struct store_rekey *rekey) {
     rekey->log_is_short = true;
 }
 
+static void adapt(struct store_rekey *rekey, int64_t took_us, int64_t budget_us) {
+    if (took_us > budget_us && rekey->slice_bytes_most > SLICE_BYTES_MIN)
+        rekey->slice_bytes_most /= 2;
+    else if (took_us < budget_us / 2 && rekey->slice_bytes_most < SLICE_BYTES_MAX)
+        rekey->slice_bytes_most *= 2;
+}
+
 enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, bool *ret_ready, struct fb_cause *cause) {
-    const int64_t until_us = clock_monotonic_us() + budget_us;
+    const int64_t begun_us = clock_monotonic_us();
     if (rekey->at == rekey->table_count && !rekey->log_is_short) {
         shorten_log(rekey);
         return FB_OK;
@@ -180,10 +189,11 @@ enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, boo
     rekey->slice_bytes = 0;
     enum fb_error error = copy_failed(rekey, sqlite3_exec(rekey->copy, "BEGIN", NULL, NULL, NULL), cause);
     if (error == FB_OK)
-        error = copy_some(rekey, until_us, cause);
+        error = copy_some(rekey, begun_us + budget_us, cause);
     if (error == FB_OK)
         error = copy_failed(rekey, sqlite3_exec(rekey->copy, "COMMIT", NULL, NULL, NULL), cause);
     rekey->bytes += rekey->slice_bytes;
+    adapt(rekey, clock_monotonic_us() - begun_us, budget_us);
     if (error == FB_OK)
         *ret_ready = rekey->at == rekey->table_count && rekey->log_is_short;
     return error == FB_OK ? FB_OK : fb_context(cause, error, "rekey");
@@ -243,13 +253,15 @@ enum fb_error store_rekey_switch(struct store_rekey *rekey, const uint8_t key[st
     return error == FB_OK ? open_again(store, key, cause) : fb_context(cause, FB_CLOSED, "rekey");
 }
 
-bool store_rekey_clear(struct store_rekey *rekey) {
+bool store_rekey_clear(struct store_rekey *rekey, int64_t budget_us) {
+    const int64_t until_us = clock_monotonic_us() + budget_us;
     struct stat status;
     if (rekey->old[0] == '\0')
         return true;
-    if (stat(rekey->old, &status) == 0 && status.st_size > CLEAR_BYTES &&
-        truncate(rekey->old, status.st_size - CLEAR_BYTES) == 0)
-        return false;
+    while (stat(rekey->old, &status) == 0 && status.st_size > CLEAR_BYTES &&
+           truncate(rekey->old, status.st_size - CLEAR_BYTES) == 0)
+        if (clock_monotonic_us() >= until_us)
+            return false;
     unlink(rekey->old);
     rekey->old[0] = '\0';
     return true;
@@ -383,6 +395,7 @@ enum fb_error store_rekey_begin(struct store *store, const uint8_t key[static ST
     if (rekey == NULL)
         return fb_fail(cause, FB_MEMORY, "rekey: out of memory");
     rekey->store = store;
+    rekey->slice_bytes_most = SLICE_BYTES_MAX;
     const enum fb_error error = begin(rekey, key, cause);
     if (error != FB_OK) {
         store_rekey_end(rekey);

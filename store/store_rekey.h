@@ -18,8 +18,9 @@ struct store_rekey;
 enum fb_error store_rekey_begin(struct store *store, const uint8_t key[static STORE_KEY_BYTES],
                                 struct store_rekey **ret_rekey, struct fb_cause *cause) FB_MUST_USE;
 
-/* Copy for about budget_us. (fsync of the copy) ret_ready: the copy is complete as of now, call store_rekey_switch().
- * On failure the copy is of no use any more: end it. FB_AGAIN: too much has changed at once, begin again. */
+/* Copy for about budget_us, the copy's fsync among it as far as what came before tells how long that takes. ret_ready:
+ * the copy is complete as of now, call store_rekey_switch(). On failure the copy is of no use any more: end it.
+ * FB_AGAIN: too much has changed at once, begin again. */
 enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, bool *ret_ready,
                                struct fb_cause *cause) FB_MUST_USE;
 
@@ -29,9 +30,9 @@ enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, boo
 enum fb_error store_rekey_switch(struct store_rekey *rekey, const uint8_t key[static STORE_KEY_BYTES],
                                  struct fb_cause *cause) FB_MUST_USE;
 
-/* After the switch: give some of the old file's room back to the disk, for a few milliseconds. True when that was all.
+/* After the switch: give the old file's room back to the disk, for about budget_us. True when that was all.
  * What is left goes at once with store_rekey_end() or the next store_open(), which takes 0.3 s a gigabyte. */
-bool store_rekey_clear(struct store_rekey *rekey);
+bool store_rekey_clear(struct store_rekey *rekey, int64_t budget_us);
 
 /* Remove what is left of a copy. NULL is fine. */
 void store_rekey_end(struct store_rekey *rekey);

@@ -25,10 +25,13 @@ static void begin_info(struct sealing *sealing, int64_t now_ms, enum clock_state
     info->clock = clock;
 }
 
-/* The losses so far go out with this batch. */
+/* The losses so far go out with this batch, unless readings that came before them wait for their commit. */
 static void take_losses(struct sealing *sealing) {
     struct store_state *state = &sealing->store->state;
     struct batch_info *info = &sealing->info;
+    info->loss_count = 0;
+    if (store_commit_waits(sealing->store))
+        return;
     memcpy(info->losses, state->losses, state->loss_count * sizeof *state->losses);
     info->loss_count = state->loss_count;
     state->losses_changed = state->losses_changed || state->loss_count > 0;
@@ -79,7 +82,7 @@ static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
     state->unsent_readings += readings;
     sealing->done += units;
     sealing->batches++;
-    if (sealing->done < store->tail_committed)
+    if (sealing->done < store->tail_count)
         store_corrections_extend(store, state->last_number);
     return FB_OK;
 }
@@ -88,6 +91,8 @@ static enum fb_error seal_one(struct sealing *sealing, struct fb_cause *cause) {
 static void drop_sealed(struct store *store, size_t sealed) {
     store->tail_count -= sealed;
     store->tail_committed -= sealed;
+    for (size_t i = 0; i < store->mark_count; i++)
+        store->marks[i].units -= sealed;
     if (store->tail_count > 0)
         memmove(store->tail, store->tail + sealed, store->tail_count * sizeof *store->tail);
     store->tail_readings = readings_count(store->tail, store->tail_count);
@@ -115,9 +120,14 @@ static enum fb_error seal_all(struct sealing *sealing, struct fb_cause *cause) {
     return store_end(store, error, true, cause);
 }
 
+static bool has_something(const struct store *store) {
+    return store->tail_committed > 0 || store_corrections_wait(&store->state) ||
+           (store->state.loss_count > 0 && !store_commit_waits(store));
+}
+
 enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state clock, size_t *ret_sealed,
                          struct fb_cause *cause) {
-    if (store->tail_committed == 0 && store->state.loss_count == 0 && !store_corrections_wait(&store->state)) {
+    if (!has_something(store)) {
         *ret_sealed = 0;
         return FB_OK;
     }
@@ -127,10 +137,12 @@ enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state c
     if (sealing == NULL)
         return fb_fail(cause, FB_MEMORY, "store: out of memory");
     sealing->store = store;
+    const bool held = store_commit_waits(store) && store_hold_losses(store);
     begin_info(sealing, now_ms, clock);
     enum fb_error error = seal_all(sealing, cause);
     for (int i = 0; i < STORE_GIVE_UP_MOST && store_quota_gave_up(store, error); i++)
         error = seal_all(sealing, cause);
+    store->state.losses_changed |= held;
     if (error == FB_OK) {
         drop_sealed(store, sealing->done);
         store_slots_restart(store, 1);

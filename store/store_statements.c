@@ -50,8 +50,7 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_THIN_QUEUED] = "UPDATE queue SET readings = ?2, losses = 0 WHERE number = ?1",
     [STORE_NEXT_NUMBER] = "SELECT number FROM batches WHERE number > ?1 ORDER BY number LIMIT 1",
     [STORE_NEXT_IN_TIME] = "SELECT last_ms, first_ms, number FROM batches INDEXED BY batches_times"
-                           " WHERE (last_ms, first_ms, number) > (?1, ?2, ?3) AND first_ms <= ?4"
-                           " ORDER BY last_ms, first_ms, number LIMIT 1",
+                           " WHERE (last_ms, first_ms, number) > (?1, ?2, ?3) ORDER BY last_ms, first_ms, number",
     [STORE_COUNT_PAGES] = "PRAGMA page_count",
     [STORE_COUNT_FREE_PAGES] = "PRAGMA freelist_count",
     [STORE_DROP_CATALOGUES] = "DELETE FROM catalogues WHERE revision < ?1 AND revision <"

@@ -76,7 +76,8 @@ static json_t *place_of(const struct stored *stored, int64_t from_ms) {
                           : json_integer(from_ms);
 }
 
-enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms, struct fb_cause *cause) {
+/* FB_AGAIN: none in time among those that core has looked at; the place has moved on. */
+static enum fb_error next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms, struct fb_cause *cause) {
     json_t *request =
         json_pack("{s:s, s:o, s:I}", "call", "batch", "after", place_of(stored, from_ms), "to_ms", (json_int_t)to_ms);
     json_t *result;
@@ -86,9 +87,20 @@ enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_
     const json_t *place = json_object_get(result, "place");
     stored->last_ms = json_integer_value(json_array_get(place, 0));
     stored->first_ms = json_integer_value(json_array_get(place, 1));
+    stored->number = (uint64_t)json_integer_value(json_array_get(place, 2));
     stored->placed = true;
     error = take_batch(stored, result, cause);
+    if (error == FB_NOT_FOUND && json_is_true(json_object_get(result, "more")))
+        error = FB_AGAIN;
     json_decref(result);
+    return error;
+}
+
+enum fb_error stored_next_in_time(struct stored *stored, int64_t from_ms, int64_t to_ms, struct fb_cause *cause) {
+    enum fb_error error;
+    do
+        error = next_in_time(stored, from_ms, to_ms, cause);
+    while (error == FB_AGAIN);
     return error;
 }
 

@@ -88,8 +88,8 @@ static enum fb_error find_batch(struct core *core, const json_t *request, struct
         by_time ? walk_time(core, request, batch, result, cause) : walk_numbers(core, request, batch, result, cause);
     if (error == FB_OK || error == FB_CORRUPT)
         add_batch(result, batch, error);
-    else if (error == FB_NOT_FOUND)
-        text_add_string(result, ",\"number\":null");
+    else if (error == FB_NOT_FOUND || error == FB_AGAIN)
+        text_add_format(result, ",\"number\":null%s", error == FB_AGAIN ? ",\"more\":true" : "");
     else
         return error;
     text_add_string(result, "}");

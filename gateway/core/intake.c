@@ -13,6 +13,8 @@
 /* Readings that were taken just before the clock was set may still be on their way: the batch that corrects waits for
  * them. */
 #define CORRECTION_GRACE_MS 5000
+/* Between the parts of a tail that a full disk has made long: twice what one takes. */
+#define PART_PAUSE_US 20000
 
 struct intake {
     sd_event_source *commit_timer;
@@ -51,9 +53,10 @@ static enum fb_error commit(struct intake *intake, struct fb_cause *cause) {
     const enum fb_error error = store_commit(intake->store, intake->cursor, cause);
     if (error != FB_OK)
         return error;
-    intake->dirty = store_records_waiting(intake->store) > 0; /* when the disk has room for readings only */
+    /* When the disk has room for readings only; of a long tail a part. */
+    intake->dirty = store_records_waiting(intake->store) > 0 || store_commit_waits(intake->store);
     intake->status.last_commit_ms = clock_utc_ms();
-    intake->handlers->committed(intake->cursor, intake->user);
+    intake->handlers->committed(store_committed_cursor(intake->store), intake->user);
     return FB_OK;
 }
 
@@ -132,10 +135,10 @@ static bool seal_due(const struct intake *intake) {
 }
 
 /* Runs while there is a tail; an idle gateway does not wake up. */
-static void arm(struct intake *intake) {
+static void arm(struct intake *intake, uint64_t in_us) {
     uint64_t now_us;
     sd_event_now(sd_event_source_get_event(intake->commit_timer), CLOCK_MONOTONIC, &now_us);
-    sd_event_source_set_time(intake->commit_timer, now_us + intake->commit_interval_us);
+    sd_event_source_set_time(intake->commit_timer, now_us + in_us);
     sd_event_source_set_enabled(intake->commit_timer, SD_EVENT_ONESHOT);
 }
 
@@ -151,8 +154,10 @@ static int on_commit_timer(sd_event_source *source, uint64_t time_us, void *user
     else if (error == FB_OK)
         error = store_keep_room(intake->store, &cause);
     note_state(intake, error, &cause);
+    /* A long tail goes on after whatever else there is to do. */
+    const bool more = error == FB_OK && store_commit_waits(intake->store);
     if (intake->dirty || intake->tail_open)
-        arm(intake);
+        arm(intake, more ? PART_PAUSE_US : intake->commit_interval_us);
     return 0;
 }
 
@@ -187,7 +192,11 @@ void intake_free(struct intake *intake) {
     if (intake == NULL)
         return;
     struct fb_cause cause;
-    if (commit_somehow(intake, &cause) != FB_OK)
+    enum fb_error error = FB_OK;
+    do
+        error = commit_somehow(intake, &cause);
+    while (error == FB_OK && store_commit_waits(intake->store));
+    if (error != FB_OK)
         log_event(LOG_LEVEL_ERROR, "store-failed", "%s", cause.text);
     sd_event_source_disable_unref(intake->commit_timer);
     free(intake);
@@ -219,7 +228,7 @@ void intake_note(struct intake *intake) {
     int enabled = SD_EVENT_OFF;
     sd_event_source_get_enabled(intake->commit_timer, &enabled);
     if (enabled == SD_EVENT_OFF)
-        arm(intake);
+        arm(intake, intake->commit_interval_us);
 }
 
 static void changed(struct intake *intake) {
@@ -258,6 +267,7 @@ bool intake_take(struct intake *intake, uint64_t sequence, const struct reading 
         store_note_loss(intake->store, &loss);
         intake->status.readings_refused += loss.readings;
     }
+    store_mark(intake->store, intake->cursor);
     changed(intake);
     return true;
 }
@@ -280,9 +290,12 @@ void intake_commit_now(struct intake *intake) {
 }
 
 enum fb_error intake_seal_now(struct intake *intake, struct fb_cause *cause) {
-    enum fb_error error = commit_somehow(intake, cause);
-    if (error == FB_OK)
-        error = seal(intake, cause);
+    enum fb_error error;
+    do {
+        error = commit_somehow(intake, cause);
+        if (error == FB_OK)
+            error = seal(intake, cause);
+    } while (error == FB_OK && store_commit_waits(intake->store));
     note_state(intake, error, cause);
     return error;
 }

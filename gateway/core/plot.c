@@ -107,7 +107,7 @@ static void write_answer(const struct plot *plot, struct text *answer) {
     text_add_string(answer, "]}");
 }
 
-/* FB_NOT_FOUND: that was all of this round. */
+/* FB_NOT_FOUND: that was all of this round. FB_AGAIN: not yet, but there was nothing so far. */
 static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
     enum fb_error error = history_next(plot->store, &plot->place, plot->walk.stands_to_ms, &plot->batch, cause);
     struct batch_info *info = error == FB_OK ? malloc(sizeof *info) : NULL;
@@ -129,6 +129,8 @@ static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
 /* FB_NOT_FOUND: that was all. */
 static enum fb_error take_next(struct plot *plot, struct fb_cause *cause) {
     const enum fb_error error = take_batch(plot, cause);
+    if (error == FB_AGAIN)
+        return FB_OK;
     if (error != FB_NOT_FOUND || !batch_walk_next(&plot->walk))
         return error;
     plot->place = history_begin(plot->walk.stands_from_ms);

@@ -141,7 +141,7 @@ static enum fb_error finish_rekey(struct upkeep *upkeep, struct fb_cause *cause)
 static enum fb_error step_rekey(struct upkeep *upkeep, bool *ret_done, struct fb_cause *cause) {
     bool ready = false;
     if (upkeep->rekey_clears) {
-        *ret_done = store_rekey_clear(upkeep->rekey);
+        *ret_done = store_rekey_clear(upkeep->rekey, SLICE_US);
         return FB_OK;
     }
     enum fb_error error = store_rekey_step(upkeep->rekey, SLICE_US, &ready, cause);

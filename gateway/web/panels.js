@@ -178,6 +178,8 @@ function drawStore(live, { store }) {
     ['batches', say('batches'),
       [say('batches_unsent', { all: format.count(store.batches), unsent: format.count(store.unsent_batches) })]],
   ];
+  const waiting = store.waiting_tags;
+  if (waiting > 0) facts.push(['waiting', say('waiting_tags'), [{ badge: 'bad', word: format.count(waiting) }]]);
   const aside = store.set_aside;
   if (aside) facts.push(['aside', say('set_aside'), [aside.path, { note: aside.reason }]]);
   fillFacts(byId('store'), facts);

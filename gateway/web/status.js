@@ -6,7 +6,7 @@ const LINK = {
   refusal: '', retry_at_ms: null,
   parked: { batches: 0, readings: 0, list: [] }, month: { month: null, bytes: 0, budget: null, spent: false },
 };
-const STORE = { upkeep: {} };
+const STORE = { upkeep: {}, waiting_tags: 0 };
 const BUS = { state: 'starting', reason: '', since_ms: null, requests: 0, load_percent: 0, overruns: 0, errors: {} };
 const INSTRUMENT = { state: 'unknown', reason: '', since_ms: null, last_good_ms: null };
 

@@ -82,3 +82,22 @@ bool stall_measure(struct store *store, struct data *data, const struct stall_se
         error = second(store, data, settings, ret_stall, ret_cause);
     return error == FB_OK;
 }
+
+bool stall_catch_up(struct store *store, struct data *data, struct stall *ret_stall, struct fb_cause *ret_cause) {
+    enum fb_error error = FB_OK;
+    *ret_stall = (struct stall){0};
+    while (error == FB_OK) {
+        error = append(store, data);
+        store_mark(store, (struct store_cursor){1, data->sweeps});
+    }
+    if (error != FB_FULL)
+        return false;
+    do {
+        const struct moment begun = now();
+        error = store_commit(store, (struct store_cursor){1, data->sweeps}, ret_cause);
+        if (error == FB_OK)
+            error = seal(store, data, ret_cause);
+        note(ret_stall, begun, true);
+    } while (error == FB_OK && store_commit_waits(store));
+    return error == FB_OK;
+}

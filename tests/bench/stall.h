@@ -27,4 +27,7 @@ struct stall {
 bool stall_measure(struct store *store, struct data *data, const struct stall_settings *settings,
                    struct stall *ret_stall, struct fb_cause *ret_cause);
 
+/* The tail as long as it can be, as after a full disk: the worst of the parts in which it is committed and sealed. */
+bool stall_catch_up(struct store *store, struct data *data, struct stall *ret_stall, struct fb_cause *ret_cause);
+
 #endif

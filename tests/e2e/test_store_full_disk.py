@@ -24,10 +24,10 @@ DISK_BYTES = 8 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def small_disk(folder):
-    """A file system of DISK_BYTES in the folder; skipped where nothing can be mounted."""
+def small_disk(folder, size=DISK_BYTES):
+    """A file system of so many bytes in the folder; skipped where nothing can be mounted."""
     folder.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "disk", folder]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "disk", folder]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip(f"cannot mount a file system here: {done.stderr.strip()}")

@@ -24,6 +24,7 @@ def spoil(plant):
         "month": {"month": "2026-11", "bytes": 524_300_000, "budget": 524_288_000, "spent": True},
     }  # fmt: skip
     plant.store = {
+        "state": "full", "reason": "the disk is full: 3 new tags wait until it has room", "waiting_tags": 3,
         "oldest_unsent_ms": now_ms() - hour_ms, "lost_readings": 12, "bytes": 8_000_000_000,
         "upkeep": {
             "salvage": {"state": "running", "reason": "", "since_ms": now_ms(), "done_percent": 41.5},
@@ -101,7 +102,7 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     spoil(plant)
     browser.open(page.address)
     problems = browser.texts("#problem-list li")
-    assert "forebay-cloud is not running" in problems[0]
+    assert "The disk takes no more readings" in problems[0] and "forebay-cloud is not running" in problems[1]
     assert any("stopped at TLS: the certificate of broker.example has expired" in text for text in problems)
     assert any("Bus line-1 is down: no such device" in text for text in problems)
     assert any("Instruments not good: 2 (flow-2, oxygen-4)" in text for text in problems)
@@ -174,6 +175,20 @@ def test_work_on_the_store_shows_how_far_it_is(page, plant, browser):
     assert bar.get_attribute("aria-valuenow") in ("41", "42") and bar.get_attribute("aria-label") == "Salvage"
     plant.store = {}
     browser.wait(lambda: browser.text("#upkeep") == "", "what is done goes")
+
+
+def test_a_full_disk_and_a_store_set_aside_are_told(page, plant, browser):
+    spoil(plant)
+    browser.open(page.address)
+    problems = browser.texts("#problem-list li")
+    assert any("the disk is full: 3 new tags wait until it has room" in text for text in problems)
+    assert any("set aside at start: file is not a database" in text for text in problems)
+    shown = browser.text("#store")
+    assert re.search(r"New tags that wait for room\s*✕ 3\b", shown), shown
+    assert re.search(r"Readings lost\s*▲ 12\b", shown), shown
+    assert "/var/lib/forebay/store.damaged-1795293200" in shown
+    plant.store = {}
+    browser.wait(lambda: "New tags" not in browser.text("#store"), "they wait no more")
 
 
 def test_without_a_cloud_the_link_is_no_problem(page, plant, browser):

@@ -63,6 +63,31 @@ static void only_batches_of_the_time_asked_for_are_read(void **state) {
     assert_int_equal(count_between(fixture, -20000, 0, &first), 0);
 }
 
+/* As many batches as one call looks at, all too late, and one behind them that begins in time. */
+static void a_walk_past_many_batches_takes_many_short_steps(void **state) {
+    struct fixture *fixture = *state;
+    struct history_place place = history_begin(FIXTURE_TIME_MS);
+    fixture_open(fixture);
+    for (size_t i = 0; i < HISTORY_LOOK_MOST + 10; i++) {
+        fixture->sequence = 1000 + i;
+        fixture_append(fixture, 1);
+        assert_int_equal(store_commit(fixture->store, (struct store_cursor){1, i + 1}, NULL), FB_OK);
+        fixture_seal(fixture);
+    }
+    fixture->sequence = 0;
+    fixture_append(fixture, 1);
+    fixture->sequence = 100000;
+    fixture_append(fixture, 1);
+    fixture_commit(fixture);
+    fixture_seal(fixture);
+    const int64_t to_ms = FIXTURE_TIME_MS + 500;
+    assert_int_equal(history_next(fixture->store, &place, to_ms, &batch, &fixture->cause), FB_AGAIN);
+    assert_int_equal(place.number, HISTORY_LOOK_MOST);
+    assert_int_equal(history_next(fixture->store, &place, to_ms, &batch, &fixture->cause), FB_OK);
+    assert_int_equal(batch.number, HISTORY_LOOK_MOST + 11);
+    assert_int_equal(history_next(fixture->store, &place, to_ms, &batch, &fixture->cause), FB_NOT_FOUND);
+}
+
 static void batches_with_the_same_times_come_once_each(void **state) {
     struct fixture *fixture = *state;
     fixture_open(fixture);
@@ -151,6 +176,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(batches_come_by_number_whether_sent_or_not, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(only_batches_of_the_time_asked_for_are_read, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_walk_past_many_batches_takes_many_short_steps, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(batches_with_the_same_times_come_once_each, fixture_setup, fixture_teardown),
         cmocka_unit_test(a_bucket_knows_first_last_least_greatest_sum_and_bad),
         cmocka_unit_test_setup_teardown(a_plot_over_batches_and_tail_counts_each_reading_once, fixture_setup,

@@ -186,6 +186,92 @@ static void a_tail_that_nobody_seals_has_an_end(void **state) {
     free(readings);
 }
 
+#define MARK_EACH 1000
+
+/* As intake.c does with each message while the disk takes nothing. */
+static void append_with_marks(struct fixture *fixture, size_t readings) {
+    for (size_t i = 0; i < readings; i += MARK_EACH) {
+        fixture_append(fixture, MARK_EACH);
+        store_mark(fixture->store, (struct store_cursor){1, fixture->sequence});
+    }
+}
+
+static const struct batch_loss told_once = {
+    .reason = BATCH_LOSS_STORE_FULL, .readings = 5, .from_ms = FIXTURE_TIME_MS, .to_ms = FIXTURE_TIME_MS};
+
+static void a_long_tail_is_committed_in_parts_that_end_where_it_may_be_cut(void **state) {
+    struct fixture *fixture = *state;
+    size_t parts = 0;
+    fixture_open(fixture);
+    append_with_marks(fixture, 100000);
+    uint64_t before = 0;
+    do {
+        const struct store_cursor cursor = {1, fixture->sequence};
+        assert_int_equal(store_commit(fixture->store, cursor, &fixture->cause), FB_OK);
+        const uint64_t now = store_committed_cursor(fixture->store).sequence;
+        assert_in_range(now - before, 1, STORE_COMMIT_UNITS);
+        before = now;
+        fixture_seal(fixture);
+        parts++;
+    } while (store_commit_waits(fixture->store));
+    assert_int_equal(before, 100000);
+    assert_in_range(parts, 100000 / STORE_COMMIT_UNITS, 100000 / (STORE_COMMIT_UNITS - STORE_COMMIT_UNITS / 4) + 1);
+    struct fixture_harvest harvest = fixture_harvest(fixture, 100001);
+    for (size_t n = 1; n <= 100000; n++)
+        assert_int_equal(harvest.seen[n], 1);
+    free(harvest.seen);
+}
+
+/* What was noted as lost after the last part that is on disk will be noted again, by whoever sends from there on. */
+static void a_program_that_ends_between_two_parts_goes_on_from_the_first(void **state) {
+    struct fixture *fixture = *state;
+    struct store_figures figures;
+    fixture_open(fixture);
+    append_with_marks(fixture, 40000);
+    store_note_loss(fixture->store, &told_once);
+    fixture_commit(fixture);
+    assert_true(store_commit_waits(fixture->store));
+    fixture_seal(fixture);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    const uint64_t kept = store_committed_cursor(fixture->store).sequence;
+    assert_in_range(kept, 1, STORE_COMMIT_UNITS);
+    store_figures(fixture->store, &figures);
+    assert_int_equal(figures.readings, kept);
+    fixture->sequence = kept;
+    append_with_marks(fixture, 40000 - kept);
+    store_note_loss(fixture->store, &told_once);
+    do {
+        fixture_commit(fixture);
+        fixture_seal(fixture);
+    } while (store_commit_waits(fixture->store));
+    struct fixture_harvest harvest = fixture_harvest(fixture, 40001);
+    for (size_t n = 1; n <= 40000; n++)
+        assert_int_equal(harvest.seen[n], 1);
+    assert_int_equal(harvest.lost, told_once.readings);
+    free(harvest.seen);
+}
+
+/* A part never says that a loss came before it without telling the loss. */
+static void a_loss_in_the_middle_of_a_long_tail_is_kept_with_its_part(void **state) {
+    struct fixture *fixture = *state;
+    struct store_figures figures;
+    fixture_open(fixture);
+    append_with_marks(fixture, 2000);
+    store_note_loss(fixture->store, &told_once);
+    append_with_marks(fixture, 38000);
+    fixture_commit(fixture);
+    assert_in_range(store_committed_cursor(fixture->store).sequence, 2001, STORE_COMMIT_UNITS);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    fixture_seal(fixture);
+    struct fixture_harvest harvest = fixture_harvest(fixture, 40001);
+    assert_int_equal(harvest.lost, told_once.readings);
+    free(harvest.seen);
+    store_figures(fixture->store, &figures);
+    assert_true(figures.readings > 0);
+}
+
 static void the_cursor_is_as_old_as_the_readings(void **state) {
     struct fixture *fixture = *state;
     fixture_open(fixture);
@@ -351,6 +437,12 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(texts_count_as_one_reading_and_come_back, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_tail_that_nobody_seals_has_an_end, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_long_tail_is_committed_in_parts_that_end_where_it_may_be_cut, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_program_that_ends_between_two_parts_goes_on_from_the_first, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_loss_in_the_middle_of_a_long_tail_is_kept_with_its_part, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(the_cursor_is_as_old_as_the_readings, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(numbers_of_tags_stay_whatever_the_plant_becomes, fixture_setup,
                                         fixture_teardown),

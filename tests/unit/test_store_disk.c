@@ -11,7 +11,7 @@
 #include "store_trail.h"
 
 #define FULL_BEATS 40
-#define RECORDS_A_BEAT 40
+#define RECORDS_A_BEAT 200 /* more than find room in the pages that the store keeps free ahead */
 #define DISK_BYTES (UINT64_C(16) * 1024 * 1024)
 
 static bool mountable;

@@ -152,7 +152,7 @@ static void rekey_all(struct fixture *fixture, const char *key_path) {
     }
     assert_int_equal(store_rekey_switch(rekey, ring->next, NULL), FB_OK);
     assert_int_equal(key_confirm_next(ring, NULL), FB_OK);
-    while (!store_rekey_clear(rekey))
+    while (!store_rekey_clear(rekey, 0))
         ;
     store_rekey_end(rekey);
     fixture_batch_of(fixture, 1);
