@@ -91,6 +91,6 @@ void pace_answer(struct pace *pace, const struct pace_flight *flight, size_t byt
     if (pace->round_trip_ms == 0 || took_ms < pace->round_trip_ms)
         pace->round_trip_ms = took_ms;
     const int64_t answering_ms = now_ms - since->answered_ms, sending_ms = flight->out_ms - since->went_ms;
-    const int64_t passed_ms = longer(longer(answering_ms, sending_ms), PACE_SAMPLE_MS);
+    const int64_t passed_ms = longer(longer(answering_ms, sending_ms), PACE_BEGIN_MS);
     note_rate(pace, (pace->now.answered - since->answered) * SECOND_MS / (uint64_t)passed_ms, now_ms);
 }
