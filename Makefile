@@ -141,8 +141,9 @@ setup:
 	@tests/peers.sh tests/peers
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
-e2e: all $(B)/tests/fill_store $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
-	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e
+FLEET_PARTS := $(B)/tests/fleet_cores $(B)/tests/fleet_certificates
+e2e: all $(B)/tests/fill_store $(FLEET_PARTS) $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e tests/fleet
 
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
 check:
@@ -165,12 +166,16 @@ MINUTES ?= 10
 soak: all
 	@MINUTES=$(MINUTES) $(PYTEST) -s tests/e2e/test_soak.py
 
+# N gateways' links to one broker and to a cluster that loses a node, instead of the dozen in make check.
+fleet: all $(FLEET_PARTS)
+	@FLEET=$(N) V=$(V) $(PYTEST) -s tests/fleet
+
 demo:
 	@tests/setup.sh
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
-bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
+bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(FLEET_PARTS) $(patsubst tests/bench/%.c,$(B)/tests/%,$(wildcard tests/bench/bench_*.c))
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
@@ -206,6 +211,7 @@ help:
 	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
   'make soak MINUTES=10  200 endpoints with faults; memory must stay flat' \
+	  'make fleet N=200  links of many gateways; a broker cluster that loses a node' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
@@ -222,9 +228,14 @@ $(B)/tests/bench_%: $(B)/tests/bench/bench_%.o $$(call objects,$$(call links,tes
 	@echo '  LINK $@'
 	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 
+$(B)/tests/fleet_%: $(B)/tests/fleet/fleet_%.o $$(call objects,$$(call links,tests/fleet/fleet_%.c))
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
+
 clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak demo bench lint install help clean
+.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak fleet demo bench lint install help clean
 .SECONDARY:

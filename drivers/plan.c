@@ -155,16 +155,15 @@ uint64_t plan_request_cost_us(const struct plant_bus *bus, const struct plan_req
     return network_us + line_us + delay_us + plan_quiet_us(bus);
 }
 
-/* What reading so much at once costs the bus, for comparing ways to cut a run. What a byte costs is known on lines
- * alone: behind Modbus TCP may be one, so a slow one is assumed. One byte more, so that of two ways that cost nearly
- * the same the one with fewer requests is taken. */
+/* What reading so much at once costs the bus, for comparing ways to cut a run: its bytes and what must be quiet around
+ * them, but not what the instrument thinks, which is only assumed. What a byte costs is known on lines alone: behind
+ * Modbus TCP may be one, so a slow one is assumed. One byte more, so that of two ways that cost nearly the same the one
+ * with fewer requests is taken. */
 static uint64_t read_cost_us(const struct plant_bus *bus, enum plant_table table, unsigned count) {
     const struct plan_request request = {.table = table, .count = (uint16_t)count};
-    const struct overhead *overhead = &overheads[bus->kind];
-    if (bus->kind != PLANT_MODBUS_TCP)
-        return plan_request_cost_us(bus, &request) + plan_character_us(bus);
-    const uint64_t bytes = overhead->request + overhead->reply + data_bytes(&request) + 1;
-    return bytes * BEHIND_TCP_BYTE_US + DELAY_TCP_US + plan_quiet_us(bus);
+    const uint64_t bytes = overheads[bus->kind].request + overheads[bus->kind].reply + data_bytes(&request) + 1;
+    const uint64_t byte_us = bus->kind == PLANT_MODBUS_TCP ? BEHIND_TCP_BYTE_US : plan_character_us(bus);
+    return bytes * byte_us + frame_gap_us(bus) + plan_quiet_us(bus);
 }
 
 static void take(struct plan_request *request, const struct wanted *wanted) {

@@ -36,9 +36,9 @@ struct plan {
 /* Splits of one bus, at most: an instrument that refuses everything must not fill the bus with refusals. */
 #define PLAN_SPLITS_MOST 256
 
-/* Plan the bus with the given index. A gap between two tags is read over when that costs the bus no more time than
- * a request of its own, its pauses and the instrument's delay included (plan_request_cost_us(); on Modbus TCP, where
- * nobody knows what is behind, as if at 9600 baud). ret_plan: yours, end it with plan_done(). It borrows the
+/* Plan the bus with the given index. Its tags are cut into requests so that a cycle takes the least time: bytes,
+ * silences and pauses count, what an instrument thinks does not, and on Modbus TCP, where nobody knows what is behind,
+ * bytes cost what they do at 9600 baud. ret_plan: yours, end it with plan_done(). It borrows the
  * plant. */
 enum fb_error plan_bus(const struct plant *plant, size_t bus, struct plan *ret_plan) FB_MUST_USE;
 void plan_done(struct plan *plan);

@@ -8,8 +8,8 @@
 #include "gateway/common/pkcs11_uri.h"
 
 #define TIMER_ACCURACY_US 1000000
-/* Authorities, certificate, key, PIN, lists. */
-#define FILES_MAX (4 + LINK_CRLS_MAX)
+/* Authorities, certificate, key, PIN, key of tokens, lists. */
+#define FILES_MAX (5 + LINK_CRLS_MAX)
 
 /* What tells one content of a file from another. */
 struct stamp {
@@ -63,8 +63,10 @@ static void read_stamps(const struct certificates *certificates, struct stamp re
         ret_stamps[2] = stamp_of(settings->key);
     if (settings->key_pin_file[0] != '\0')
         ret_stamps[3] = stamp_of(settings->key_pin_file);
+    if (settings->token_key[0] != '\0')
+        ret_stamps[4] = stamp_of(settings->token_key);
     for (uint32_t i = 0; i < settings->crl_count; i++)
-        ret_stamps[4 + i] = stamp_of(settings->crls[i]);
+        ret_stamps[5 + i] = stamp_of(settings->crls[i]);
 }
 
 static void read_files(struct certificates *certificates) {

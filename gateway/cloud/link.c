@@ -211,7 +211,7 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
     const uint64_t number = parcel->number;
     /* Only an accepted parcel waits until core has written that down; core hands the others out again anyway. */
     if (outcome == PARCEL_ACCEPTED)
-        parcel->state = WINDOW_DECIDED;
+        window_decided(&link->window, parcel);
     else
         window_forget(&link->window, parcel);
     log_event(LOG_LEVEL_DEBUG, "parcel-decided", "kind=%d number=%llu outcome=%d %s", (int)kind,
@@ -245,7 +245,7 @@ static void forward_rendered(struct link *link, struct window_parcel *parcel) {
         renderer_stop(link->renderer);
     parcel->messages++;
     if (error == FB_OK && body.last)
-        window_sent(parcel);
+        window_sent(&link->window, parcel);
     else if (error != FB_OK)
         tell(link, parcel, error == FB_AGAIN || error == FB_MEMORY ? PARCEL_RELEASED : PARCEL_REJECTED, cause.text);
 }
@@ -259,7 +259,7 @@ static void forward(struct link *link, struct window_parcel *parcel, const uint8
     }
     const enum fb_error error = parcel_send(link->amqp, &link->settings, link->endpoint.address, parcel, bytes, &cause);
     if (error == FB_OK)
-        window_sent(parcel);
+        window_sent(&link->window, parcel);
     else
         tell(link, parcel, error == FB_LIMIT ? PARCEL_REJECTED : PARCEL_RELEASED, cause.text);
 }
@@ -490,7 +490,7 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
     snprintf(reason, sizeof reason,
              "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
-             link->settings.ack_timeout_ms / 1000, link->window.count, (long long)waited_ms / 1000,
+             link->settings.ack_timeout_ms / 1000, link->window.open, (long long)waited_ms / 1000,
              amqp_held_back(link->amqp) ? "; it takes no more, as RabbitMQ when it is short of memory or disk" : "");
     failed(link, link->status.step, reason);
     return 0;
@@ -602,7 +602,7 @@ void link_configure(struct link *link, const struct link_settings *settings) {
 void link_core_gone(struct link *link) {
     link->core_present = false;
     commands_core(&link->commands, false);
-    for (uint32_t i = 0; i < link->window.capacity && link->amqp != NULL; i++)
+    for (uint32_t i = 0; i < link->window.end && link->amqp != NULL; i++)
         if (link->window.parcels[i].state == WINDOW_DECIDED)
             amqp_settle(link->amqp, link->window.parcels[i].delivery);
     window_forget_all(&link->window);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 /* Parcels of an old grant may arrive when the link has come back in the meantime. */
-#define CAPACITY(messages_most) (2 * (messages_most) + 2 * WINDOW_GRANT_MESSAGES_MIN)
+#define OPEN_MOST(messages_most) (2 * (messages_most) + 2 * WINDOW_GRANT_MESSAGES_MIN)
 
 static uint32_t least(uint32_t a, uint32_t b) {
     return a < b ? a : b;
@@ -14,7 +14,7 @@ static uint32_t most(uint32_t a, uint32_t b) {
 }
 
 enum fb_error window_init(struct window *window, uint32_t messages_most, uint32_t bytes_most, struct fb_cause *cause) {
-    const uint32_t capacity = CAPACITY(messages_most);
+    const uint32_t capacity = OPEN_MOST(messages_most) + WINDOW_DECIDED_MAX;
     struct window_parcel *parcels = calloc(capacity, sizeof *parcels);
     if (parcels == NULL)
         return fb_fail(cause, FB_MEMORY, "no memory for a window of %u messages", messages_most);
@@ -29,11 +29,31 @@ void window_done(struct window *window) {
     *window = (struct window){0};
 }
 
-static struct window_parcel *free_place(const struct window *window) {
-    for (uint32_t i = 0; i < window->capacity; i++)
+/* The first one: what is in use stays together at the front, where it is looked for. */
+static struct window_parcel *free_place(struct window *window) {
+    for (uint32_t i = 0; i < window->end; i++)
         if (window->parcels[i].state == WINDOW_FREE)
             return &window->parcels[i];
-    return NULL;
+    return window->end < window->capacity ? &window->parcels[window->end++] : NULL;
+}
+
+static bool is_open(const struct window_parcel *parcel) {
+    return parcel->state == WINDOW_WAITING || parcel->state == WINDOW_SENT;
+}
+
+static void stop_waiting(struct window *window, struct window_parcel *parcel) {
+    if (parcel->state == WINDOW_WAITING)
+        window->waiting_bytes -= parcel->length;
+    free(parcel->bytes);
+    parcel->bytes = NULL;
+}
+
+static void close_one(struct window *window, struct window_parcel *parcel) {
+    stop_waiting(window, parcel);
+    if (!is_open(parcel))
+        return;
+    window->open--;
+    window->bytes -= parcel->length;
 }
 
 enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t number, size_t length, int64_t now_ms,
@@ -42,7 +62,7 @@ enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t
     window->granted_bytes -= least(window->granted_bytes, (uint32_t)length);
     if (window_of_number(window, kind, number) != NULL)
         return FB_AGAIN;
-    struct window_parcel *parcel = free_place(window);
+    struct window_parcel *parcel = window->open < OPEN_MOST(window->messages_most) ? free_place(window) : NULL;
     if (parcel == NULL)
         return FB_FULL;
     window->taken++;
@@ -55,7 +75,9 @@ enum fb_error window_take(struct window *window, enum parcel_kind kind, uint64_t
                                      .since_ms = now_ms,
                                      .length = length};
     window->count++;
+    window->open++;
     window->bytes += length;
+    window->waiting_bytes += length;
     *ret_parcel = parcel;
     return FB_OK;
 }
@@ -67,7 +89,7 @@ static bool goes_before(const struct window_parcel *a, const struct window_parce
 
 struct window_parcel *window_first_waiting(const struct window *window) {
     struct window_parcel *first = NULL;
-    for (uint32_t i = 0; i < window->capacity; i++) {
+    for (uint32_t i = 0; i < window->end; i++) {
         struct window_parcel *parcel = &window->parcels[i];
         if (parcel->state == WINDOW_WAITING && (first == NULL || goes_before(parcel, first)))
             first = parcel;
@@ -83,7 +105,7 @@ struct window_parcel *window_of_delivery(const struct window *window, uint64_t d
 }
 
 struct window_parcel *window_of_number(const struct window *window, enum parcel_kind kind, uint64_t number) {
-    for (uint32_t i = 0; i < window->capacity; i++) {
+    for (uint32_t i = 0; i < window->end; i++) {
         struct window_parcel *parcel = &window->parcels[i];
         if (parcel->state != WINDOW_FREE && parcel->number == number && parcel->kind == kind)
             return parcel;
@@ -91,23 +113,27 @@ struct window_parcel *window_of_number(const struct window *window, enum parcel_
     return NULL;
 }
 
-void window_sent(struct window_parcel *parcel) {
+void window_sent(struct window *window, struct window_parcel *parcel) {
+    stop_waiting(window, parcel);
     parcel->state = WINDOW_SENT;
-    free(parcel->bytes);
-    parcel->bytes = NULL;
+}
+
+void window_decided(struct window *window, struct window_parcel *parcel) {
+    close_one(window, parcel);
+    parcel->state = WINDOW_DECIDED;
 }
 
 void window_forget(struct window *window, struct window_parcel *parcel) {
+    close_one(window, parcel);
     window->count--;
-    window->bytes -= parcel->length;
-    free(parcel->bytes);
     *parcel = (struct window_parcel){0};
+    while (window->end > 0 && window->parcels[window->end - 1].state == WINDOW_FREE)
+        window->end--;
 }
 
 void window_forget_all(struct window *window) {
-    for (uint32_t i = 0; i < window->capacity; i++)
-        if (window->parcels[i].state != WINDOW_FREE)
-            window_forget(window, &window->parcels[i]);
+    while (window->end > 0)
+        window_forget(window, &window->parcels[window->end - 1]);
     window->granted_messages = 0;
     window->granted_bytes = 0;
 }
@@ -115,27 +141,24 @@ void window_forget_all(struct window *window) {
 bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_bytes) {
     if (window->granted_messages >= WINDOW_GRANT_MESSAGES_MIN && window->granted_bytes > 0)
         return false;
-    if (window_first_waiting(window) != NULL)
+    if (window->waiting_bytes > WINDOW_GRANT_BYTES_MAX / 2)
         return false;
     const uint32_t messages_most = most(window->messages_most, WINDOW_GRANT_MESSAGES_MIN);
-    const uint32_t messages = messages_most - least(messages_most, window->count);
+    const uint32_t messages =
+        least(messages_most - least(messages_most, window->open), window->capacity - window->count);
     const uint32_t bytes = window->bytes < window->bytes_most ? window->bytes_most - (uint32_t)window->bytes : 0;
     /* By quarters: one by one would cost a message of ours for each of core's. */
     if (messages < most(messages_most / 4, WINDOW_GRANT_MESSAGES_MIN) || bytes < window->bytes_most / 4)
         return false;
     window->granted_messages = messages;
-    window->granted_bytes = least(bytes, WINDOW_GRANT_BYTES_MAX);
+    window->granted_bytes = least(bytes, WINDOW_GRANT_BYTES_MAX - (uint32_t)window->waiting_bytes);
     *ret_messages = window->granted_messages;
     *ret_bytes = window->granted_bytes;
     return true;
 }
 
-static bool is_open(const struct window_parcel *parcel) {
-    return parcel->state == WINDOW_WAITING || parcel->state == WINDOW_SENT;
-}
-
 void window_answered(struct window *window, uint64_t delivery, int64_t now_ms) {
-    for (uint32_t i = 0; i < window->capacity; i++) {
+    for (uint32_t i = 0; i < window->end; i++) {
         struct window_parcel *parcel = &window->parcels[i];
         if (parcel->state == WINDOW_SENT && parcel->delivery < delivery && parcel->overtaken_ms == 0)
             parcel->overtaken_ms = now_ms;
@@ -144,7 +167,7 @@ void window_answered(struct window *window, uint64_t delivery, int64_t now_ms) {
 
 int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t patience_ms) {
     int64_t due_ms = 0;
-    for (uint32_t i = 0; i < window->capacity; i++) {
+    for (uint32_t i = 0; i < window->end; i++) {
         const struct window_parcel *parcel = &window->parcels[i];
         if (!is_open(parcel))
             continue;
@@ -159,7 +182,7 @@ int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t
 
 int64_t window_oldest_ms(const struct window *window) {
     int64_t oldest_ms = 0;
-    for (uint32_t i = 0; i < window->capacity; i++) {
+    for (uint32_t i = 0; i < window->end; i++) {
         const struct window_parcel *parcel = &window->parcels[i];
         if (is_open(parcel) && (oldest_ms == 0 || parcel->since_ms < oldest_ms))
             oldest_ms = parcel->since_ms;

@@ -4,7 +4,10 @@
  *     core --PARCEL--> waiting --room--> sent --outcome--> decided --SETTLED--> forgotten
  *
  * Core sends as long as a grant lasts, and a new grant replaces the old one while parcels may still be on their way.
- * So a new one is given only when the old one is used up: then both sides agree on what is in flight. */
+ * So a new one is given only when the old one is used up: then both sides agree on what is in flight. It is given while
+ * some parcels still wait here, so that the peer gets those while core reads the next ones.
+ *
+ * What the peer has accepted takes nothing of the window, only a place in the table, until core has written it down. */
 #ifndef FB_CLOUD_WINDOW_H
 #define FB_CLOUD_WINDOW_H
 
@@ -15,10 +18,12 @@
 #include "gateway/common/error.h"
 #include "gateway/common/protocol.h"
 
-/* Bytes of one grant, at most: what arrives while the peer has no room waits in memory. */
+/* Bytes of one grant and of what waits already, at most: what arrives while the peer has no room waits in memory. */
 #define WINDOW_GRANT_BYTES_MAX (512u * 1024)
 /* Core hands a batch out together with its catalogue, so a grant below two would get nothing. */
 #define WINDOW_GRANT_MESSAGES_MIN 2
+/* Decided parcels that may wait for core's word beside the window. */
+#define WINDOW_DECIDED_MAX 1024
 
 enum window_state { WINDOW_FREE = 0, WINDOW_WAITING, WINDOW_SENT, WINDOW_DECIDED };
 
@@ -41,8 +46,11 @@ struct window {
     uint32_t bytes_most;
     struct window_parcel *parcels; /* capacity of them, malloc */
     uint32_t capacity;
+    uint32_t end;                             /* all places from here on are free */
     uint32_t count;                           /* not free */
-    size_t bytes;                             /* of those */
+    uint32_t open;                            /* of those, not decided */
+    size_t bytes;                             /* of the open ones */
+    size_t waiting_bytes;                     /* of the waiting ones */
     uint32_t granted_messages, granted_bytes; /* what core may still send */
     uint64_t taken;                           /* ever */
 };
@@ -61,12 +69,14 @@ struct window_parcel *window_of_delivery(const struct window *window, uint64_t d
 struct window_parcel *window_of_number(const struct window *window, enum parcel_kind kind,
                                        uint64_t number); /* or NULL */
 /* It has been handed to the peer; its bytes are freed. */
-void window_sent(struct window_parcel *parcel);
+void window_sent(struct window *window, struct window_parcel *parcel);
+/* The peer has accepted it. */
+void window_decided(struct window *window, struct window_parcel *parcel);
 void window_forget(struct window *window, struct window_parcel *parcel);
 /* Everything, and the grant. */
 void window_forget_all(struct window *window);
 
-/* True when core should be told a new grant now, which then counts as given. Never while something waits. */
+/* True when core should be told a new grant now, which then counts as given. Never while much waits. */
 bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_bytes);
 /* The peer has answered this delivery: what was sent before it is overtaken, and a slow line no excuse any more. */
 void window_answered(struct window *window, uint64_t delivery, int64_t now_ms);

@@ -17,9 +17,10 @@
 #include "gateway/core/resend.h"
 #include "store/store_parked.h"
 
-/* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again. */
-#define ACCEPTED_AT_ONCE 64
-#define ACCEPTED_WAIT_US 10000
+/* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again.
+ * Each costs an fsync, in which nothing is handed out; those that wait for it take nothing of the window. */
+#define ACCEPTED_AT_ONCE 256
+#define ACCEPTED_WAIT_US 50000
 #define ACCEPTED_RETRY_US 1000000
 /* Handed out as long as less than this waits in the channel. */
 #define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
@@ -153,8 +154,8 @@ static void send_catalogue_of(struct cloud_peer *cloud, const struct store_batch
 
 static bool may_hand_out(const struct cloud_peer *cloud) {
     return cloud->peer.channel != NULL && cloud->link_up && cloud->room_messages > 0 && cloud->room_bytes > 0 &&
-           cloud->lanes.in_flight_count < cloud->link.window_messages &&
-           cloud->lanes.in_flight_bytes < cloud->link.window_bytes &&
+           cloud->lanes.open_count < cloud->link.window_messages &&
+           cloud->lanes.open_bytes < cloud->link.window_bytes &&
            channel_queued_bytes(cloud->peer.channel) < CHANNEL_BYTES_MOST;
 }
 
@@ -233,9 +234,8 @@ static enum fb_error park_too_large(struct cloud_peer *cloud, const struct store
 static void send_batch(struct cloud_peer *cloud, const struct lanes_range *range, const struct store_batch *batch) {
     const struct lanes_flight flight = {.number = batch->number,
                                         .bytes = batch->length,
-                                        .answered_then = cloud->pace.answered,
                                         .first_ms = batch->first_ms,
-                                        .out_ms = clock_monotonic_ms()};
+                                        .pace = pace_out(&cloud->pace, clock_monotonic_ms())};
     send_parcel(cloud, PARCEL_BATCH, range->historical, batch->number, batch->bytes, batch->length);
     lanes_out(&cloud->lanes, range, &flight);
     budget_hand_out(&cloud->budget, batch->length);
@@ -351,7 +351,7 @@ static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
         return; /* more than was handed out: stays unsent and goes again in the next session */
     const struct lanes_flight *flight = lanes_accepted(&cloud->lanes, number);
     if (flight != NULL)
-        pace_answer(&cloud->pace, flight->bytes, flight->answered_then, flight->out_ms, clock_monotonic_ms());
+        pace_answer(&cloud->pace, &flight->pace, flight->bytes, clock_monotonic_ms());
     if (flight != NULL && !flight->historical)
         live_age_note(&cloud->live_age, clock_utc_ms() - flight->first_ms);
     cloud->accepted[cloud->accepted_count++] = number;

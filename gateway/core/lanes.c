@@ -78,11 +78,16 @@ static size_t find_flight(const struct lanes *lanes, uint64_t number) {
     return i;
 }
 
-static void count_backlog(struct lanes *lanes, const struct lanes_flight *flight, bool in) {
-    if (!flight->historical || flight->answered)
+static void count_open(struct lanes *lanes, const struct lanes_flight *flight, bool in) {
+    const size_t one = in ? 1 : -(size_t)1, bytes = in ? flight->bytes : -flight->bytes;
+    if (flight->answered)
         return;
-    lanes->backlog_count += in ? 1 : -(size_t)1;
-    lanes->backlog_bytes += in ? flight->bytes : -flight->bytes;
+    lanes->open_count += one;
+    lanes->open_bytes += bytes;
+    if (!flight->historical)
+        return;
+    lanes->backlog_count += one;
+    lanes->backlog_bytes += bytes;
 }
 
 void lanes_none(struct lanes *lanes, const struct lanes_range *range) {
@@ -106,8 +111,7 @@ void lanes_out(struct lanes *lanes, const struct lanes_range *range, const struc
     *own = *flight;
     own->historical = range->historical;
     own->accepted_then = waited.accepted_then;
-    lanes->in_flight_bytes += own->bytes;
-    count_backlog(lanes, own, true);
+    count_open(lanes, own, true);
     if (!range->waited)
         lanes_pass(lanes, range, own->number);
 }
@@ -154,8 +158,7 @@ bool lanes_settle(struct lanes *lanes, uint64_t number, struct lanes_flight *ret
         return false;
     struct lanes_flight *flight = &lanes->in_flight[place];
     *ret_flight = *flight;
-    count_backlog(lanes, flight, false);
-    lanes->in_flight_bytes -= flight->bytes;
+    count_open(lanes, flight, false);
     *flight = lanes->in_flight[--lanes->in_flight_count];
     return true;
 }
@@ -165,7 +168,7 @@ const struct lanes_flight *lanes_accepted(struct lanes *lanes, uint64_t number) 
     lanes->accepted++;
     if (place == lanes->in_flight_count)
         return NULL;
-    count_backlog(lanes, &lanes->in_flight[place], false);
+    count_open(lanes, &lanes->in_flight[place], false);
     lanes->in_flight[place].answered = true;
     return &lanes->in_flight[place];
 }

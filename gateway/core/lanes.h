@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/core/pace.h"
 #include "store/store.h" /* STORE_SALVAGED_FIRST */
 
 /* Both limits are one: whatever is in flight may come back and wait. */
@@ -21,10 +22,9 @@ struct lanes_flight {
     size_t bytes;
     bool historical;
     uint64_t accepted_then; /* see struct lanes_waiting */
-    uint64_t answered_then; /* for pace.h: bytes answered when it went out */
-    int64_t out_ms;         /* monotonic */
-    int64_t first_ms;       /* UTC, of its oldest reading */
-    bool answered;          /* accepted, and waits to be marked: it holds up nothing any more */
+    struct pace_flight pace;
+    int64_t first_ms; /* UTC, of its oldest reading */
+    bool answered;    /* accepted, and waits to be marked: it holds up nothing any more */
 };
 
 struct lanes_waiting {
@@ -42,8 +42,8 @@ struct lanes {
     bool live_empty;        /* nothing more in the live lane until something is sealed */
     struct lanes_flight in_flight[LANES_IN_FLIGHT_MAX]; /* in_flight_count of them */
     size_t in_flight_count;
-    size_t in_flight_bytes;
-    size_t backlog_count, backlog_bytes;             /* of these, historical ones that are not answered */
+    size_t open_count, open_bytes;                   /* of these, the ones that are not answered */
+    size_t backlog_count, backlog_bytes;             /* of those, historical ones */
     uint64_t accepted;                               /* in this session */
     struct lanes_waiting waiting[LANES_WAITING_MAX]; /* waiting_count of them */
     size_t waiting_count;

@@ -3,8 +3,15 @@
 #define SECOND_MS 1000
 
 void pace_begin(struct pace *pace, int64_t now_ms) {
-    *pace = (struct pace){
-        .rate_since_ms = now_ms, .limit = pace->limit, .credit = pace->credit, .credited_ms = pace->credited_ms};
+    const struct pace_mark begun = {.answered_ms = now_ms, .went_ms = now_ms};
+    *pace = (struct pace){.now = begun,
+                          .mark = begun,
+                          .mark_before = begun,
+                          .marked_ms = now_ms,
+                          .rate_since_ms = now_ms,
+                          .limit = pace->limit,
+                          .credit = pace->credit,
+                          .credited_ms = pace->credited_ms};
 }
 
 void pace_limit(struct pace *pace, uint64_t limit, int64_t now_ms) {
@@ -62,10 +69,28 @@ static void note_rate(struct pace *pace, uint64_t rate, int64_t now_ms) {
         pace->rate = rate;
 }
 
-void pace_answer(struct pace *pace, size_t bytes, uint64_t answered_then, int64_t out_ms, int64_t now_ms) {
-    const int64_t took_ms = now_ms > out_ms ? now_ms - out_ms : 1;
-    pace->answered += bytes;
+struct pace_flight pace_out(struct pace *pace, int64_t now_ms) {
+    if (now_ms - pace->marked_ms >= PACE_SAMPLE_MS) {
+        pace->mark_before = pace->mark;
+        pace->mark = pace->now;
+        pace->marked_ms = now_ms;
+    }
+    return (struct pace_flight){.since = pace->mark_before, .out_ms = now_ms};
+}
+
+static int64_t longer(int64_t a_ms, int64_t b_ms) {
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+void pace_answer(struct pace *pace, const struct pace_flight *flight, size_t bytes, int64_t now_ms) {
+    const struct pace_mark *since = &flight->since;
+    const int64_t took_ms = longer(now_ms - flight->out_ms, 1);
+    pace->now.answered += bytes;
+    pace->now.answered_ms = now_ms;
+    pace->now.went_ms = longer(pace->now.went_ms, flight->out_ms);
     if (pace->round_trip_ms == 0 || took_ms < pace->round_trip_ms)
         pace->round_trip_ms = took_ms;
-    note_rate(pace, (pace->answered - answered_then) * SECOND_MS / (uint64_t)took_ms, now_ms);
+    const int64_t answering_ms = now_ms - since->answered_ms, sending_ms = flight->out_ms - since->went_ms;
+    const int64_t passed_ms = longer(longer(answering_ms, sending_ms), PACE_BEGIN_MS);
+    note_rate(pace, (pace->now.answered - since->answered) * SECOND_MS / (uint64_t)passed_ms, now_ms);
 }

@@ -6,6 +6,7 @@ all.cpu_share, all.pss_mb   all Forebay programs together (nginx aside) while 10
                             same server in the same run
 all.*.100x20                the same with 100 servers of 20 registers each; against: collectd, and under .node-red Node-RED with
                             contrib-modbus, in the same run (peers.py says how)
+fleet.*                     how many gateways one RabbitMQ 4 holds, and what a link costs, see fleet_size.py
 field.on_time.*             share of readings in time while others are dead (on_time.py); against: the aim
 field.*_per_sweep           requests and bytes of a sweep over scattered registers (sweep.py); against: the optimum
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
@@ -93,6 +94,12 @@ def measure_link():
     return bench_link.measure()
 
 
+def measure_fleet():
+    import fleet_size
+
+    return fleet_size.measure()
+
+
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 60
@@ -105,6 +112,8 @@ def main():
     figures.update(measure_python(seconds))
     print("the link: drains, bytes, latency ...", flush=True)
     figures.update(measure_link())
+    print("gateways' links to one broker, more and more ...", flush=True)
+    figures.update(measure_fleet())
     result = build.parent / "bench.json"
     result.write_text(json.dumps(figures, indent=2) + "\n")
     for name, entry in figures.items():

@@ -71,6 +71,17 @@ def definitions(queues, users, exchanges, permissions):
     }  # fmt: skip
 
 
+def namespace():
+    """Runs the command that follows as the first process of a namespace of its own, and kills all in it with it."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *user]
+
+
+def root():
+    """The root folder to run RabbitMQ in."""
+    return subprocess.run([TESTS / "rabbitmq.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
 class Broker:
     """queues: names, or {name: arguments}. users: common names of certificates. exchanges, permissions: see
     definitions(). settings: more lines for rabbitmq.conf."""
@@ -115,14 +126,10 @@ class Broker:
 
     def start(self):
         assert self.process is None, "the broker runs already"
-        root = subprocess.run([TESTS / "rabbitmq.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-        enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-        if os.geteuid() != 0:
-            enter += ["--user", "--map-root-user"]
         settings = [f"{name}={value}" for name, value in self.environment.items()]
         with open(self.folder / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
-                [*enter, "sh", "-c", ENTER, "broker", root, self.folder, self.pki, *settings],
+                [*namespace(), "sh", "-c", ENTER, "broker", root(), self.folder, self.pki, *settings],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
         wait_until(self._listens, 60, "the broker listens")

@@ -1,6 +1,7 @@
 """The far end, independent of Forebay: python3-qpid-proton reads the broker's queue, forebay_batch.py decodes."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import sys
@@ -31,11 +32,11 @@ class Reading:
 
 
 class Inbox(MessagingHandler):
-    """Takes every message of one queue, keeps its bytes, then accepts it; connects again for ever."""
+    """Takes every message of one queue, keeps its bytes, then accepts it; connects again for ever, to each url in turn."""
 
-    def __init__(self, url, queue, pki):
+    def __init__(self, urls, queue, pki):
         super().__init__(prefetch=100, auto_accept=False)
-        self.url, self.queue = url, queue
+        self.urls, self.queue = itertools.cycle(urls), queue
         self.domain = SSLDomain(SSLDomain.MODE_CLIENT)
         self.domain.set_credentials(f"{pki}/consumer.pem", f"{pki}/consumer.key", None)
         self.domain.set_trusted_ca_db(f"{pki}/ca.pem")
@@ -49,7 +50,7 @@ class Inbox(MessagingHandler):
 
     def _connect(self, container):
         connection = container.connect(
-            self.url, ssl_domain=self.domain, sasl_enabled=True, allowed_mechs="EXTERNAL", reconnect=False, heartbeat=10
+            next(self.urls), ssl_domain=self.domain, sasl_enabled=True, allowed_mechs="EXTERNAL", reconnect=False, heartbeat=10
         )
         container.create_receiver(connection, f"/queues/{self.queue}")
 
@@ -87,10 +88,10 @@ class Again(MessagingHandler):
 
 
 class Consumer:
-    """Reads the queue until closed. What came stays in messages, repeats included."""
+    """Reads the queue until closed. What came stays in messages, repeats included. spares: ports to try when one fails."""
 
-    def __init__(self, port, queue, pki):
-        self.inbox = Inbox(f"amqps://localhost:{port}", queue, pathlib.Path(pki))
+    def __init__(self, port, queue, pki, spares=()):
+        self.inbox = Inbox([f"amqps://localhost:{one}" for one in (port, *spares)], queue, pathlib.Path(pki))
         self._view, self.seen = View(), 0
         self.thread = threading.Thread(target=lambda: Container(self.inbox).run(), name="consumer", daemon=True)
 

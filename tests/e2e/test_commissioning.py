@@ -88,7 +88,7 @@ def check_proofs(gateway, simulator):
     assert "explains nothing" in prove(gateway, "one/t", "0", code=1)
     assert proofs(gateway).startswith("one/t: proven on 2") and "two/t: not proven" in proofs(gateway)
     shown = gateway.command("status", "-c", str(gateway.file))
-    assert "1 of 1 tags proven" in shown and "0 of 1 tags proven" in shown and "load " in shown and "answers in " in shown
+    assert "1 of 1 tags proven" in shown and "0 of 1 tags proven" in shown
     whole = proofs(gateway, "one/t")
     assert whole.count("display 7.42, read 7.4231 (net unit 7 holding 10 float32 cdab, x 1e0 + 0e0)") == 1
     assert "sent     " in whole and "received " in whole

@@ -4,7 +4,6 @@ import os
 import re
 import select
 import signal
-import statistics
 import subprocess
 import termios
 import time
@@ -130,9 +129,9 @@ def test_a_line_is_as_busy_as_check_config_has_said(tmp_path):
             loads = loads_for(gateway, 15 * SCATTERED)
             gateway.stop()
         cycles = cycles_ms(sim.record())
-    # The middle: what else this machine does can only make a cycle longer.
-    assert abs(statistics.median(cycles) / float(cycle_ms) - 1) < 0.10, (cycles, said)
-    assert abs(statistics.mean(loads) / float(load) - 1) < 0.10, (loads, said)
+    # The least: what else this machine does can only make a cycle longer.
+    assert abs(min(cycles) / float(cycle_ms) - 1) < 0.10, (cycles, said)
+    assert abs(min(loads) / float(load) - 1) < 0.10, (loads, said)
 
 
 class Instrument:

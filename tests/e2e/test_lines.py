@@ -217,7 +217,8 @@ def check_proofs(site):
     assert spoken["sent"] == "" and b"YXMTW," in bytes.fromhex(spoken["received"])
     counts = {one["name"]: one["proven_tags"] for one in site.gateway.status()["instruments"]}
     assert counts == {"asked": 0, "port": 1, "speaking": 1, "sensor": 1}
-    assert "1 of 3 tags proven" in site.gateway.command("status", "-c", str(site.gateway.file))
+    shown = site.gateway.command("status", "-c", str(site.gateway.file))
+    assert "1 of 3 tags proven" in shown and ", answers in " in shown and "timeout: " in shown
 
 
 def test_lines_become_readings_and_never_wrong_ones(tmp_path):

@@ -13,7 +13,8 @@
 static void check(const struct window *window) {
     assert(window->count <= window->capacity);
     assert(window->granted_messages <= WINDOW_MESSAGES);
-    assert((window->count == 0) == (window->bytes == 0));
+    assert((window->open == 0) == (window->bytes == 0));
+    assert(window->open <= window->count && window->waiting_bytes <= window->bytes);
 }
 
 static void use(struct window *window, const struct cloud_message *message, int64_t now_ms) {
@@ -22,11 +23,13 @@ static void use(struct window *window, const struct cloud_message *message, int6
         if (window_take(window, message->kind, message->number, message->length, now_ms, &parcel) == FB_OK) {
             assert(window_of_delivery(window, parcel->delivery) == parcel);
             if (message->bytes[0] & 1)
-                window_sent(parcel);
+                window_sent(window, parcel);
         }
     } else if (message->type == PROTOCOL_SETTLED) {
         parcel = window_of_number(window, message->kind, message->number);
-        if (parcel != NULL)
+        if (parcel != NULL && parcel->state == WINDOW_SENT)
+            window_decided(window, parcel);
+        else if (parcel != NULL)
             window_forget(window, parcel);
     } else if (!message->has_link) {
         window_forget_all(window);

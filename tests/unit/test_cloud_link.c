@@ -206,12 +206,13 @@ static void a_new_grant_follows_when_the_window_is_used_up_and_freed(void **stat
     come_up(desk);
     for (uint64_t number = 1; number <= 16; number++)
         forward(desk, number, 1000);
-    world_run_to_count(&desk->world, &desk->decisions, 16);
     assert_int_equal(desk->nexts, 1);
+    world_run_to_count(&desk->world, &desk->decisions, 16);
+    assert_int_equal(desk->nexts, 2); /* as soon as the peer has accepted a quarter, whatever core has written down */
+    assert_int_equal(desk->messages, 4);
     for (uint64_t number = 1; number <= 4; number++)
         link_settled(desk->link, PARCEL_BATCH, number);
-    assert_int_equal(desk->nexts, 2);
-    assert_int_equal(desk->messages, 4);
+    assert_int_equal(desk->nexts, 2); /* the last one lasts */
 }
 
 static void a_broken_link_is_told_and_comes_back_by_itself(void **state) {

@@ -33,7 +33,7 @@ static void the_first_grant_is_the_whole_window_but_for_what_may_wait(void **sta
     window_done(&window);
 }
 
-static void a_new_grant_comes_when_the_old_one_is_used_up_and_never_while_something_waits(void **state) {
+static void a_new_grant_comes_when_the_old_one_is_used_up_and_never_while_much_waits(void **state) {
     (void)state;
     struct window window = window_of(8, 1024 * KIB);
     uint32_t messages, bytes;
@@ -41,17 +41,51 @@ static void a_new_grant_comes_when_the_old_one_is_used_up_and_never_while_someth
     struct window_parcel *parcels[8];
     for (unsigned i = 0; i < 6; i++) {
         parcels[i] = take(&window, i + 1, 100);
-        window_sent(parcels[i]);
+        window_sent(&window, parcels[i]);
         assert_false(window_grant(&window, &messages, &bytes));
     }
     window_forget(&window, parcels[0]);
     window_forget(&window, parcels[1]);
     assert_false(window_grant(&window, &messages, &bytes)); /* two are still granted */
-    parcels[6] = take(&window, 7, 100);
+    parcels[6] = take(&window, 7, WINDOW_GRANT_BYTES_MAX / 2 + 1);
     assert_false(window_grant(&window, &messages, &bytes)); /* it waits */
-    window_sent(parcels[6]);
+    window_sent(&window, parcels[6]);
     assert_true(window_grant(&window, &messages, &bytes));
     assert_int_equal(messages, 3);
+    window_done(&window);
+}
+
+static void while_a_little_waits_the_next_grant_is_as_much_smaller(void **state) {
+    (void)state;
+    struct window window = window_of(8, 4096 * KIB);
+    uint32_t messages, bytes;
+    assert_true(window_grant(&window, &messages, &bytes));
+    for (uint64_t number = 1; number <= 4; number++)
+        window_sent(&window, take(&window, number, 50 * KIB));
+    for (uint64_t number = 5; number <= 7; number++)
+        take(&window, number, 50 * KIB);
+    window_decided(&window, window_of_number(&window, PARCEL_BATCH, 1));
+    assert_true(window_grant(&window, &messages, &bytes));
+    assert_int_equal(messages, 2);
+    assert_int_equal(bytes, WINDOW_GRANT_BYTES_MAX - 150 * KIB);
+    window_done(&window);
+}
+
+static void what_the_peer_has_accepted_leaves_the_window_free(void **state) {
+    (void)state;
+    struct window window = window_of(8, 256 * KIB);
+    uint32_t messages, bytes;
+    uint64_t number = 0;
+    for (; number < WINDOW_DECIDED_MAX && window_grant(&window, &messages, &bytes); number++) {
+        assert_int_equal(messages, 8);
+        for (uint32_t i = 0; i + 1 < messages; i++)
+            window_decided(&window, take(&window, 100 * number + i, 30 * KIB));
+    }
+    assert_in_range(window.count, WINDOW_DECIDED_MAX, window.capacity);
+    assert_int_equal(window.open, 0);
+    assert_int_equal(window_oldest_ms(&window), 0);
+    window_forget(&window, window_of_number(&window, PARCEL_BATCH, 100));
+    assert_int_equal(window.count, 7 * number - 1);
     window_done(&window);
 }
 
@@ -62,9 +96,9 @@ static void bytes_are_limited_like_messages(void **state) {
     assert_true(window_grant(&window, &messages, &bytes));
     assert_int_equal(bytes, 256 * KIB);
     struct window_parcel *first = take(&window, 1, 128 * KIB);
-    window_sent(first);
+    window_sent(&window, first);
     assert_false(window_grant(&window, &messages, &bytes));
-    window_sent(take(&window, 2, 130 * KIB)); /* core sends as long as any byte is left */
+    window_sent(&window, take(&window, 2, 130 * KIB)); /* core sends as long as any byte is left */
     assert_false(window_grant(&window, &messages, &bytes));
     window_forget(&window, first);
     assert_true(window_grant(&window, &messages, &bytes));
@@ -79,7 +113,7 @@ static void a_window_of_one_still_lets_a_catalogue_and_its_batch_through(void **
     assert_true(window_grant(&window, &messages, &bytes));
     assert_int_equal(messages, WINDOW_GRANT_MESSAGES_MIN);
     struct window_parcel *parcel = take(&window, 1, 10);
-    window_sent(parcel);
+    window_sent(&window, parcel);
     assert_false(window_grant(&window, &messages, &bytes));
     window_forget(&window, parcel);
     assert_true(window_grant(&window, &messages, &bytes));
@@ -137,14 +171,16 @@ static void the_one_that_waited_longest_goes_first(void **state) {
     fourth->bytes = malloc(10);
     assert_ptr_equal(window_first_waiting(&window), second);
     assert_int_equal(window_oldest_ms(&window), 1001);
-    window_sent(second);
+    window_sent(&window, second);
     assert_ptr_equal(window_first_waiting(&window), third);
-    window_sent(third);
+    window_sent(&window, third);
     assert_ptr_equal(window_first_waiting(&window), fourth);
-    window_sent(fourth);
+    window_sent(&window, fourth);
     assert_null(window_first_waiting(&window));
     assert_null(fourth->bytes);
-    fourth->state = second->state = third->state = WINDOW_DECIDED;
+    window_decided(&window, fourth);
+    window_decided(&window, second);
+    window_decided(&window, third);
     assert_int_equal(window_oldest_ms(&window), 0);
     window_done(&window);
 }
@@ -156,16 +192,16 @@ static void each_answer_gives_patience_anew_but_not_to_the_overtaken(void **stat
     struct window_parcel *first = take(&window, 1, 10), *second = take(&window, 2, 10), *third = take(&window, 3, 10);
     assert_int_equal(window_due_ms(&window, 0, 500), 1501);
     assert_int_equal(window_due_ms(&window, 2000, 500), 2500);
-    window_sent(first);
-    window_sent(second);
-    window_sent(third);
+    window_sent(&window, first);
+    window_sent(&window, second);
+    window_sent(&window, third);
     window_answered(&window, second->delivery, 3000);
-    second->state = WINDOW_DECIDED;
+    window_decided(&window, second);
     assert_int_equal(window_due_ms(&window, 3000, 500), 3500);
     window_answered(&window, third->delivery, 3400);
     window_forget(&window, third);
     assert_int_equal(window_due_ms(&window, 3400, 500), 3500); /* the first one has been overtaken at 3000 */
-    first->state = WINDOW_DECIDED;
+    window_decided(&window, first);
     assert_int_equal(window_due_ms(&window, 3400, 500), 0);
     window_done(&window);
 }
@@ -187,7 +223,9 @@ static void forgetting_everything_takes_the_grant_along(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_grant_is_the_whole_window_but_for_what_may_wait),
-        cmocka_unit_test(a_new_grant_comes_when_the_old_one_is_used_up_and_never_while_something_waits),
+        cmocka_unit_test(a_new_grant_comes_when_the_old_one_is_used_up_and_never_while_much_waits),
+        cmocka_unit_test(while_a_little_waits_the_next_grant_is_as_much_smaller),
+        cmocka_unit_test(what_the_peer_has_accepted_leaves_the_window_free),
         cmocka_unit_test(bytes_are_limited_like_messages),
         cmocka_unit_test(a_window_of_one_still_lets_a_catalogue_and_its_batch_through),
         cmocka_unit_test(a_parcel_is_in_flight_once),

@@ -1,4 +1,4 @@
-// links: gateway/config/*.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/link_settings.c drivers/plan*.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/common/plant_write.c
+// links: gateway/config/*.c gateway/common/error.c gateway/common/command_settings.c gateway/common/file.c gateway/common/json.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/link_settings.c drivers/plan*.c gateway/common/pin.c gateway/common/pkcs11_uri.c gateway/common/plant_write.c gateway/common/cloud_profile.c
 /* test_config_commands.c - the section cloud.commands: what it gives, and what is wrong with it. */
 #include <setjmp.h>
 #include <stdarg.h>

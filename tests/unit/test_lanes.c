@@ -170,10 +170,10 @@ static void what_is_not_in_flight_has_no_outcome(void **state) {
     lanes_begin(&lanes, 1);
     assert_false(settle(1));
     hand_out(1);
-    assert_int_equal(lanes.in_flight_bytes, 10);
+    assert_int_equal(lanes.open_bytes, 10);
     assert_true(settle(1));
     assert_false(settle(1));
-    assert_int_equal(lanes.in_flight_bytes, 0);
+    assert_int_equal(lanes.open_bytes, 0);
 }
 
 static void a_peer_that_refuses_all_is_asked_for_no_more_than_can_wait(void **state) {
@@ -295,7 +295,7 @@ static void evict_one(void) {
 
 static void check_model(void) {
     assert_int_equal(lanes.in_flight_count, model.in_flight);
-    assert_int_equal(lanes.in_flight_bytes, 10 * model.in_flight);
+    assert_int_equal(lanes.open_bytes, 10 * model.in_flight);
     assert_true(lanes.in_flight_count + lanes.waiting_count <= LANES_WAITING_MAX);
 }
 

@@ -16,32 +16,42 @@
 struct path {
     uint64_t bytes_per_s;
     int64_t round_trip_ms;
+    int64_t answers_every_ms; /* the peer answers only so often, all at once; 0: each by itself */
+    int64_t stall_every_ms;   /* and not at all in the second half of each such time; 0: never */
     struct pace pace;
     int64_t now_ms;
     int64_t free_ms; /* when its last byte has gone */
     struct {
-        uint64_t answered_then;
-        int64_t out_ms, answer_ms;
+        struct pace_flight flight;
+        int64_t answer_ms;
     } under_way[UNDER_WAY_MOST]; /* in order */
     size_t first, count;
     uint64_t sent;
     int64_t queue_worst_ms; /* how long a live batch would have had to wait behind backlog */
 };
 
+static int64_t answer_ms(const struct path *path, int64_t taken_ms) {
+    int64_t at_ms = taken_ms;
+    const int64_t every_ms = path->answers_every_ms, stall_ms = path->stall_every_ms;
+    if (every_ms > 0)
+        at_ms = (at_ms + every_ms - 1) / every_ms * every_ms;
+    if (stall_ms > 0 && at_ms % stall_ms > stall_ms / 2)
+        at_ms = (at_ms / stall_ms + 1) * stall_ms;
+    return at_ms;
+}
+
 static void send_one(struct path *path) {
     const size_t at = (path->first + path->count++) % UNDER_WAY_MOST;
     path->free_ms = (path->free_ms > path->now_ms ? path->free_ms : path->now_ms) +
                     (int64_t)(BATCH_BYTES * 1000 / path->bytes_per_s);
-    path->under_way[at].answered_then = path->pace.answered;
-    path->under_way[at].out_ms = path->now_ms;
-    path->under_way[at].answer_ms = path->free_ms + path->round_trip_ms;
+    path->under_way[at].flight = pace_out(&path->pace, path->now_ms);
+    path->under_way[at].answer_ms = answer_ms(path, path->free_ms + path->round_trip_ms);
     pace_spend(&path->pace, BATCH_BYTES);
 }
 
 static void answer_due(struct path *path) {
     while (path->count > 0 && path->under_way[path->first].answer_ms <= path->now_ms) {
-        pace_answer(&path->pace, BATCH_BYTES, path->under_way[path->first].answered_then,
-                    path->under_way[path->first].out_ms, path->now_ms);
+        pace_answer(&path->pace, &path->under_way[path->first].flight, BATCH_BYTES, path->now_ms);
         path->first = (path->first + 1) % UNDER_WAY_MOST;
         path->count--;
         path->sent += BATCH_BYTES;
@@ -86,6 +96,30 @@ static void every_path_is_filled_and_no_more_than_a_moment_ahead(void **state) {
     assert_fills_without_queueing(100 * 1000 * 1000, 2); /* the same building */
 }
 
+static void assert_bursts_do_not_look_like_a_fast_path(uint64_t bytes_per_s, int64_t round_trip_ms, int64_t every_ms,
+                                                       int64_t stall_ms) {
+    struct path path = begin(bytes_per_s, round_trip_ms);
+    path.answers_every_ms = every_ms;
+    path.stall_every_ms = stall_ms;
+    run(&path, 5 * 60 * 1000);
+    const int64_t one_ms = (int64_t)(BATCH_BYTES * 1000 / bytes_per_s);
+    const int64_t shortest_ms = path.pace.round_trip_ms;
+    assert_true(path.queue_worst_ms <= PACE_AHEAD_MS + shortest_ms / 4 + 2 * one_ms);
+    assert_true(pace_most(&path.pace) <= bytes_per_s * (uint64_t)(2 * PACE_AHEAD_MS + 2 * shortest_ms) / 1000 ||
+                pace_most(&path.pace) == PACE_BYTES_LEAST);
+    assert_true(path.sent > 0);
+}
+
+static void answers_in_bursts_do_not_look_like_a_fast_path(void **state) {
+    (void)state;
+    assert_bursts_do_not_look_like_a_fast_path(1000 * 1000, 2, 100, 0);
+    assert_bursts_do_not_look_like_a_fast_path(1000 * 1000, 50, 0, 2000);
+    assert_bursts_do_not_look_like_a_fast_path(1000 * 1000, 2, 0, 7000);
+    assert_bursts_do_not_look_like_a_fast_path(1000 * 1000, 2, 30, 1100);
+    assert_bursts_do_not_look_like_a_fast_path(4 * 1000 * 1000, 10, 250, 0);
+    assert_bursts_do_not_look_like_a_fast_path(12 * 1000 * 1000, 20, 0, 600);
+}
+
 static void a_slow_path_has_one_batch_under_way(void **state) {
     (void)state;
     struct path path = begin(20 * 1000, 300);
@@ -124,6 +158,7 @@ static void a_configured_rate_is_kept_over_time_and_not_saved_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_path_is_filled_and_no_more_than_a_moment_ahead),
+        cmocka_unit_test(answers_in_bursts_do_not_look_like_a_fast_path),
         cmocka_unit_test(a_slow_path_has_one_batch_under_way),
         cmocka_unit_test(a_path_that_becomes_slow_is_filled_less_after_a_while),
         cmocka_unit_test(a_configured_rate_is_kept_over_time_and_not_saved_up),
