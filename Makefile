@@ -185,7 +185,7 @@ lint:
 	@echo '  LINT cppcheck' && cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	  --enable=warning,portability,performance --suppress=missingIncludeSystem --suppress=missingInclude \
 	  --suppress=normalCheckLevelMaxBranches --suppress=ctuuninitvar --suppress=objectIndex:gateway/config/check.c \
-	  -D_GNU_SOURCE -I. $(TIDY_FILES)
+	  -D_GNU_SOURCE -DJSON_INTEGER_FORMAT='"lld"' -I. $(TIDY_FILES)
 	@echo '  LINT clang-tidy' && mkdir -p build && printf '%s\n' $(TIDY_FILES) | xargs -P 2 -n 8 sh -c 'clang-tidy-19 --quiet \
 	  --warnings-as-errors="*" "$$@" -- $(subst ','"'"',$(CPPFLAGS)) -std=gnu17' lint 2>build/tidy.log
 	@echo '  LINT page' && tidy -q -e gateway/web/index.html

@@ -196,7 +196,7 @@ struct reading decode_tag(const struct plant_tag *tag, const uint8_t *bytes, int
 
 static size_t decode_text(const struct plant_tag *tag, const uint8_t *bytes, int64_t time_ms,
                           struct reading *ret_units) {
-    uint8_t text[2 * PLANT_TEXT_REGISTERS_MOST];
+    uint8_t text[2 * PLANT_TEXT_REGISTERS_MOST] = {0};
     const unsigned swapped = tag->word_order == PLANT_BADC || tag->word_order == PLANT_DCBA;
     for (size_t i = 0; i < 2 * (size_t)tag->length; i++)
         text[i] = bytes[i ^ swapped];
