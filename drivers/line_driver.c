@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +45,10 @@ enum line_outcome { LINE_CAME, LINE_TIMEOUT, LINE_BAD, LINE_GONE };
 static void port_close(struct driver_port *port) {
     if (port == NULL)
         return;
-    if (port->descriptor >= 0)
+    if (port->descriptor >= 0) {
+        ioctl(port->descriptor, TIOCNXCL); /* no matter to a socket */
         close(port->descriptor);
+    }
     free(port);
 }
 

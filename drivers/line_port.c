@@ -25,7 +25,7 @@ enum fb_error line_port_open(const struct plant_bus *bus, int *ret_descriptor, s
     if (descriptor < 0)
         return fb_fail_errno(cause, errno == ENOENT ? FB_NOT_FOUND : FB_IO, errno, "%s", bus->device);
     struct termios settings;
-    if (ioctl(descriptor, TIOCEXCL) < 0 || tcgetattr(descriptor, &settings) < 0) {
+    if (tcgetattr(descriptor, &settings) < 0) {
         const int error = errno;
         close(descriptor);
         return fb_fail_errno(cause, FB_IO, error, "%s is no serial port", bus->device);
@@ -40,6 +40,12 @@ enum fb_error line_port_open(const struct plant_bus *bus, int *ret_descriptor, s
         rs485_set(descriptor, bus, cause) != FB_OK) {
         close(descriptor);
         return FB_IO;
+    }
+    /* Last, since it outlives us where another holds the port, and would then refuse ourselves. */
+    if (ioctl(descriptor, TIOCEXCL) < 0) {
+        const int error = errno;
+        close(descriptor);
+        return fb_fail_errno(cause, FB_IO, error, "%s", bus->device);
     }
     *ret_descriptor = descriptor;
     return FB_OK;

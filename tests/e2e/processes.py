@@ -39,8 +39,13 @@ def memory_mb(pids, what="Pss"):
     names = {f"{name}:" for name in what.split("+")}
     total = 0
     for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except PermissionError:  # not root, and a program that nobody may look into: its own memory, then
+            names = {"RssAnon:"}
+            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        for line in lines:
             words = line.split()
-            if words[0] in names:
+            if words and words[0] in names:
                 total += int(words[1])
     return total / 1024

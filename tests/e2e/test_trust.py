@@ -97,9 +97,12 @@ class TrustGateway(ClocklessGateway):
         return wait_until(lambda: self.pids().get("forebay-cloud"), 10, "forebay-cloud runs")[0]
 
     def loaded(self):
-        """What forebay-cloud has mapped."""
-        with open(f"/proc/{self.cloud_pid()}/maps", encoding="ascii", errors="replace") as maps:
-            return maps.read()
+        """What forebay-cloud has mapped; None: only root may look into it."""
+        try:
+            with open(f"/proc/{self.cloud_pid()}/maps", encoding="ascii", errors="replace") as maps:
+                return maps.read()
+        except PermissionError:
+            return None
 
 
 def old_certificates(folder):
@@ -351,6 +354,8 @@ def test_nothing_is_lost(outcome):
 @in_scenario
 def test_nothing_of_tokens_is_loaded_before_one_is_configured(outcome):
     found = outcome[0]
+    if found["without a token"] is None:
+        pytest.skip("to look into forebay-cloud needs root")
     assert "softhsm" not in found["without a token"] and "pkcs11" not in found["without a token"]
     assert "softhsm" in found["with a token"] and "pkcs11" in found["with a token"]
 
