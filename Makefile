@@ -118,6 +118,7 @@ $(B)/profiles/%: drivers/profiles/%
 	@cp $< $@
 all: $(PROFILES:drivers/profiles/%=$(B)/profiles/%)
 
+unit-programs: $(UNIT) $(FUZZ)
 unit: $(UNIT)
 	@for test in $(UNIT); do echo "  UNIT $$test" && $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
 	@cat $(UNIT:=.log) | awk '/PASSED/ { passed += $$4 } /FAILED/ { failed += $$4 } END { printf "unit tests ($(V)): %d passed, %d failed\n", passed, failed }'
@@ -142,17 +143,22 @@ setup:
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -q -p no:cacheprovider
 FLEET_PARTS := $(B)/tests/fleet_cores $(B)/tests/fleet_certificates
-e2e: all $(B)/tests/fill_store $(FLEET_PARTS) $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+e2e-programs: all $(B)/tests/fill_store $(FLEET_PARTS) $(B)/tests/test_batch_vectors $(B)/tests/test_store_image
+e2e: e2e-programs
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e tests/fleet
 
+# All cores build, but tests run one after the other.
+CORES := $(shell nproc)
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
 check:
 	@tests/setup.sh
 	@tests/rabbitmq.sh
 	@tests/peers.sh tests/peers
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j$(CORES) V=asan unit-programs
 	@$(MAKE) --no-print-directory V=asan unit corpus
-	@$(MAKE) --no-print-directory V=release all e2e
+	@$(MAKE) --no-print-directory -j$(CORES) V=release e2e-programs
+	@$(MAKE) --no-print-directory V=release e2e
 
 # N rounds of kills and cuts, instead of the few in make check.
 N ?= 100
@@ -237,5 +243,5 @@ clean:
 	rm -rf build
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
-.PHONY: all unit corpus fuzz fuzz-targets setup e2e check abuse soak fleet demo bench lint install help clean
+.PHONY: all unit unit-programs e2e-programs corpus fuzz fuzz-targets setup e2e check abuse soak fleet demo bench lint install help clean
 .SECONDARY:
