@@ -13,10 +13,12 @@
 #include "gateway/cli/options.h"
 #include "gateway/cli/stored.h"
 #include "gateway/cli/verify_audit.h"
+#include "gateway/cli/verify_salvaged.h"
 #include "gateway/common/file.h"
 #include "gateway/common/hex.h"
 #include "gateway/receive/chain.h"
 #include "gateway/receive/keep.h"
+#include "store/store.h" /* STORE_SALVAGED_FIRST */
 
 #define STORE_DIGITS (2 * BATCH_STORE_ID_BYTES)
 #define HASH_DIGITS (2 * BATCH_HASH_BYTES)
@@ -48,6 +50,7 @@ struct verify {
     uint8_t head_store[BATCH_STORE_ID_BYTES];
     struct chain *chain;
     uint64_t evicted_to;
+    struct verify_salvaged salvaged; /* good when there is nothing of that kind */
 };
 
 /* The store's digits, a slash, the number, a slash, the hash's digits. */
@@ -125,11 +128,13 @@ static enum fb_error walk_store(struct verify *verify, const char *run, struct f
     enum fb_error error = FB_OK;
     while (error == FB_OK) {
         error = stored_next_number(stored, cause);
+        verify->evicted_to = stored->evicted_to;
+        if (error == FB_OK && stored->number >= STORE_SALVAGED_FIRST)
+            return verify_salvaged(run, &verify->head, verify->head_store, &verify->salvaged, cause);
         if (error == FB_OK)
             error = chain_add(verify->chain, stored->number, stored->readable ? stored->bytes : NULL, stored->length,
                               cause);
     }
-    verify->evicted_to = stored->evicted_to;
     return error == FB_NOT_FOUND ? FB_OK : error;
 }
 
@@ -222,18 +227,19 @@ static void print_good(const struct chain_finding *finding) {
 
 /* Exit status. */
 static int tell(const struct verify *verify, const struct chain_finding *finding) {
-    if (finding->batches > 0 && verify->head.number != 0 &&
+    const int good = verify->salvaged.good ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (finding->batches > 0 && verify->head.number != 0 && !verify->salvaged.has_pinned &&
         memcmp(verify->head_store, finding->store_id, sizeof finding->store_id) != 0) {
         puts("these batches are not of the store whose head was given");
         return EXIT_FAILURE;
     }
-    if (finding->verdict == CHAIN_GOOD && finding->batches == 0 && verify->head.number == 0) {
+    if (finding->verdict == CHAIN_GOOD && finding->batches == 0) {
         puts("there are no batches yet");
-        return EXIT_SUCCESS;
+        return good;
     }
     if (finding->verdict == CHAIN_GOOD) {
         print_good(finding);
-        return EXIT_SUCCESS;
+        return good;
     }
     if (finding->or_next)
         printf("batch %" PRIu64 " or batch %" PRIu64 " %s\n", finding->number, finding->number + 1,
@@ -247,6 +253,8 @@ static enum fb_error check(struct verify *verify, struct chain_finding *ret_find
     enum fb_error error = chain_new(&verify->head, &verify->chain, cause);
     if (error == FB_OK)
         error = walk(verify, cause);
+    if (error == FB_OK && verify->salvaged.has_pinned)
+        chain_drop_head(verify->chain);
     if (error == FB_OK)
         error = chain_judge(verify->chain, verify->evicted_to, ret_finding, cause);
     chain_free(verify->chain);
@@ -265,7 +273,7 @@ static int check_audit(const struct verify *verify) {
 }
 
 int verify_main(int argc, char **argv) {
-    struct verify verify = {.config_file = COMMAND_CONFIG_DEFAULT};
+    struct verify verify = {.config_file = COMMAND_CONFIG_DEFAULT, .salvaged = {.good = true}};
     struct fb_cause cause = {""};
     struct chain_finding finding;
     bool asked_help = false;

@@ -64,6 +64,10 @@ void chain_free(struct chain *chain) {
     free(chain);
 }
 
+void chain_drop_head(struct chain *chain) {
+    chain->head.number = 0;
+}
+
 static bool same_hash(const uint8_t *a, const uint8_t *b) {
     return memcmp(a, b, BATCH_HASH_BYTES) == 0;
 }
@@ -169,12 +173,12 @@ static void take_lower(struct chain_finding *finding, enum chain_verdict verdict
     finding->number = number;
 }
 
-static void judge_head(const struct chain *chain, struct chain_finding *finding) {
+static void judge_head(const struct chain *chain, uint64_t evicted_to, struct chain_finding *finding) {
     const uint64_t number = chain->head.number;
     if (number == 0 || finding->verdict != CHAIN_GOOD)
         return;
     const bool replaced = chain_ranges_hold(&chain->thinned, number);
-    if (number > chain->last.number)
+    if (number > chain->last.number && number > evicted_to)
         take_lower(finding, CHAIN_REMOVED, chain->last.number + 1);
     else if (chain->head_next_seen ? !chain->head_next_fits : chain->head_seen && !chain->head_fits && !replaced)
         take_lower(finding, CHAIN_HEAD_DIFFERS, number);
@@ -200,7 +204,7 @@ enum fb_error chain_judge(struct chain *chain, uint64_t evicted_to, struct chain
     take_lower(&finding, CHAIN_ALTERED, altered);
     take_lower(&finding, CHAIN_REMOVED, chain_ranges_unexcused(&chain->missing, &chain->gone, evicted_to));
     take_lower(&finding, CHAIN_UNREADABLE, chain_ranges_unexcused(&chain->unreadable, &chain->gone, 0));
-    judge_head(chain, &finding);
+    judge_head(chain, evicted_to, &finding);
     finding.or_next = finding.verdict == CHAIN_ALTERED && chain_ranges_hold(&chain->broken, altered + 1) &&
                       !chain_ranges_hold(&chain->thinned, altered + 1);
     *ret_finding = finding;

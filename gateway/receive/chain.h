@@ -24,6 +24,8 @@ struct chain;
 /* ret_chain: yours, end it with chain_free(). head: copied, NULL for none. FB_MEMORY. */
 enum fb_error chain_new(const struct chain_head *head, struct chain **ret_chain, struct fb_cause *cause) FB_MUST_USE;
 void chain_free(struct chain *chain); /* NULL is fine */
+/* The pinned batch is of another chain: judge without it. */
+void chain_drop_head(struct chain *chain);
 
 /* Take the next batch; numbers rise. number: under which it is kept. bytes: NULL when it cannot be read any more.
  * FB_MEMORY, FB_LIMIT: more than CHAIN_RANGES_MAX; what is wrong with the batch comes from chain_judge(). */
@@ -56,7 +58,9 @@ struct chain_finding {
 };
 
 /* What is wrong first. evicted_to: missing numbers up to it need no explanation, see history_evicted_to(); 0 for files
- * that are kept for good. To be called once, after the last batch. */
+ * that are kept for good; CHAIN_ANY_MAY_BE_MISSING where only some batches ever came, and the pinned one may be behind
+ * them. To be called once, after the last batch. */
+#define CHAIN_ANY_MAY_BE_MISSING (UINT64_MAX - 1)
 enum fb_error chain_judge(struct chain *chain, uint64_t evicted_to, struct chain_finding *ret_finding,
                           struct fb_cause *cause) FB_MUST_USE;
 

@@ -71,6 +71,7 @@ def run(site):
         killed = rekey_while_killed(gateway)
         broker.kill()
         time.sleep(5)  # batches pile up
+        head = gateway.command("verify", "-c", str(gateway.file)).split()[-1]
         killed.append(time.time())
         gateway.kill_all()
         damage(gateway)
@@ -78,6 +79,10 @@ def run(site):
         set_aside = gateway.status()["store"]["set_aside"]
         salvage = wait_until(lambda: upkeep(gateway, "salvage")["state"] == "done" and upkeep(gateway, "salvage"), 30,
                              "the salvage has ended")  # fmt: skip
+        said.append(gateway.command("verify", "-c", str(gateway.file)))
+        said.append(gateway.command("verify", "-c", str(gateway.file), "--head", head))
+        wrong = head[:-1] + ("0" if head[-1] != "0" else "1")
+        gateway.command("verify", "-c", str(gateway.file), "--head", wrong, code=1)
         broker.start()
         gateway.wait_for_link()
         time.sleep(3)
@@ -119,6 +124,14 @@ def test_a_damaged_store_is_set_aside_and_salvaged(outcome):
     set_aside, salvage = outcome[5], outcome[6]
     assert "damaged" in set_aside["reason"] and set_aside["inherited"], set_aside
     assert salvage["batches"] >= 2 and salvage["unreadable"] == 0, salvage
+
+
+@in_use
+def test_the_chain_of_the_salvaged_batches_holds_up_to_a_head_noted_before(outcome):
+    verified, with_head = outcome[3][2:4]
+    salvaged = re.findall(r"^of store \w{32}, salvaged: (\d+) batches, .*each is the one", verified, re.MULTILINE)
+    assert salvaged == [str(outcome[6]["batches"])], verified
+    assert "each is the one" in with_head and "not of the store" not in with_head, with_head
 
 
 @in_use

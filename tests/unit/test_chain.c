@@ -269,6 +269,20 @@ static void batches_cut_off_behind_show_against_the_pinned_head(void **state) {
     assert_finding(world, CHAIN_REMOVED, BATCHES - 1);
 }
 
+/* Of a store set aside only some batches come: neither the others nor a head behind them were removed for that. */
+static void what_never_came_is_not_missed_where_any_may_be_missing(void **state) {
+    struct world *world = *state;
+    seal_all(world);
+    pin(world, BATCHES);
+    world->evicted_to = CHAIN_ANY_MAY_BE_MISSING;
+    world->batches[1].number = world->batches[4].number = world->batches[BATCHES].number = 0;
+    assert_finding(world, CHAIN_HEAD_GONE, BATCHES);
+    world->head.number = 0;
+    assert_finding(world, CHAIN_GOOD, 0);
+    alter(world, 5);
+    assert_finding(world, CHAIN_ALTERED, 5);
+}
+
 static void nothing_at_all_is_good(void **state) {
     const struct chain_finding finding = judge(*state);
     assert_int_equal(finding.verdict, CHAIN_GOOD);
@@ -292,6 +306,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_pinned_head_fits_by_itself_or_by_the_batch_behind_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_chain_made_anew_does_not_have_the_pinned_head, setup, teardown),
         cmocka_unit_test_setup_teardown(batches_cut_off_behind_show_against_the_pinned_head, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_never_came_is_not_missed_where_any_may_be_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_at_all_is_good, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
