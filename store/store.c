@@ -31,7 +31,11 @@ static enum fb_error replace(struct store *store, const struct store_settings *s
         error = store_load(store, cause);
     if (error != FB_OK)
         return error;
-    opening->inherited = store_inherit(store, settings->path, aside, settings, key);
+    error = store_inherit(store, settings->path, aside, settings, key, &opening->inherited, cause);
+    if (error != FB_OK)
+        return error;
+    struct batch_loss noted[BATCH_LOSS_THINNED + 1]; /* are still to be told to people */
+    memcpy(noted, store->state.noted, sizeof noted);
     error = store_database_install(store, settings, cause);
     if (error == FB_OK)
         error = store_aside_rename(settings->path, aside, cause);
@@ -39,7 +43,10 @@ static enum fb_error replace(struct store *store, const struct store_settings *s
         return error;
     snprintf(opening->set_aside, sizeof opening->set_aside, "%s", aside);
     error = store_database_take_ready(settings, cause);
-    return error == FB_OK ? open_once(store, settings, key, opening, cause) : error;
+    if (error == FB_OK)
+        error = open_once(store, settings, key, opening, cause);
+    memcpy(store->state.noted, noted, sizeof noted);
+    return error;
 }
 
 /* A page that the disk did not give, or that OpenSSL had no memory for, comes as "not a database", too: damage is

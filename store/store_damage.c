@@ -14,6 +14,7 @@
  * holds tells the three apart. (SQLCipher 4: HMAC-SHA512 over cipher text, vector and page number; its key by
  * PBKDF2-HMAC-SHA512, two rounds, from the salt with each byte XOR 0x3a.) */
 #define SALT_BYTES 16
+#define BLOCK_BYTES 16
 #define HMAC_BYTES 64
 #define HMAC_ROUNDS 2
 #define HMAC_SALT_MASK 0x3a
@@ -25,7 +26,8 @@ struct sample {
     int fd;
     uint8_t hmac_key[STORE_KEY_BYTES];
     uint8_t page[STORE_PAGE_BYTES];
-    uint64_t pages; /* of the file */
+    uint64_t pages;      /* of the file */
+    uint64_t pages_told; /* as its first page has it; 0: that cannot be read */
     size_t good, bad;
     bool first_good;
     bool looks_random;
@@ -75,6 +77,23 @@ static bool page_holds(struct sample *sample, uint32_t number) {
     return memcmp(hmac, sample->page + STORE_PAGE_BYTES - HMAC_BYTES, sizeof hmac) == 0;
 }
 
+/* SQLite's header has the database's size at byte 28. Its first 16 bytes are not stored (the salt stands there), so
+ * that is in the first block that is encrypted; the vector stands in front of the HMAC. */
+static uint64_t pages_told(const struct sample *sample, const uint8_t key[static STORE_KEY_BYTES]) {
+    const uint8_t *vector = sample->page + STORE_PAGE_BYTES - HMAC_BYTES - BLOCK_BYTES;
+    uint8_t plain[2 * BLOCK_BYTES];
+    int length = 0;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (cipher != NULL && EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, vector) == 1 &&
+        EVP_CIPHER_CTX_set_padding(cipher, 0) == 1)
+        EVP_DecryptUpdate(cipher, plain, &length, sample->page + SALT_BYTES, BLOCK_BYTES);
+    EVP_CIPHER_CTX_free(cipher);
+    const uint8_t *size = plain + 28 - SALT_BYTES;
+    return length == BLOCK_BYTES
+               ? (uint64_t)size[0] << 24 | (uint64_t)size[1] << 16 | (uint64_t)size[2] << 8 | (uint64_t)size[3]
+               : 0;
+}
+
 static bool read_page(struct sample *sample, uint64_t number) {
     return pread(sample->fd, sample->page, STORE_PAGE_BYTES, (off_t)(number - 1) * STORE_PAGE_BYTES) ==
            STORE_PAGE_BYTES;
@@ -99,6 +118,10 @@ static void add(char *reason, size_t size, const char *text) {
     snprintf(reason + used, size - used, "%s", text);
 }
 
+static bool is_cut_off(const struct sample *sample) {
+    return sample->pages_told > sample->pages;
+}
+
 static void conclude(const struct sample *sample, char *reason, size_t size) {
     const size_t all = sample->good + sample->bad;
     char more[96];
@@ -112,6 +135,13 @@ static void conclude(const struct sample *sample, char *reason, size_t size) {
         if (strstr(reason, "damaged") == NULL)
             snprintf(reason, size, "damaged: the file");
         snprintf(more, sizeof more, " (of %zu pages looked at %zu are damaged)", all, sample->bad);
+        add(reason, size, more);
+    }
+    if (is_cut_off(sample)) {
+        if (strstr(reason, "damaged: ") == NULL)
+            snprintf(reason, size, "damaged: the file");
+        snprintf(more, sizeof more, " (cut off: of %llu pages %llu are missing)",
+                 (unsigned long long)sample->pages_told, (unsigned long long)(sample->pages_told - sample->pages));
         add(reason, size, more);
     }
 }
@@ -144,13 +174,15 @@ static enum fb_error explain(struct sample *sample, off_t size_bytes, const uint
     if (!derive(sample, key))
         return FB_MEMORY;
     sample->looks_random = looks_random(sample->page);
+    if (page_holds(sample, 1))
+        sample->pages_told = pages_told(sample, key);
     look(sample);
     if (sample->cannot_tell)
         return FB_MEMORY;
     conclude(sample, reason, size);
-    if (size_bytes % STORE_PAGE_BYTES != 0)
+    if (size_bytes % STORE_PAGE_BYTES != 0 && !is_cut_off(sample))
         add(reason, size, " (cut off in the middle of a page)");
-    return sample->bad > 0 || size_bytes % STORE_PAGE_BYTES != 0 ? FB_OK : FB_NOT_FOUND;
+    return sample->bad > 0 || is_cut_off(sample) || size_bytes % STORE_PAGE_BYTES != 0 ? FB_OK : FB_NOT_FOUND;
 }
 
 enum fb_error store_damage_explain(const char *path, const uint8_t key[static STORE_KEY_BYTES], char *reason,

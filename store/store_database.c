@@ -96,6 +96,8 @@ static enum fb_error unlock(const char *path, int flags, const uint8_t key[stati
     /* Before the first read, which would else make a -shm: a full disk has no room for one. */
     if (code == SQLITE_OK && (flags & SQLITE_OPEN_READWRITE) != 0)
         code = sqlite3_exec(*ret_db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+    else if (code == SQLITE_OK) /* a file that was cut off is not read at all otherwise; nothing can be written here */
+        code = sqlite3_db_config(*ret_db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
     const enum fb_error error = store_result(*ret_db, code, cause, "opening");
     if (error != FB_OK)
         return error;

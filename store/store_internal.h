@@ -287,9 +287,35 @@ bool store_damage_can_tell(void);
 enum fb_error store_wal_check(const char *path, struct fb_cause *cause) FB_MUST_USE;
 
 /* Take over from the file at path, which will be named aside, what the empty store can go on with: see store_inherit.c.
- * Whether it could; what could not be read is noted as a loss. */
-bool store_inherit(struct store *heir, const char *path, const char *aside, const struct store_settings *settings,
-                   const uint8_t key[static STORE_KEY_BYTES]);
+ * ret_inherited: whether there was anything; what could not be read is noted as a loss. Fails when what was read could
+ * not be kept, which another try may. */
+enum fb_error store_inherit(struct store *heir, const char *path, const char *aside,
+                            const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
+                            bool *ret_inherited, struct fb_cause *cause) FB_MUST_USE;
+
+/* A kind of salvage beside those of store_salvage.h, in the table only: the tail and the losses of the file were taken.
+ */
+#define STORE_SALVAGE_TAIL 2
+/* What a store set aside had not sealed yet, see store_salvage_tail.c. */
+struct store_last_batches {
+    struct store *vessel; /* of its tail alone */
+    size_t done;          /* units of it */
+    bool complete;        /* all of it could be read */
+    /* The batch that was made last. */
+    struct batch_info info;
+    uint64_t readings;
+    int64_t first_ms, last_ms;
+    uint8_t hash[BATCH_HASH_BYTES];
+    size_t length;
+    uint8_t bytes[BATCH_BYTES_MAX];
+};
+/* Read it from old. gateway: BATCH_GATEWAY_MAX. ret_last: yours, store_last_batches_free(), on failure as well. */
+enum fb_error store_last_batches_read(sqlite3 *old, const char *gateway, struct store_last_batches **ret_last,
+                                      struct fb_cause *cause) FB_MUST_USE;
+void store_last_batches_free(struct store_last_batches *last); /* NULL is fine */
+/* Make the next batch of it, of at most bytes_most if it can be. FB_NOT_FOUND: that was all. */
+enum fb_error store_last_batches_next(struct store_last_batches *last, size_t bytes_most,
+                                      struct fb_cause *cause) FB_MUST_USE;
 
 /* Stands for the identity of a store set aside that cannot tell it any more. */
 void store_salvage_name_id(const char *path, uint8_t ret_id[static BATCH_STORE_ID_BYTES]);

@@ -13,11 +13,12 @@
 /* Tried singly when the old store cannot say how many it had, and the tree that orders them is damaged. */
 #define NUMBERS_MOST 1000000
 
-enum salvage_statement { ADD_ROW, FIND_ROW, SAVE_ROW, COUNT_ALL, FIND_REVISION, NEXT_REVISION, STATEMENTS };
+enum salvage_statement { ADD_ROW, FIND_ROW, ADD_TAIL, SAVE_ROW, COUNT_ALL, FIND_REVISION, NEXT_REVISION, STATEMENTS };
 static const char *const sql[STATEMENTS] = {
     [ADD_ROW] = "INSERT OR IGNORE INTO salvages VALUES(NULL, ?1, ?2, ?3, 0, 0, 0, 0, 0, 0)",
     [FIND_ROW] =
         "SELECT id, next_number, batches, readings, unreadable FROM salvages WHERE store_id = ?1 AND kind = ?2",
+    [ADD_TAIL] = "INSERT OR IGNORE INTO salvages VALUES(NULL, ?1, ?2, ?3, 0, 0, 0, 0, 0, 1) RETURNING id",
     [SAVE_ROW] = ("UPDATE salvages SET (path, next_number, last_number, batches, readings, unreadable,"
                   " finished) = (?2, ?3, ?4, ?5, ?6, ?7, ?8) WHERE id = ?1"),
     [COUNT_ALL] = "SELECT sum(batches) FROM salvages",
@@ -146,6 +147,7 @@ static enum fb_error find_revision(struct store_salvage *salvage, int64_t *ret_r
 
 /* A batch in its row of the old store. */
 struct found {
+    const uint8_t *hash;
     const uint8_t *bytes;
     size_t length;
     uint64_t readings;
@@ -159,6 +161,7 @@ static bool read_row(struct store_salvage *salvage, struct found *ret_found) {
     struct reading *readings = NULL;
     size_t units;
     const struct found found = {
+        .hash = sqlite3_column_blob(row, 1),
         .bytes = sqlite3_column_blob(row, 2),
         .length = (size_t)sqlite3_column_bytes(row, 2),
         .readings = (uint64_t)sqlite3_column_int64(row, 3),
@@ -168,7 +171,7 @@ static bool read_row(struct store_salvage *salvage, struct found *ret_found) {
     if (found.bytes == NULL || found.length > BATCH_BYTES_MAX || sqlite3_column_bytes(row, 1) != sizeof hash)
         return false;
     batch_hash(found.bytes, found.length, hash);
-    if (memcmp(hash, sqlite3_column_blob(row, 1), sizeof hash) != 0 ||
+    if (memcmp(hash, found.hash, sizeof hash) != 0 ||
         batch_decode(found.bytes, found.length, &salvage->info, &readings, &units, NULL) != FB_OK)
         return false;
     free(readings);
@@ -180,8 +183,7 @@ static enum fb_error add_rows(struct store_salvage *salvage, const struct found 
                               struct fb_cause *cause) {
     struct store *store = salvage->store;
     int code = store_run(store, STORE_ADD_BATCH, "iiiiibb", salvage->local, revision, found->readings, found->first_ms,
-                         found->last_ms, sqlite3_column_blob(salvage->walk.row, 1), (size_t)BATCH_HASH_BYTES,
-                         found->bytes, found->length);
+                         found->last_ms, found->hash, (size_t)BATCH_HASH_BYTES, found->bytes, found->length);
     if (code == SQLITE_DONE && salvage->kind == STORE_SALVAGE_UNSENT)
         code = store_run(store, STORE_ADD_QUEUED, "iiiii", salvage->local, found->readings, found->first_ms,
                          found->last_ms, (int64_t)salvage->info.loss_count);
@@ -225,6 +227,55 @@ static enum fb_error consider(struct store_salvage *salvage, bool can_read, stru
     return is_own ? FB_OK : take(salvage, &found, cause);
 }
 
+/* Whether this is the first time that it is asked: the tail and the losses are taken once, by inheritance or here. */
+static enum fb_error claim_tail(struct store_salvage *salvage, bool *ret_is_first, struct fb_cause *cause) {
+    sqlite3_stmt *add = salvage->statements[ADD_TAIL];
+    sqlite3_bind_text(add, 3, salvage->path, -1, SQLITE_STATIC);
+    const int code = step(add, salvage->id, sizeof salvage->id, STORE_SALVAGE_TAIL);
+    *ret_is_first = code == SQLITE_ROW;
+    sqlite3_reset(add);
+    return store_result(salvage->store->db, code, cause, "salvage");
+}
+
+/* What can be read of it goes as the batches that the old store would have sealed next. */
+static enum fb_error take_sealed_tail(struct store_salvage *salvage, struct store_last_batches *last,
+                                      struct fb_cause *cause) {
+    const size_t bytes_most = store_batch_bytes_most(salvage->store);
+    enum fb_error error;
+    while ((error = store_last_batches_next(last, bytes_most, cause)) == FB_OK) {
+        const struct found found = {
+            .hash = last->hash,
+            .bytes = last->bytes,
+            .length = last->length,
+            .readings = last->readings,
+            .first_ms = last->first_ms,
+            .last_ms = last->last_ms,
+        };
+        salvage->info = last->info;
+        error = take(salvage, &found, cause);
+        if (error != FB_OK)
+            return error;
+    }
+    return error == FB_NOT_FOUND ? FB_OK : error;
+}
+
+/* After the batches: nothing else tells of what the old store had not sealed yet. Inside a transaction. */
+static enum fb_error take_tail(struct store_salvage *salvage, struct fb_cause *cause) {
+    struct store_last_batches *last = NULL;
+    bool is_first = false;
+    enum fb_error error = claim_tail(salvage, &is_first, cause);
+    if (error != FB_OK || !is_first)
+        return error;
+    error = store_last_batches_read(salvage->old, salvage->store->gateway, &last, cause);
+    if (error == FB_OK)
+        error = take_sealed_tail(salvage, last, cause);
+    const struct batch_loss loss = {.reason = BATCH_LOSS_DAMAGED, .from_ms = salvage->seen_ms, .to_ms = clock_utc_ms()};
+    if (error == FB_OK && !last->complete)
+        store_note_loss(salvage->store, &loss);
+    store_last_batches_free(last);
+    return error;
+}
+
 /* Inside a transaction. FB_FULL only when nothing at all found room. */
 static enum fb_error take_some(struct store_salvage *salvage, int64_t until_us, bool *ret_done,
                                struct fb_cause *cause) {
@@ -249,6 +300,20 @@ static enum fb_error take_some(struct store_salvage *salvage, int64_t until_us, 
     return FB_OK;
 }
 
+/* The tail has a transaction of its own, after the batches. */
+static enum fb_error take_slice(struct store_salvage *salvage, int64_t until_us, bool *ret_done,
+                                struct fb_cause *cause) {
+    const uint64_t before = salvage->progress.batches;
+    bool done = false;
+    enum fb_error error = take_some(salvage, until_us, &done, cause);
+    *ret_done = done && salvage->kind != STORE_SALVAGE_UNSENT;
+    if (error != FB_OK || !done || *ret_done || salvage->progress.batches > before)
+        return error;
+    error = take_tail(salvage, cause);
+    *ret_done = error == FB_OK;
+    return error;
+}
+
 enum fb_error store_salvage_step(struct store_salvage *salvage, int64_t budget_us, bool *ret_done,
                                  struct fb_cause *cause) {
     struct store *store = salvage->store;
@@ -258,7 +323,7 @@ enum fb_error store_salvage_step(struct store_salvage *salvage, int64_t budget_u
     enum fb_error error = store_begin(store, cause);
     if (error != FB_OK)
         return store_finish(store, error, "salvage", cause);
-    error = take_some(salvage, clock_monotonic_us() + budget_us, &done, cause);
+    error = take_slice(salvage, clock_monotonic_us() + budget_us, &done, cause);
     if (error == FB_OK)
         error = store_result(store->db, save(salvage, done), cause, "salvage");
     if (error == FB_OK)
