@@ -70,15 +70,27 @@ static enum fb_error rename_if_there(const char *from, const char *to, struct fb
     return FB_OK;
 }
 
+/* A link that an attempt before left, which was cut off, is made anew. */
+static enum fb_error link_if_there(const char *from, const char *to, struct fb_cause *cause) {
+    if ((unlink(to) < 0 && errno != ENOENT) || (link(from, to) < 0 && errno != ENOENT))
+        return fb_fail_errno(cause, FB_IO, errno, "linking to %s", to);
+    return FB_OK;
+}
+
+/* Without its log a database opens as it was some time ago, and numbers batches twice; what was set aside would lack
+ * batches that nobody misses. So the log has both names while the database is renamed. */
 enum fb_error store_aside_rename(const char *path, const char *name, struct fb_cause *cause) {
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    enum fb_error error = FB_OK;
-    /* The database goes first: without its log it would open as it was some time ago, and number batches twice. */
-    for (size_t i = 0; error == FB_OK && i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        char from[PATH_MAX], to[PATH_MAX];
-        snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
-        snprintf(to, sizeof to, "%s%s", name, suffixes[i]);
-        error = rename_if_there(from, to, cause);
-    }
+    char log[PATH_MAX], log_aside[PATH_MAX], shared[PATH_MAX], shared_aside[PATH_MAX];
+    snprintf(log, sizeof log, "%s-wal", path);
+    snprintf(log_aside, sizeof log_aside, "%s-wal", name);
+    snprintf(shared, sizeof shared, "%s-shm", path);
+    snprintf(shared_aside, sizeof shared_aside, "%s-shm", name);
+    enum fb_error error = link_if_there(log, log_aside, cause);
+    if (error == FB_OK)
+        error = rename_if_there(path, name, cause);
+    if (error == FB_OK && unlink(log) < 0 && errno != ENOENT)
+        error = fb_fail_errno(cause, FB_IO, errno, "%s", log);
+    if (error == FB_OK)
+        error = rename_if_there(shared, shared_aside, cause);
     return error == FB_OK ? store_database_sync_folder(path, cause) : error;
 }

@@ -180,12 +180,16 @@ enum fb_error store_database_make(struct store *store, const char *path, const u
     return error == FB_OK ? store_database_attach(store, fresh, key, cause) : error;
 }
 
-/* A log that lies about without its database would be taken for the new one's: it is put aside. */
+/* A log that lies about without its database would be taken for the new one's: it is put aside, unless that was cut off
+ * when the log stood beside its database there already, under its second name. */
 static enum fb_error clear_stray_log(const struct store_settings *settings, struct fb_cause *cause) {
     char wal[PATH_MAX], name[PATH_MAX];
+    struct stat status;
     enum fb_error error = other_name(settings->path, "-wal", wal, cause);
-    if (error != FB_OK || access(wal, F_OK) < 0)
+    if (error != FB_OK || stat(wal, &status) < 0)
         return error;
+    if (status.st_nlink > 1)
+        return unlink(wal) == 0 ? FB_OK : fb_fail_errno(cause, FB_IO, errno, "%s", wal);
     error = store_aside_name(settings->path, settings->now_ms, name, sizeof name - 8, cause);
     return error == FB_OK ? store_aside_rename(settings->path, name, cause) : error;
 }
@@ -210,13 +214,11 @@ enum fb_error store_database_take_ready(const struct store_settings *settings, s
         return FB_NOT_FOUND;
     if (error == FB_OK)
         error = clear_stray_log(settings, cause);
+    if (error == FB_OK) /* the marks are the old one's */
+        store_aside_forget_mark(settings->path);
     if (error == FB_OK && rename(ready, settings->path) < 0)
         error = fb_fail_errno(cause, FB_IO, errno, "renaming %s", ready);
-    if (error == FB_OK)
-        error = store_database_sync_folder(settings->path, cause);
-    if (error == FB_OK)
-        store_aside_forget_mark(settings->path);
-    return error;
+    return error == FB_OK ? store_database_sync_folder(settings->path, cause) : error;
 }
 
 static enum fb_error create(struct store *store, const struct store_settings *settings,

@@ -136,9 +136,32 @@ static void take_rows(struct estate *estate, const char *sql, void (*take)(struc
     sqlite3_finalize(statement);
 }
 
+static void take_salvage(struct estate *estate, sqlite3_stmt *row) {
+    static const char sql[] = "INSERT OR IGNORE INTO salvages VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    sqlite3_stmt *insert = NULL;
+    int code = sqlite3_prepare_v2(estate->heir->db, sql, -1, &insert, NULL);
+    for (int i = 0; code == SQLITE_OK && i < 9; i++)
+        code = sqlite3_bind_value(insert, i + 1, sqlite3_column_value(row, i));
+    if (code == SQLITE_OK)
+        code = sqlite3_step(insert);
+    note_written(estate, code);
+    sqlite3_finalize(insert);
+}
+
+/* Those that the old store had under way, of files set aside before it, go on; old files have no such table. */
+static void take_salvages(struct estate *estate) {
+    static const char sql[] = "SELECT store_id, kind, path, next_number, last_number, batches, readings, unreadable,"
+                              " finished FROM salvages ORDER BY id";
+    sqlite3_stmt *statement = NULL;
+    const int code = sqlite3_prepare_v2(estate->old, sql, -1, &statement, NULL);
+    sqlite3_finalize(statement);
+    if (code != SQLITE_ERROR)
+        take_rows(estate, sql, take_salvage);
+}
+
 /* The batches to come, for store_salvage.c; the tail comes here. */
 static int note_salvages(struct estate *estate, const char *aside) {
-    static const char sql[] = "INSERT INTO salvages VALUES(NULL, ?1, ?3, ?2, 0, 0, 0, 0, 0, ?3 <> 0)";
+    static const char sql[] = "INSERT OR REPLACE INTO salvages VALUES(NULL, ?1, ?3, ?2, 0, 0, 0, 0, 0, ?3 <> 0)";
     static const int64_t kinds[] = {STORE_SALVAGE_UNSENT, STORE_SALVAGE_TAIL};
     sqlite3_stmt *insert = NULL;
     int code = sqlite3_prepare_v2(estate->heir->db, sql, -1, &insert, NULL);
@@ -162,6 +185,7 @@ static enum fb_error take_all(struct estate *estate, const char *aside) {
         return error;
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
         take_rows(estate, queries[i].sql, queries[i].take);
+    take_salvages(estate);
     if (!estate->has_state)
         store_salvage_name_id(aside, estate->id);
     else

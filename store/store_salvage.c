@@ -10,6 +10,8 @@
 
 /* In one transaction, whatever the time allows: what a commit may write at once. */
 #define BATCHES_MOST 32
+/* A tail makes fewer. */
+#define TAIL_BATCHES_MOST 64
 /* Tried singly when the old store cannot say how many it had, and the tree that orders them is damaged. */
 #define NUMBERS_MOST 1000000
 
@@ -46,6 +48,7 @@ struct store_salvage {
     int64_t local; /* the number that the next batch gets here */
     struct progress progress;
     int64_t seen_ms; /* the time that the walk has come to */
+    bool finished;
     struct batch_info info;
 };
 
@@ -331,7 +334,7 @@ enum fb_error store_salvage_step(struct store_salvage *salvage, int64_t budget_u
     store_walk_rest(&salvage->walk);
     error = store_end(store, error, true, cause);
     if (error == FB_OK) {
-        *ret_done = done;
+        salvage->finished = *ret_done = done;
         return FB_OK;
     }
     salvage->progress = before;
@@ -383,17 +386,26 @@ static enum fb_error find_row(struct store_salvage *salvage, struct fb_cause *ca
     return store_result(salvage->store->db, code, cause, "salvage");
 }
 
-/* What was found out about its batches' times before, unless it cannot say any more who it is. */
+static bool has_tail(struct store_salvage *salvage) {
+    sqlite3_stmt *find = salvage->statements[FIND_ROW];
+    const int code = step(find, salvage->id, sizeof salvage->id, STORE_SALVAGE_TAIL);
+    sqlite3_reset(find);
+    return code == SQLITE_ROW;
+}
+
+/* What was found out about the times of its batches, and of those that its tail will become; unless it cannot say any
+ * more who it is, or all that was taken with the tail. */
 static enum fb_error take_corrections(struct store_salvage *salvage, struct fb_cause *cause) {
     struct store *store = salvage->store;
     uint8_t no_id[BATCH_STORE_ID_BYTES];
     store_salvage_name_id(salvage->path, no_id);
-    if (memcmp(salvage->id, no_id, sizeof no_id) == 0)
+    if (memcmp(salvage->id, no_id, sizeof no_id) == 0 || has_tail(salvage))
         return FB_OK;
     const enum fb_error error = store_begin(store, cause);
     if (error != FB_OK)
         return error;
-    store_corrections_inherit(store, salvage->old, salvage->id, (uint64_t)salvage->last_number, false);
+    store_corrections_inherit(store, salvage->old, salvage->id, (uint64_t)salvage->last_number + TAIL_BATCHES_MOST,
+                              false);
     return store_end(store, FB_OK, false, cause);
 }
 
@@ -471,7 +483,7 @@ void store_salvage_figures(const struct store_salvage *salvage, struct store_sal
         .batches = salvage->progress.batches,
         .readings = salvage->progress.readings,
         .unreadable = salvage->progress.unreadable,
-        .done = (double)at / (double)last,
+        .done = salvage->finished ? 1 : (double)at / (double)last,
     };
 }
 

@@ -202,12 +202,21 @@ static void write_lines(struct receiver *receiver, const struct batch_info *info
     }
 }
 
+static void remark_losses(const struct batch_info *info, struct fb_cause *why) {
+    const uint64_t readings = info->losses[info->loss_count - 1].readings;
+    if (readings > 0)
+        fb_cause_write(why, "gateway %s batch %" PRIu64 " names %zu losses, the last of %" PRIu64 " readings",
+                       info->gateway, info->number, info->loss_count, readings);
+    else
+        fb_cause_write(why, "gateway %s batch %" PRIu64 " names %zu losses, the last of an unknown number of readings",
+                       info->gateway, info->number, info->loss_count);
+}
+
 /* Say what a person should know about a batch that was taken; the last remark wins. */
 static void remark(const struct batch_info *info, const struct ledger_entry *entry, uint64_t unnamed,
                    struct fb_cause *why) {
     if (info->loss_count > 0)
-        fb_cause_write(why, "gateway %s batch %" PRIu64 " names %zu losses, the last of %" PRIu64 " readings",
-                       info->gateway, info->number, info->loss_count, info->losses[info->loss_count - 1].readings);
+        remark_losses(info, why);
     if (unnamed > 0)
         fb_cause_write(why, "gateway %s batch %" PRIu64 ": no catalogue names the tags of %" PRIu64 " readings",
                        info->gateway, info->number, unnamed);

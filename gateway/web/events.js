@@ -11,8 +11,9 @@ const RETRY_MS = 5000;
 const LEVELS = { info: 'unknown', warning: 'uncertain', alarm: 'bad' };
 
 const ofDetails = {
-  readings: (number) => say('readings_many', { count: format.count(number) }),
-  from_ms: (ms) => say('from_time', { time: format.time(ms) }),
+  /* 0 and 0: nobody knows how many, or since when */
+  readings: (number) => (number === 0 ? say('readings_unknown') : say('readings_many', { count: format.count(number) })),
+  from_ms: (ms) => (ms === 0 ? '' : say('from_time', { time: format.time(ms) })),
   to_ms: (ms) => say('to_time', { time: format.time(ms) }),
   by_ms: (ms) => say('by_seconds', { seconds: format.fixed(ms / 1000, 1) }),
   days_left: (days) => say('days_left', { days: format.count(days) }),

@@ -328,11 +328,18 @@ static void losses_are_remarked_and_counted(void **user) {
     struct receiver *receiver = must_open();
     take(receiver, &messages[0]);
     assert_non_null(strstr(take(receiver, &telling).why.text, "names 1 losses, the last of 120 readings"));
+    info.number = 4;
+    batch_hash(telling.bytes, telling.length, info.previous);
+    info.losses[0].readings = 0;
+    struct recorded unknown;
+    record_batch(&unknown, &info);
+    assert_non_null(strstr(take(receiver, &unknown).why.text, "the last of an unknown number of readings"));
     const struct ledger_totals totals = receiver_totals(receiver);
     assert_int_equal(totals.missing_batches, 0);
-    assert_int_equal(totals.lost_readings, 120);
+    assert_int_equal(totals.lost_readings, 120 + 1); /* one of unknown size counts as one */
     receiver_close(receiver);
     free(telling.bytes);
+    free(unknown.bytes);
 }
 
 static void uncommitted_lines_do_not_stay(void **user) {

@@ -34,17 +34,34 @@ static void make_store(struct fixture *fixture) {
 
 /* The next open puts the file aside under its new name with the given bytes, and begins a new store. */
 static void assert_set_aside(struct fixture *fixture, size_t bytes, const char *reason) {
+    struct batch_loss loss;
     fixture_open(fixture);
+    /* A file that gives nothing is told as a loss that nobody knows the size of, to people and to the receiver. */
+    if (!fixture->opening.inherited) {
+        assert_true(store_take_noted_loss(fixture->store, BATCH_LOSS_DAMAGED, &loss));
+        assert_int_equal(loss.readings, 0);
+        assert_int_equal(loss.to_ms, FIXTURE_TIME_MS);
+    }
     assert_false(fixture->opening.created);
     assert_non_null(strstr(fixture->opening.reason, reason));
     assert_non_null(strstr(fixture->opening.set_aside, ".unreadable-20261121T"));
     assert_int_equal(file_size(fixture->opening.set_aside), bytes);
     assert_int_equal(store_last_number(fixture->store), 0);
+    const bool inherited = fixture->opening.inherited;
     fixture_batch_of(fixture, 10);
     fixture_close(fixture);
     fixture_open(fixture);
     assert_string_equal(fixture->opening.set_aside, "");
     assert_int_equal(store_last_number(fixture->store), 1);
+    struct fixture_harvest harvest = fixture_harvest(fixture, 100000);
+    free(harvest.seen);
+    if (inherited)
+        return;
+    assert_int_equal(harvest.last.loss_count, 1);
+    assert_int_equal(harvest.last.losses[0].reason, BATCH_LOSS_DAMAGED);
+    assert_int_equal(harvest.last.losses[0].readings, 0);
+    assert_int_equal(harvest.last.losses[0].from_ms, READING_TIME_MIN_MS);
+    assert_int_equal(harvest.last.losses[0].to_ms, FIXTURE_TIME_MS);
 }
 
 static void a_store_of_another_key_is_set_aside(void **state) {
@@ -148,7 +165,20 @@ static void a_truncated_store_is_set_aside(void **state) {
     make_store(fixture);
     const size_t bytes = file_size(fixture->path) / 2 + 100;
     assert_int_equal(truncate(fixture->path, (off_t)bytes), 0);
-    assert_set_aside(fixture, bytes, "");
+    assert_set_aside(fixture, bytes, "cut off");
+}
+
+/* SQLite reads nothing of a file that is a page shorter than it says; most of it is there. */
+static void a_store_cut_off_between_pages_is_inherited(void **state) {
+    struct fixture *fixture = *state;
+    make_store(fixture);
+    const size_t bytes = file_size(fixture->path) - PAGE_BYTES;
+    assert_int_equal(truncate(fixture->path, (off_t)bytes), 0);
+    fixture_open(fixture);
+    assert_non_null(strstr(fixture->opening.reason, "cut off: of"));
+    assert_non_null(strstr(fixture->opening.reason, " 1 are missing"));
+    assert_true(fixture->opening.inherited);
+    assert_int_equal(store_committed_cursor(fixture->store).sequence, 80000);
 }
 
 static void a_log_without_its_store_is_not_taken_for_the_new_ones(void **state) {
@@ -346,6 +376,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_store_that_another_process_holds_is_left_alone, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_truncated_store_is_set_aside, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_cut_off_between_pages_is_inherited, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_log_without_its_store_is_not_taken_for_the_new_ones, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_flipped_bit_anywhere_costs_a_batch_or_sets_the_store_aside, fixture_setup,

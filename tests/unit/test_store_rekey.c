@@ -94,6 +94,7 @@ static void a_rekeyed_store_has_all_that_came_while_it_was_copied(void **state) 
     struct store_figures before, after;
     uint8_t next[STORE_KEY_BYTES], id[BATCH_STORE_ID_BYTES];
     bool ready = false;
+    double reached = 0;
     memset(next, 0x77, sizeof next);
     make_batches(fixture);
     memcpy(id, store_id(fixture->store), sizeof id);
@@ -103,7 +104,10 @@ static void a_rekeyed_store_has_all_that_came_while_it_was_copied(void **state) 
         if (round < 60)
             disturb(fixture, round);
         assert_int_equal(store_rekey_step(rekey, 200, &ready, &fixture->cause), FB_OK);
+        assert_true(store_rekey_done(rekey) >= reached && store_rekey_done(rekey) <= 1);
+        reached = store_rekey_done(rekey);
     }
+    assert_true(reached == 1);
     disturb(fixture, 35);
     store_figures(fixture->store, &before);
     if (store_rekey_switch(rekey, next, &fixture->cause) != FB_OK)

@@ -71,24 +71,38 @@ static void mark_as_damaged(struct fixture *fixture) {
     assert_int_equal(file_write(name, "damaged: as the test says\ntwice\n", 32, 0600, NULL), FB_OK);
 }
 
-static struct store_salvage *begin(struct fixture *fixture, enum store_salvage_kind kind) {
+/* path: a copy, for each opening of the store writes another one. */
+static struct store_salvage *begin_of(struct fixture *fixture, const char *path, enum store_salvage_kind kind,
+                                      const uint8_t *key) {
     struct store_salvage *salvage = NULL;
-    if (store_salvage_begin(fixture->store, fixture->opening.set_aside, kind, fixture->key, &salvage,
-                            &fixture->cause) != FB_OK)
+    if (store_salvage_begin(fixture->store, path, kind, key, &salvage, &fixture->cause) != FB_OK)
         fail_msg("%s", fixture->cause.text);
     return salvage;
 }
 
-static struct store_salvage_figures salvage_all(struct fixture *fixture, enum store_salvage_kind kind) {
-    struct store_salvage *salvage = begin(fixture, kind);
+static struct store_salvage *begin(struct fixture *fixture, enum store_salvage_kind kind) {
+    return begin_of(fixture, fixture->opening.set_aside, kind, fixture->key);
+}
+
+/* Its progress never falls, and ends at 1. */
+static struct store_salvage_figures step_to_the_end(struct fixture *fixture, struct store_salvage *salvage) {
     struct store_salvage_figures figures;
+    double reached = 0;
     bool done = false;
-    while (!done)
+    while (!done) {
         if (store_salvage_step(salvage, 1000, &done, &fixture->cause) != FB_OK)
             fail_msg("%s", fixture->cause.text);
-    store_salvage_figures(salvage, &figures);
+        store_salvage_figures(salvage, &figures);
+        assert_true(figures.done >= reached && figures.done <= 1);
+        reached = figures.done;
+    }
+    assert_true(reached == 1);
     store_salvage_end(salvage);
     return figures;
+}
+
+static struct store_salvage_figures salvage_all(struct fixture *fixture, enum store_salvage_kind kind) {
+    return step_to_the_end(fixture, begin(fixture, kind));
 }
 
 static void set_aside(struct fixture *fixture, uint8_t ret_id[static BATCH_STORE_ID_BYTES]) {
@@ -195,6 +209,101 @@ static void a_salvage_that_is_cut_off_goes_on_where_it_was(void **state) {
         store_salvage_end(salvage);
         fixture_close(fixture);
         fixture_open(fixture);
+    }
+    fixture_seal(fixture);
+    struct found found = harvest(fixture, id);
+    for (size_t n = 1; n <= BATCHES * READINGS + TAIL; n++)
+        assert_int_equal(found.seen[n], n > SENT * READINGS);
+    free(found.seen);
+}
+
+/* With the tail and with a loss that the old store had not told yet. Returns under which name it is. */
+static char *set_aside_by_a_wrong_key(struct fixture *fixture, uint8_t ret_id[static BATCH_STORE_ID_BYTES]) {
+    make_store(fixture, ret_id);
+    fixture_open(fixture);
+    const struct batch_loss loss = {BATCH_LOSS_QUOTA, 77, FIXTURE_TIME_MS, FIXTURE_TIME_MS + 5, 3, 4};
+    store_note_loss(fixture->store, &loss);
+    fixture_commit(fixture);
+    fixture_close(fixture);
+    fixture->key[0] ^= 1;
+    fixture_open(fixture);
+    assert_false(fixture->opening.inherited);
+    return strdup(fixture->opening.set_aside);
+}
+
+static struct store_salvage_figures salvage_by_hand(struct fixture *fixture, const char *path) {
+    uint8_t key[STORE_KEY_BYTES];
+    memcpy(key, fixture->key, sizeof key);
+    key[0] ^= 1;
+    return step_to_the_end(fixture, begin_of(fixture, path, STORE_SALVAGE_UNSENT, key));
+}
+
+static void tail_and_losses_of_a_file_found_by_hand_come_as_its_last_batch(void **state) {
+    struct fixture *fixture = *state;
+    uint8_t id[BATCH_STORE_ID_BYTES];
+    char *path = set_aside_by_a_wrong_key(fixture, id);
+    const struct store_salvage_figures figures = salvage_by_hand(fixture, path);
+    assert_int_equal(figures.batches, BATCHES - SENT + 1);
+    assert_int_equal(figures.readings, (BATCHES - SENT) * READINGS + TAIL);
+    struct found found = harvest(fixture, id);
+    for (size_t n = 1; n <= BATCHES * READINGS + TAIL; n++)
+        assert_int_equal(found.seen[n], n > SENT * READINGS);
+    assert_int_equal(found.lost, 77);
+    free(found.seen);
+    fixture_close(fixture);
+    fixture_open(fixture);
+    assert_int_equal(salvage_by_hand(fixture, path).batches, BATCHES - SENT + 1); /* none a second time */
+    assert_int_equal(store_next(fixture->store, STORE_SALVAGED_FIRST, UINT64_MAX, &(struct store_batch){0}, NULL),
+                     FB_NOT_FOUND);
+    free(path);
+}
+
+static void the_tail_s_batch_goes_on_in_the_chain_of_its_store(void **state) {
+    struct fixture *fixture = *state;
+    uint8_t id[BATCH_STORE_ID_BYTES], hash[BATCH_HASH_BYTES];
+    struct store_batch *batch = malloc(sizeof *batch);
+    struct batch_info *info = malloc(sizeof *info);
+    struct reading *readings = NULL;
+    size_t units;
+    char *path = set_aside_by_a_wrong_key(fixture, id);
+    salvage_by_hand(fixture, path);
+    for (uint64_t i = 0; i <= BATCHES - SENT; i++) {
+        if (i > 0)
+            batch_hash(batch->bytes, batch->length, hash);
+        assert_int_equal(store_next(fixture->store, STORE_SALVAGED_FIRST + i, UINT64_MAX, batch, NULL), FB_OK);
+    }
+    assert_int_equal(batch_decode(batch->bytes, batch->length, info, &readings, &units, NULL), FB_OK);
+    assert_int_equal(info->number, BATCHES + 1);
+    assert_memory_equal(info->store_id, id, sizeof id);
+    assert_memory_equal(info->previous, hash, sizeof hash);
+    assert_int_equal(units, TAIL);
+    assert_int_equal(info->loss_count, 1);
+    assert_int_equal(info->losses[0].first_batch, 3);
+    assert_int_equal(info->losses[0].last_batch, 4);
+    free(readings);
+    free(info);
+    free(batch);
+    free(path);
+}
+
+/* The salvage that was under way goes on in the store that comes after the next, from both files. */
+static void a_store_set_aside_in_the_middle_of_its_salvage_passes_it_on(void **state) {
+    struct fixture *fixture = *state;
+    uint8_t id[BATCH_STORE_ID_BYTES];
+    char path[1024];
+    bool done = false;
+    set_aside(fixture, id);
+    struct store_salvage *salvage = begin(fixture, STORE_SALVAGE_UNSENT);
+    assert_int_equal(store_salvage_step(salvage, 1, &done, NULL), FB_OK);
+    assert_false(done);
+    store_salvage_end(salvage);
+    fixture_close(fixture);
+    mark_as_damaged(fixture);
+    fixture_open(fixture);
+    assert_true(fixture->opening.inherited);
+    for (int files = 0; store_salvage_unfinished(fixture->store, path, sizeof path, NULL) == FB_OK; files++) {
+        assert_in_range(files, 0, 1);
+        step_to_the_end(fixture, begin_of(fixture, path, STORE_SALVAGE_UNSENT, fixture->key));
     }
     fixture_seal(fixture);
     struct found found = harvest(fixture, id);
@@ -354,6 +463,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(history_is_brought_when_asked_for_and_not_forwarded, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_salvage_that_is_cut_off_goes_on_where_it_was, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(tail_and_losses_of_a_file_found_by_hand_come_as_its_last_batch, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_tail_s_batch_goes_on_in_the_chain_of_its_store, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_set_aside_in_the_middle_of_its_salvage_passes_it_on, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_told_as_lost, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_quota_is_not_broken_by_a_salvage, fixture_setup, fixture_teardown),
