@@ -54,9 +54,11 @@ struct store_opening {
 /* Open the database, creating it if absent. A file that cannot be used (foreign, other key, size 0 without its marker,
  * damaged) is renamed to path.unreadable-<UTC time> with its -wal and -shm, never deleted or written to, and a new one
  * takes its place. As far as it can be read, that one takes over the old one's tag numbers, catalogue, tail, position
- * and losses; its batches follow later (store_salvage.h). The tail that was committed before a crash is there again.
- * key: borrowed, not kept in readable memory after the call. ret_store: yours on success, end it with store_close().
- * FB_VERSION: made by a newer Forebay, left as it is. FB_AGAIN: another process has it open. FB_IO, FB_FULL. */
+ * and losses; its batches follow later (store_salvage.h). What cannot be read is noted as a loss of unknown size. The
+ * tail that was committed before a crash is there again. key: borrowed, not kept in readable memory after the call.
+ * ret_store: yours on success, end it with store_close(). FB_VERSION: made by a newer Forebay, left as it is. FB_AGAIN:
+ * another process has it open. FB_IO, FB_FULL, FB_MEMORY: nothing has taken its place that would lack something; try
+ * again. */
 enum fb_error store_open(const struct store_settings *settings, const uint8_t key[static STORE_KEY_BYTES],
                          struct store **ret_store, struct store_opening *ret_opening,
                          struct fb_cause *cause) FB_MUST_USE;

@@ -18,7 +18,7 @@ struct store_check {
     int64_t row;
     sqlite3_stmt *dead; /* whether a batch was given up before */
     struct store_walk walk;
-    bool tables_done;
+    bool tables_done, finished;
     uint64_t batches, unreadable;
 };
 
@@ -141,7 +141,7 @@ enum fb_error store_check_step(struct store_check *check, int64_t budget_us, int
     if (error == FB_OK && done)
         store_aside_forget_mark(check->store->path);
     if (error == FB_OK)
-        *ret_done = done;
+        *ret_done = check->finished = done;
     return store_finish(check->store, error, "integrity check", cause);
 }
 
@@ -182,7 +182,8 @@ void store_check_figures(const struct store_check *check, struct store_check_fig
     *ret_figures = (struct store_check_figures){
         .batches = check->batches,
         .unreadable = check->unreadable,
-        .done = all == 0               ? 0
+        .done = check->finished        ? 1
+                : all == 0             ? 0
                 : check->batches < all ? (double)check->batches / (double)all
                                        : 1,
     };

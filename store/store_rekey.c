@@ -418,6 +418,6 @@ void store_rekey_end(struct store_rekey *rekey) {
 }
 
 double store_rekey_done(const struct store_rekey *rekey) {
-    return rekey->bytes_all == 0 || rekey->bytes >= rekey->bytes_all ? 1
-                                                                     : (double)rekey->bytes / (double)rekey->bytes_all;
+    const bool all_copied = rekey->at == rekey->table_count || rekey->bytes >= rekey->bytes_all;
+    return all_copied ? 1 : (double)rekey->bytes / (double)rekey->bytes_all;
 }

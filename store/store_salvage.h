@@ -4,7 +4,10 @@
  * under it they are forwarded, so that a receiver that has one already drops it. In the store in use they stand behind
  * all others, from STORE_SALVAGED_FIRST on. How far a salvage came is kept in the same transaction as the batches: it
  * can be cut off at any time, goes on where it was, and never brings a batch twice. A batch that was not sent and
- * cannot be read is noted as a loss. */
+ * cannot be read is noted as a loss.
+ *
+ * Behind the unsent batches come tail and losses, as the batch that the old store would have sealed next, unless the
+ * store in use, or one before it, has inherited them. */
 #ifndef FB_STORE_STORE_SALVAGE_H
 #define FB_STORE_STORE_SALVAGE_H
 

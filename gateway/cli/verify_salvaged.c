@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "gateway/cli/stored.h"
-#include "gateway/common/file.h"
 #include "gateway/common/hex.h"
 #include "store/store.h" /* STORE_SALVAGED_FIRST */
 
@@ -54,7 +53,7 @@ static enum fb_error take(struct places *places, const struct stored *stored, st
 }
 
 static enum fb_error find_places(struct stored *stored, struct places *places, struct fb_cause *cause) {
-    FB_CLEANUP(file_free) struct batch_info *info = calloc(1, sizeof *info);
+    struct batch_info *info = calloc(1, sizeof *info);
     if (info == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     enum fb_error error = FB_OK;
@@ -64,6 +63,7 @@ static enum fb_error find_places(struct stored *stored, struct places *places, s
         if (error == FB_OK)
             error = take(places, stored, info, cause);
     }
+    free(info);
     return error == FB_NOT_FOUND ? FB_OK : error;
 }
 
@@ -89,8 +89,11 @@ static bool print(const struct place *place, const struct chain_finding *finding
     char store[2 * BATCH_STORE_ID_BYTES + 1];
     hex_encode(place->store_id, sizeof place->store_id, store);
     if (finding->verdict != CHAIN_GOOD) {
-        printf("of store %s, salvaged: batch %" PRIu64 " %s\n", store, finding->number,
-               chain_verdict_word(finding->verdict));
+        printf("of store %s, salvaged: batch %" PRIu64 " %s%s\n", store, finding->number,
+               chain_verdict_word(finding->verdict),
+               finding->verdict == CHAIN_ALTERED
+                   ? ", or thinned by the gateway in a time whose loss records are not here"
+                   : "");
         return false;
     }
     printf("of store %s, salvaged: %" PRIu64 " batches, %" PRIu64 " to %" PRIu64
@@ -139,7 +142,7 @@ enum fb_error verify_salvaged(const char *run, const struct chain_head *head,
                               struct verify_salvaged *ret_salvaged, struct fb_cause *cause) {
     struct verify_salvaged salvaged = {.good = true};
     struct places places = {0};
-    FB_CLEANUP(file_free) struct stored *stored = calloc(1, sizeof *stored);
+    struct stored *stored = calloc(1, sizeof *stored);
     if (stored == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     stored->run = run;
@@ -153,6 +156,7 @@ enum fb_error verify_salvaged(const char *run, const struct chain_head *head,
         salvaged.good = false;
     }
     free(places.all);
+    free(stored);
     if (error == FB_OK)
         *ret_salvaged = salvaged;
     return error;
