@@ -18,9 +18,10 @@
 #include "store/store_parked.h"
 
 /* Accepted batches are marked in one transaction when so many wait, or after so long; a failed one is tried again.
- * Each costs an fsync, in which nothing is handed out; those that wait for it take nothing of the window. */
-#define ACCEPTED_AT_ONCE 256
-#define ACCEPTED_WAIT_US 50000
+ * Each costs an fsync, in which nothing is handed out: some a second, not twenty. Those that wait for it take nothing
+ * of the window; a kill before it repeats them, and the receiver drops repeats. */
+#define ACCEPTED_AT_ONCE 768
+#define ACCEPTED_WAIT_US 300000
 #define ACCEPTED_RETRY_US 1000000
 /* Handed out as long as less than this waits in the channel. */
 #define CHANNEL_BYTES_MOST ((size_t)1024 * 1024)
@@ -359,6 +360,7 @@ static void batch_accepted(struct cloud_peer *cloud, uint64_t number) {
         mark_accepted(cloud);
     else if (cloud->accepted_count == 1)
         arm_mark(cloud, ACCEPTED_WAIT_US);
+    hand_out(cloud);
 }
 
 static const char *outcome_word(uint8_t outcome) {
