@@ -221,10 +221,10 @@ help:
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
 
-$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+$(B)/tests/bare_%: $(B)/tests/bench/bare_%.o $$(call objects,$$(call links,tests/bench/bare_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
-	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 $(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
