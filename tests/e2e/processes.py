@@ -21,6 +21,15 @@ def below(root):
     return found
 
 
+def runs(pid):
+    """A process that ended and was not waited for does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def name_of(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
