@@ -56,7 +56,8 @@ static void on_done(enum fb_error error, const struct text *answer, const struct
 
 /* ret_all: the time that all slices took. */
 static struct moment draw(struct store *store, int64_t to_ms, struct moment *ret_all) {
-    const struct plot_request request = {.tag = 1, .from_ms = DATA_START_MS, .to_ms = to_ms, .buckets = 4096};
+    const struct plot_request request = {
+        .tag = 1, .from_ms = DATA_START_MS, .to_ms = to_ms, .buckets = 4096, .aim_ms = PLOT_AIM_MS};
     struct moment worst = {0};
     struct fb_cause cause;
     struct plot *plot;
