@@ -3,9 +3,10 @@
  * second meanwhile: bench_rekey [MEGABYTES] [FOLDER], 250 and /var/tmp without. Not part of `make bench`: it writes
  * twice the size. Prints JSON:
  *
- * store.rekey_ms  .begin, .step, .switch, .clear: the worst of each by the clock, against 20 ms. Of each, too, the
- *                 worst of what the processor worked (.cpu), of what fsync took (.sync), and of the rest (.own), which
- *                 on a busy machine includes the time that others had the processor
+ * store.rekey_ms  .begin, .step, .switch, .clear, and .commit, a second's readings between steps: the worst of each by
+ *                 the clock, against 20 ms. Of each, too, the worst of what the processor worked (.cpu), of what fsync
+ *                 took (.sync), and of the rest (.own), which on a busy machine includes the time that others had the
+ *                 processor
  * store.rekey_s   all of it; against: one read and one write of the size at 100 MB/s */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static void print_moment(const char *name, struct moment took) {
 }
 
 static void measure(struct store *store) {
-    struct moment begin = {0}, step = {0}, change = {0}, clear = {0}, at = moment_now();
+    struct moment begin = {0}, step = {0}, change = {0}, clear = {0}, commit = {0}, at = moment_now();
     struct store_rekey *rekey;
     struct fb_cause cause;
     struct stat status;
@@ -68,7 +69,9 @@ static void measure(struct store *store) {
     made_store_must(store_rekey_begin(store, next_key, &rekey, &cause), &cause);
     moment_keep_worst(&begin, moment_since(at));
     while (!ready) {
+        at = moment_now();
         second(store);
+        moment_keep_worst(&commit, moment_since(at));
         at = moment_now();
         made_store_must(store_rekey_step(rekey, SLICE_US, &ready, &cause), &cause);
         moment_keep_worst(&step, moment_since(at));
@@ -86,6 +89,7 @@ static void measure(struct store *store) {
     store_rekey_end(rekey);
     print_moment("begin", begin);
     print_moment("step", step);
+    print_moment("commit", commit);
     print_moment("switch", change);
     print_moment("clear", clear);
     const double bytes = stat(path, &status) == 0 ? (double)status.st_size : 0;

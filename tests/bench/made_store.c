@@ -1,10 +1,12 @@
 #include "made_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PATH_BYTES 512
 
@@ -84,6 +86,14 @@ static void run(sqlite3 *db, const char *statements) {
     exit(EXIT_FAILURE);
 }
 
+/* Else the first commit that is measured would have to write all of it. */
+static void sync_file(const char *path) {
+    const int descriptor = open(path, O_RDONLY);
+    if (descriptor < 0 || fsync(descriptor) != 0)
+        perror(path);
+    close(descriptor);
+}
+
 void made_store_multiply(const char *path, const uint8_t key[static STORE_KEY_BYTES], uint64_t count, int64_t step_ms) {
     sqlite3 *db;
     char spec[2 * STORE_KEY_BYTES + 4] = "x'", statements[1024];
@@ -104,4 +114,5 @@ void made_store_multiply(const char *path, const uint8_t key[static STORE_KEY_BY
              more, step, step, more, more);
     run(db, statements);
     sqlite3_close(db);
+    sync_file(path);
 }
