@@ -131,8 +131,8 @@ def is_historical(message):
     return (message.properties or {}).get("historical", False)
 
 
-large = pytest.mark.scenario(run_large, wave=4)
-budget = pytest.mark.scenario(run_budget, wave=4)
+large = pytest.mark.scenario(run_large, turn=4)
+budget = pytest.mark.scenario(run_budget, turn=4)
 
 
 @large

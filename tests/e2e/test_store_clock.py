@@ -46,7 +46,7 @@ def run(site):
     return consumer.view(), record, set_s, [json.loads(line) for line in lines.splitlines()]
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+pytestmark = pytest.mark.scenario(run, turn=1)
 
 
 def served_ms(record):
