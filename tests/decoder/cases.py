@@ -61,6 +61,16 @@ def content_of(length):
     return frame(data)
 
 
+def catalogue_of(length):
+    """A sound catalogue whose frame has so many bytes, which are not compressed."""
+    tags = [[i + 300, "i" * 63, "n" * 63, "", 0] for i in range(950)]
+    spare = length - len(raw_frame(zstandard.decompress(catalogue(tags)), 0x68))
+    for tag in tags:
+        tag[3] = "u" * min(spare, 23)
+        spare -= len(tag[3])
+    return raw_frame(zstandard.decompress(catalogue(tags)), 0x68)
+
+
 def two_groups(second_time, group_of_second):
     """Two readings of two tags, each group of one time."""
     return parts(
@@ -313,6 +323,7 @@ TEXTS = {
 }
 
 CATALOGUES = {
+    "a catalogue that is too large": catalogue_of(131_073),
     "a newer catalogue": catalogue([], _0=2),
     "a catalogue that is none": catalogue([], _1="catalog"),
     "a catalogue of no gateway": catalogue([], _2=""),
@@ -383,7 +394,7 @@ AT_LIMITS = {
     "corrections": batch(_12=[[1, 2, 0, fb.TIME_MAX_MS, 0]] * 16),
     "a correction elsewhere": batch(_12=[[1, 2**63 - 1, 1, fb.TIME_MAX_MS, 1, OTHER]]),
     **{f"number {number}": batch(_4=number) for number in (23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32)},
-    "a name of one byte": batch(_2="g"),
+    "a name of one byte, a time of 0": batch(_2="g", _7=0),
     "names and numbers": batch(_2="g" * 63, _4=2**63 - 1, _7=fb.TIME_MAX_MS),
     "characters": batch(_2="\ufeff ~\xa0\ud7ff\ue000\uffff\U0010ffff"),
     "readings": batch(
@@ -407,8 +418,10 @@ AT_LIMITS = {
     "the greatest varint": numbers(2, 0, [2**64 - 1] * 3),
     "booleans": numbers(3, 0, distances([0, 1, 1, 0])),
     "a text": texts(1, ["x" * 63], [(0, 1)]),
+    "an empty text": texts(1, [""], [(0, 1)]),
     "a text twice in the dictionary": texts(2, ["x", "x"], [(0, 1), (1, 1)]),
     "runs of one text": texts(2, ["x"], [(0, 1), (0, 1)]),
+    "a catalogue's frame": catalogue_of(131_072),
     "the first catalogue": catalogue([], _2="g", _4=1, _5=0),
     "tags": catalogue([[i + 2**32 - 8192, "i", "n", "u" * 23, i % 5] for i in range(8192)]),
     "names of tags": catalogue([[1, "i" * 63, "n" * 63, "", 0]], _4=2**63 - 1),
