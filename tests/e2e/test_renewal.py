@@ -67,7 +67,7 @@ def run_page(site):
     return first, kept, renewed, same
 
 
-page = pytest.mark.scenario(run_page, wave=2)
+page = pytest.mark.scenario(run_page, turn=2)
 
 
 @page
@@ -132,7 +132,7 @@ def run_expiry(site):
     return {whose: expire(site, whose) for whose in ("gateway", "server")}
 
 
-expiry = pytest.mark.scenario(run_expiry, wave=2)
+expiry = pytest.mark.scenario(run_expiry, turn=2)
 SUBJECTS = {"gateway": "gateway", "server": "localhost"}
 
 
