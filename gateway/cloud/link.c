@@ -19,6 +19,8 @@
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
+/* A certificate is valid through the second in which it expires (RFC 5280, 4.1.2.5). */
+#define LAST_SECOND_MS 1000
 
 struct link {
     sd_event *event;
@@ -190,8 +192,8 @@ static void arm_return(struct link *link) {
 
 /* TLS looks at certificates only when a connection begins. */
 static void arm_expiry(struct link *link) {
-    const int64_t end_ms = certificates_end_ms(link->certificates, NULL);
-    if (end_ms <= 0)
+    const int64_t end_ms = certificates_end_ms(link->certificates, NULL) + LAST_SECOND_MS;
+    if (end_ms <= clock_utc_ms()) /* none, or one that both ends take all the same: they would close for ever */
         return;
     sd_event_source_set_time(link->expiry, (uint64_t)end_ms * 1000);
     sd_event_source_set_enabled(link->expiry, SD_EVENT_ONESHOT);
