@@ -15,6 +15,7 @@ link.cpu_share, link.pss_mb       of forebay-cloud at 1000 live readings a secon
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -99,6 +100,7 @@ def receiving(folder, pki, port):
 def drain_once(folder, port, address, pki, stock, peer):
     """One turn: the batches by bare_sender, and a copy of their store by a gateway. peer(name): the peer, as a context."""
     shutil.copytree(stock["folder"] / "data", folder / "data", ignore=shutil.ignore_patterns("batches.bin"))
+    os.sync()  # or the first fsync would wait for the copy
     with peer("bare"):
         _, sending_s = bare_s(port, address, pki, stock["folder"] / "data" / "batches.bin")
     with peer("stored"):
