@@ -122,6 +122,12 @@ def until_many_are_lost(gateway):
     wait_for_loss(gateway, 10000)
 
 
+def run_quota(site):
+    """A batch each second with one or two readings of a tag: there is nothing to thin."""
+    store = {"quota": "16MB", "forward_interval_offline": "1s"}
+    return lose(site, "losses_quota", NoisyPlant(5000, "1s"), store, until_many_are_lost, smallest_disk)
+
+
 def run_thinned(site):
     store = {"quota": "16MB", "forward_interval_offline": "5s"}
     return lose(site, "losses_thinned", NoisyPlant(1000, "100ms"), store, until_many_are_lost, smallest_disk)
@@ -147,9 +153,11 @@ def run_damaged(site):
 
 
 def overfill(gateway):
-    """More than core's memory holds while the disk is full."""
+    """More than core's memory holds, while others have all of the disk but what the closed store takes."""
     gateway.wait_for_status(lambda now: now["store"]["batches"] >= 2, 30, "batches are sealed")
+    gateway.stop()
     fill(gateway.folder / "data")
+    gateway.start()
     gateway.wait_for_status(lambda now: now["store"]["state"] == "full", 60, "the disk is full")
     wait_for_loss(gateway, 10000)
     os.unlink(gateway.folder / "data" / "other")
@@ -159,6 +167,12 @@ def overfill(gateway):
 def run_full(site):
     store = {"quota": "64MB", "forward_interval_offline": "2s"}
     return lose(site, "losses_full", NoisyPlant(1000, "100ms"), store, overfill, small_disk)
+
+
+@pytest.mark.scenario(run_quota, wave=2)
+def test_what_gave_way_to_the_quota_is_told(outcome):
+    assert_told(outcome, "quota", beside=["thinned", "core away"])
+    assert "readings-lost" in outcome["events"]
 
 
 @pytest.mark.scenario(run_thinned, wave=2)
