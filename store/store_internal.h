@@ -153,8 +153,8 @@ struct store {
     uint64_t file_pages_most;  /* to which the file grows */
     uint64_t log_pages_most;   /* to which the log grows before it begins anew */
     struct store_room room;
-    bool disk_is_full;         /* see store_disk_is_full() */
-    uint32_t slots_most;       /* slots that the tail takes before it is sealed, and that it keeps */
+    bool disk_is_full;   /* see store_disk_is_full() */
+    uint32_t slots_most; /* slots that the tail takes before it is sealed, and that it keeps */
     struct store_state state;
     struct store_state before; /* state at the begin of the transaction */
     struct reading *tail;      /* the first tail_committed of them are on disk */

@@ -18,18 +18,12 @@
 #define LOG_HEAD_BYTES 32
 #define FRAME_BYTES (STORE_PAGE_BYTES + 24)
 #define BLOCK_BYTES 512 /* of stat() */
-
-/* The log is written back when a transaction that others left no room for might not fit behind what it has. */
-#define TRANSACTION_SHARE 2 /* such a one takes half of the log at most */
+/* On a full disk the log is written back before a transaction that might not fit behind what it has: most take less
+ * than this part of it. */
+#define TRANSACTION_SHARE 2
 
 uint64_t store_room_log_bytes(uint64_t pages) {
     return LOG_HEAD_BYTES + pages * FRAME_BYTES;
-}
-
-static void open_log(struct store *store, int *ret_log) {
-    char name[PATH_MAX + 8];
-    snprintf(name, sizeof name, "%s-wal", store->room.path);
-    *ret_log = open(name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /* What the log will still take of the disk. */
@@ -56,20 +50,21 @@ uint64_t store_room_disk_pages(const char *path) {
     return statvfs(path, &disk) == 0 ? (uint64_t)disk.f_blocks * disk.f_frsize / STORE_PAGE_BYTES : UINT32_MAX;
 }
 
+/* SQLite makes it with its first transaction. A file system that cannot take room ahead gives it when it is written. */
 static void take_log(struct store *store) {
+    char name[PATH_MAX + 8];
     uint64_t reserve;
     if (store->room.log_misses_bytes == 0)
         return;
-    FB_CLEANUP(file_close_descriptor) int log = -1;
-    open_log(store, &log);
+    snprintf(name, sizeof name, "%s-wal", store->room.path);
+    FB_CLEANUP(file_close_descriptor) int log = open(name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (log < 0)
+        return;
     const uint64_t misses = log_misses_bytes(store, log);
-    /* A file system that cannot take room ahead is one that has it. */
-    if (log >= 0 && misses > 0 && disk_left_bytes(store, &reserve) >= misses + reserve &&
-        (fallocate(log, FALLOC_FL_KEEP_SIZE, 0, (off_t)store_room_log_bytes(store->log_pages_most)) == 0 ||
-         errno == EOPNOTSUPP))
-        store->room.log_misses_bytes = 0;
-    else
-        store->room.log_misses_bytes = misses;
+    const bool may_take = misses > 0 && disk_left_bytes(store, &reserve) >= misses + reserve;
+    const off_t most = (off_t)store_room_log_bytes(store->log_pages_most);
+    const bool is_taken = may_take && (fallocate(log, FALLOC_FL_KEEP_SIZE, 0, most) == 0 || errno == EOPNOTSUPP);
+    store->room.log_misses_bytes = is_taken ? 0 : misses;
 }
 
 void store_room_write_back(struct store *store) {
