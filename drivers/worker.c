@@ -249,8 +249,13 @@ static void wait_until(struct worker *worker, uint64_t due_us) {
         const uint64_t left_us = due_us - now_us;
         const struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
                                       .tv_nsec = (long)(left_us % 1000000 * 1000)};
-        struct pollfd parent = {.fd = worker->parent, .events = POLLIN};
-        if (ppoll(&parent, 1, &left, NULL) > 0)
+        const bool waits = outbox_waits(&worker->outbox);
+        struct pollfd parent = {.fd = worker->parent, .events = waits ? POLLIN | POLLOUT : POLLIN};
+        if (ppoll(&parent, 1, &left, NULL) <= 0)
+            continue;
+        if (waits && (parent.revents & POLLOUT) != 0)
+            outbox_flush(&worker->outbox);
+        if ((parent.revents & ~POLLOUT) != 0)
             look_for_ask(worker);
     }
 }

@@ -179,8 +179,8 @@ class Gateway:
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
 
-    def call(self, name, /, **arguments):
-        """One call of docs/api.md over the control socket; its result."""
+    def ask(self, name, /, **arguments):
+        """One call of docs/api.md over the control socket; the answer, be it an error."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
             control.settimeout(5)
             control.connect(str(self.run / "control.sock"))
@@ -195,7 +195,11 @@ class Gateway:
                 text += packet[8:]
                 if not flags & MESSAGE_MORE:
                     break
-        answer = json.loads(text)
+        return json.loads(text)
+
+    def call(self, name, /, **arguments):
+        """A call that succeeds; its result."""
+        answer = self.ask(name, **arguments)
         assert answer["ok"], answer
         return answer["result"]
 

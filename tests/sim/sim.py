@@ -18,6 +18,7 @@ Commands, one a line, on the control socket (a Unix stream) or standard input; e
     clear BUS UNIT                             be honest again
     down BUS / up BUS                          stop listening and reset / listen again; unplug / plug in
     figures                                    requests answered and requests that were no reads, by bus
+    honest BUS                                 reads answered without fault: [FUNCTION, ADDRESS, COUNT, how often] each
     flush                                      write out the record
 
 The record has one line of JSON a request: {"t": UTC seconds, "bus", "unit", "function", "address", "count", "data": hex
@@ -72,7 +73,7 @@ class Simulator:
         self.buses = {one.name: one for one in made}
         self.commands = {
             "fault": self.fault, "clear": self.clear, "down": self.down, "up": self.up, "figures": self.figures,
-            "flush": self.flush,
+            "honest": self.honest, "flush": self.flush,
         }
 
     async def fault(self, name, unit, kind, *words):
@@ -110,6 +111,9 @@ class Simulator:
         return {
             name: {"requests": one.requests, "other_functions": one.other_functions} for name, one in self.buses.items()
         }
+
+    async def honest(self, name):
+        return [[*request, times] for request, times in self.buses[name].honest.items()]
 
     async def flush(self):
         self.record.flush()
