@@ -25,7 +25,7 @@ sys.path.insert(0, str(TESTS / "decoder"))
 import forebay_batch  # noqa: E402  of tests/decoder
 
 PAGE_BYTES = 4096
-SMALLEST_DISK_BYTES = 4 * 1024 * 1024
+SMALLEST_DISK_BYTES = 2 * 1024 * 1024
 NEAR_MS = 1000  # a loaded machine's reply may be so late
 PAGES_SPOILT = 12
 REASONS = {"quota": 1, "store full": 2, "core away": 3, "damaged": 4, "thinned": 5}
