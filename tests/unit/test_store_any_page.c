@@ -6,14 +6,14 @@
 
 #include "gateway/common/file.h"
 #include "store/store_salvage.h"
-#include "store_fixture.h"
+#include "store_account.h"
 #include "store_trail.h"
 
 #define PAGE_BYTES 4096
-#define BATCHES 20
-#define SENT 8
+#define BATCHES 14
+#define SENT 5
 #define READINGS 600 /* a batch */
-#define TAIL 1500    /* several pages */
+#define TAIL 1000    /* several pages */
 #define FRESH 100
 #define FILE_BYTES_MAX (4 * 1024 * 1024)
 #define OPENINGS_MOST 4 /* damage is believed when it was met twice, or found */
@@ -176,7 +176,7 @@ static void whatever_page_is_hit_the_store_goes_on_and_tells(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whatever_page_is_hit_the_store_goes_on_and_tells, fixture_setup,
+        cmocka_unit_test_setup_teardown(whatever_page_is_hit_the_store_goes_on_and_tells, account_setup,
                                         fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
