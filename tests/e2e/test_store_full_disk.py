@@ -84,7 +84,7 @@ def run(site):
         return outcome
 
 
-@pytest.mark.scenario(run, wave=4)
+@pytest.mark.scenario(run, turn=4)
 def test_each_reading_is_there_once_or_named_as_lost(outcome):
     batches, store, _ = outcome
     values = collections.defaultdict(list)
@@ -99,7 +99,7 @@ def test_each_reading_is_there_once_or_named_as_lost(outcome):
     assert missing == lost == store["lost_readings"]
 
 
-@pytest.mark.scenario(run, wave=4)
+@pytest.mark.scenario(run, turn=4)
 def test_the_chain_holds(outcome):
     assert "each is the one that the next was made behind" in outcome[2]
 
@@ -123,7 +123,7 @@ def run_tiny(site):
         return state, log.read_text(encoding="utf-8")
 
 
-@pytest.mark.scenario(run_tiny, wave=2)
+@pytest.mark.scenario(run_tiny, turn=2)
 def test_a_disk_without_room_for_a_store_is_said_once_and_waited_for(outcome):
     state, log = outcome
     assert state == "good"
