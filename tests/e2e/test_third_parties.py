@@ -52,9 +52,9 @@ def start_servers(stack):
     python = stack.enter_context(answering(PYTHON, "-B", HERE / "third_party.py"))
     theirs = json.dumps({name: lines[name][0] for name in NODE})
     node = stack.enter_context(answering("node", HERE / "third_party.js", folder.strip(), theirs))
-    buses = [tcp_part("pymodbus-tcp", python["tcp"], "2s"), rtu_tcp_part("pymodbus-server", python["rtu"], timeout="2s")]
-    buses += [tcp_part(f"{name}-tcp", node[name], "2s") for name in NODE]
-    return buses + [rtu_part(f"{name}-rtu", lines[name][1], timeout="2s") for name in NODE]
+    buses = [tcp_part("pymodbus-tcp", python["tcp"]), rtu_tcp_part("pymodbus-server", python["rtu"])]
+    buses += [tcp_part(f"{name}-tcp", node[name]) for name in NODE]
+    return buses + [rtu_part(f"{name}-rtu", lines[name][1]) for name in NODE]
 
 
 def read_beside(ports, end):

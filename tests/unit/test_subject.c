@@ -107,7 +107,7 @@ static void the_time_out_follows_the_replies(void **state) {
     struct subject subject = {0};
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500);
     answer(&subject, 2000);
-    assert_int_equal(subject_timeout_ms(&subject, &bus, true), PATIENCE_LEAST_MS);
+    assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500 / PATIENCE_LEAST_PART);
     answer(&subject, 60000);
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 250);
     for (int i = 0; i < 50; i++)
@@ -115,6 +115,19 @@ static void the_time_out_follows_the_replies(void **state) {
     assert_in_range(subject_timeout_ms(&subject, &bus, true), 101, 200);
     answer(&subject, 400000);
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500);
+}
+
+static void a_quick_instrument_keeps_a_part_of_what_is_configured(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    struct plant_bus patient = bus, hasty = bus;
+    patient.timeout_ms = 4000;
+    hasty.timeout_ms = 60;
+    answer(&subject, 2000);
+    assert_int_equal(subject_timeout_ms(&subject, &patient, true), 1000);
+    assert_int_equal(subject_timeout_ms(&subject, &hasty, true), 60);
+    subject.health.probes = 0;
+    assert_int_equal(subject_probe_ms(&subject, &patient, 0), PATIENCE_LEAST_MS);
 }
 
 static void alone_on_its_bus_it_gets_all_the_time(void **state) {
@@ -192,6 +205,7 @@ int main(void) {
         cmocka_unit_test(a_lost_connection_says_nothing_of_the_heartbeat),
         cmocka_unit_test(readings_in_service_mode_are_uncertain),
         cmocka_unit_test(the_time_out_follows_the_replies),
+        cmocka_unit_test(a_quick_instrument_keeps_a_part_of_what_is_configured),
         cmocka_unit_test(alone_on_its_bus_it_gets_all_the_time),
         cmocka_unit_test(after_a_time_out_it_gets_all_the_time_again),
         cmocka_unit_test(a_probe_waits_as_long_as_the_instrument_was_wont_to_need),
