@@ -133,6 +133,9 @@ SERVER_FAULTS = {
 }
 FAULTS = TCP_FAULTS | RTU_FAULTS | SERVER_FAULTS
 DOWN = ("tcp-down", "rtu-unplugged", "server-down")
+# Instruments that answer a read over registers that they lack with those in front of them.
+LACKING = ("tcp-lacking", "rtu-lacking", "server-lacking")
+LACK_REPLIES = 3  # until it is believed: SUBJECT_SHORT_REPLIES
 RANGES = {
     "inside": (20.0, ("good", "")),
     "below": (-3.0, ("uncertain", "below range")),
@@ -142,10 +145,14 @@ RANGES = {
 # Values that differ in each reply, floats so that NaN can be told.
 BLOCKS = [block("holding", 10, "float32", "sequence", count=3)]
 UNITS = [{"unit": 5, "blocks": BLOCKS}]
+LACKING_UNITS = [{"unit": 5, "short": True, "blocks": [
+    block("holding", 10, "float32", "sequence", count=2), block("holding", 18, "float32", "sequence", count=1),
+]}]  # fmt: skip
 
 
 def tags_of(bus):
-    return {f"t{i}": Tag(bus, 5, "holding", 10 + 2 * i, "float32") for i in range(3)}
+    addresses = (10, 12, 18) if bus in LACKING else (10, 12, 14)
+    return {f"t{i}": Tag(bus, 5, "holding", address, "float32") for i, address in enumerate(addresses)}
 
 
 def describe(folder):
@@ -157,6 +164,9 @@ def describe(folder):
     tcp.append({"name": "ranges", "units": [{"unit": 5, "blocks": ranges}]})
     rtu = [{"name": name, "link": str(folder / name), "units": UNITS} for name in (*RTU_FAULTS, DOWN[1])]
     server = [{"name": name, "units": UNITS} for name in (*SERVER_FAULTS, DOWN[2])]
+    tcp.append({"name": LACKING[0], "units": LACKING_UNITS})
+    rtu.append({"name": LACKING[1], "link": str(folder / LACKING[1]), "units": LACKING_UNITS})
+    server.append({"name": LACKING[2], "units": LACKING_UNITS})
     return {"tcp": tcp, "rtu": rtu, "rtu_tcp": server}
 
 
@@ -212,7 +222,7 @@ def run(site):
         gateway.wait_for_buses()
         time.sleep(3)
         end_s = time.time()
-        tags = {tag: one for bus in (*FAULTS, *DOWN) for tag, one in named(bus, tags_of(bus)).items()}
+        tags = {tag: one for bus in (*FAULTS, *DOWN, *LACKING) for tag, one in named(bus, tags_of(bus)).items()}
         consumer.wait_for_readings(tags, end_s)
         gateway.stop()
         outcome = Outcome(sim.record(), consumer.view().by_tag(), tags, (since_s, fault_s, end_s))
@@ -248,6 +258,18 @@ def test_a_bus_that_is_away_is_not_connected(outcome, bus):
     assert during == {("bad", "not connected", 0)}, during
     assert outcome.states[bus][0] == "down"
     assert outcome.words(bus, outcome.end_s - 1.5, outcome.end_s) == {GOOD}
+
+
+@pytest.mark.parametrize("bus", LACKING)
+def test_what_is_answered_with_less_is_read_around(outcome, bus):
+    """Not one value of a short reply is used, and the hole is found once."""
+    asked = [(one["address"], one["count"]) for one in outcome.record if one["bus"] == bus]
+    assert asked[:LACK_REPLIES] == [(10, 10)] * LACK_REPLIES
+    assert set(asked[LACK_REPLIES:]) == {(10, 4), (18, 2)}
+    for name in tags_of(bus):
+        words = [(one.quality, one.reason, one.detail) for one in outcome.by_tag[bus, name]]
+        bad = LACK_REPLIES - 1  # the last one is split and asked anew at once
+        assert words[:bad] == [BAD_REPLY] * bad and set(words[bad:]) == {GOOD}
 
 
 @pytest.mark.parametrize("word", ["timeout", "exception", "bad reply", "not connected"])

@@ -178,12 +178,43 @@ static void every_second_probe_of_one_that_never_answered_has_all_the_time(void 
 
 static void only_refusals_of_addresses_split_a_request(void **state) {
     (void)state;
+    struct plan_request asked = request;
     for (uint16_t code = 1; code < 12; code++) {
         const struct connection_result result = {.quality = QUALITY_EXCEPTION, .detail = code, .sent = true};
-        assert_int_equal(subject_refused_addresses(&result), code == 2 || code == 3);
+        assert_int_equal(subject_lacks_registers(&asked, &result), code == 2 || code == 3);
     }
     const struct connection_result good = {.quality = QUALITY_GOOD, .detail = 2};
-    assert_false(subject_refused_addresses(&good));
+    assert_false(subject_lacks_registers(&asked, &good));
+}
+
+static void so_do_short_replies_that_no_whole_one_interrupts(void **state) {
+    (void)state;
+    const struct connection_result too_short = {.quality = QUALITY_BAD_REPLY, .sent = true, .is_short = true};
+    const struct connection_result others[] = {{.quality = QUALITY_BAD_REPLY, .sent = true},
+                                               {.quality = QUALITY_TIMEOUT, .sent = true},
+                                               {.quality = QUALITY_NOT_CONNECTED}};
+    const struct connection_result good = {.quality = QUALITY_GOOD, .sent = true};
+    struct plan_request asked = request;
+    for (int i = 1; i < SUBJECT_SHORT_REPLIES; i++) {
+        assert_false(subject_lacks_registers(&asked, &too_short));
+        assert_false(subject_lacks_registers(&asked, &others[i % 3]));
+    }
+    assert_false(subject_lacks_registers(&asked, &good));
+    for (int i = 1; i < SUBJECT_SHORT_REPLIES; i++)
+        assert_false(subject_lacks_registers(&asked, &too_short));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(subject_lacks_registers(&asked, &others[i]));
+    assert_true(subject_lacks_registers(&asked, &too_short));
+    assert_true(subject_lacks_registers(&asked, &too_short)); /* a part of it, which has inherited the count */
+}
+
+static void who_answers_with_less_is_alive(void **state) {
+    (void)state;
+    const struct connection_result too_short = {.quality = QUALITY_BAD_REPLY, .sent = true, .is_short = true};
+    struct subject subject = {0};
+    for (uint64_t i = 1; i < 10; i++)
+        subject_note(&subject, &too_short, &bus, true, (struct subject_times){i, i * 10000000, i * 10000000 + 5000});
+    assert_int_equal(health_advice(&subject.health, 100000), HEALTH_ASK);
 }
 
 static void the_dead_one_that_has_waited_longest_is_probed_first(void **state) {
@@ -211,6 +242,8 @@ int main(void) {
         cmocka_unit_test(a_probe_waits_as_long_as_the_instrument_was_wont_to_need),
         cmocka_unit_test(every_second_probe_of_one_that_never_answered_has_all_the_time),
         cmocka_unit_test(only_refusals_of_addresses_split_a_request),
+        cmocka_unit_test(so_do_short_replies_that_no_whole_one_interrupts),
+        cmocka_unit_test(who_answers_with_less_is_alive),
         cmocka_unit_test(the_dead_one_that_has_waited_longest_is_probed_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
