@@ -9,6 +9,7 @@
 
 #include "drivers/ask.h"
 #include "drivers/core_peer.h"
+#include "drivers/json_memory.h"
 #include "drivers/ring.h"
 #include "drivers/workers.h"
 #include "gateway/common/log.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv) {
     if (run == NULL || optind != argc)
         return usage("it needs the directory with core's sockets, and nothing else");
     log_open("forebay-field");
+    json_memory_use();
     struct field field = {0};
     struct fb_cause cause = {.text = "out of memory"};
     int status = EXIT_FAILURE;
