@@ -52,7 +52,7 @@ cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(BATCH) $(COMMON) $(CONF
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares libcbor libzstd zlib
 # What `forebay run` becomes, with few of the other commands' libraries.
 RUN := gateway/cli/run.c gateway/cli/nginx.c
-run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c $(CONFIG) $(PLAN) $(COMMON)
+run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c gateway/cli/answer.c $(CONFIG) $(PLAN) $(COMMON)
 run_LIBS := libsystemd yaml-0.1 jansson
 cli_SOURCES := $(filter-out $(RUN),$(wildcard gateway/cli/*.c)) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
 cli_LIBS := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
@@ -119,8 +119,10 @@ $(B)/profiles/%: drivers/profiles/%
 all: $(PROFILES:drivers/profiles/%=$(B)/profiles/%)
 
 unit-programs: $(UNIT) $(FUZZ)
+# They wait for the disk more than they compute.
+UNITS_AT_ONCE := 4
 unit: $(UNIT)
-	@for test in $(UNIT); do echo "  UNIT $$test" && $$test >$$test.log 2>&1 || { cat $$test.log; exit 1; }; done
+	@printf '%s\n' $(UNIT) | xargs -P $(UNITS_AT_ONCE) -n 1 sh -c 'echo "  UNIT $$1" && $$1 >$$1.log 2>&1 || { cat $$1.log; exit 255; }' unit
 	@cat $(UNIT:=.log) | awk '/PASSED/ { passed += $$4 } /FAILED/ { failed += $$4 } END { printf "unit tests ($(V)): %d passed, %d failed\n", passed, failed }'
 
 corpus: $(FUZZ)
@@ -147,7 +149,7 @@ e2e-programs: all $(B)/tests/fill_store $(FLEET_PARTS) $(B)/tests/test_batch_vec
 e2e: e2e-programs
 	@V=$(V) $(PYTEST) --durations=8 tests/decoder tests/page tests/e2e tests/fleet
 
-# All cores build, but tests run one after the other.
+# All cores build, and no test runs beside a build.
 CORES := $(shell nproc)
 # Everything a change must pass. Sub-makes, so that a fresh machine has its packages before pkg-config is asked.
 check:

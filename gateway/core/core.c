@@ -427,6 +427,14 @@ static void note_buses(json_t *changed, const struct plant *old, const struct pl
     }
 }
 
+static bool same_page(const struct config *old, const struct config *fresh) {
+    const struct config_page *a = &old->page, *b = &fresh->page;
+    if (!old->has_page || !fresh->has_page)
+        return old->has_page == fresh->has_page;
+    return strcmp(a->listen, b->listen) == 0 && a->port == b->port && strcmp(a->certificate, b->certificate) == 0 &&
+           strcmp(a->key, b->key) == 0;
+}
+
 static json_t *list_changes(const struct config *old, const struct config *fresh) {
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
@@ -443,6 +451,8 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     if (strcmp(old->name, fresh->name) != 0 || strcmp(old->data, fresh->data) != 0 ||
         strcmp(old->run, fresh->run) != 0 || old->quota_bytes != fresh->quota_bytes)
         json_array_append_new(changed, json_string("gateway or store.quota (takes effect at the next start)"));
+    if (!same_page(old, fresh))
+        json_array_append_new(changed, json_string("page (takes effect at the next start)"));
     return changed;
 }
 

@@ -1,8 +1,9 @@
 """Fixtures of the end-to-end tests.
 
-Scenarios that take long run side by side: a test marked @pytest.mark.scenario(function, wave=N) has its function run in
-a thread together with all others of the same wave, and the test itself only looks at the outcome. ABUSE=N in the
-environment makes the campaigns of kills and cuts N rounds long."""
+Scenarios that take long, mostly in waiting, run in threads beside all other tests, a few at a time: a test marked
+@pytest.mark.scenario(function, turn=N) has its function run there, those of turn 1 first, and itself only looks at the
+outcome, after all tests without a scenario. ABUSE=N in the environment makes the campaigns of kills and cuts N rounds
+long."""
 
 import concurrent.futures
 import contextlib
@@ -24,6 +25,7 @@ EXCHANGES = {
     "copies": ("receive", "mirror"),
     "consumers": ("consumer-python", "consumer-javascript", "consumer-receive"),
 }
+SCENARIOS_AT_ONCE = 8
 SCENARIO_LIMIT_S = 420 + 10 * rounds(0) + 90 * float(os.environ.get("MINUTES", "0"))
 LOG_TAIL_LINES = 25
 
@@ -61,7 +63,13 @@ class Site:
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "scenario(function, wave): run function(site) beside the others of its wave")
+    config.addinivalue_line("markers", "scenario(function, turn): run function(site) beside the other tests")
+    # Peers that offer too little are part of the tests.
+    config.addinivalue_line("filterwarnings", "ignore:ssl.TLSVersion:DeprecationWarning")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: scenario_of(item) is not None)
 
 
 @pytest.fixture(scope="session", name="site")
@@ -71,33 +79,24 @@ def one_site(tmp_path_factory):
 
 
 def scenario_of(item):
-    """The function and the wave of the test's scenario, or None."""
+    """The function and the turn of the test's scenario, or None."""
     mark = item.get_closest_marker("scenario")
-    return (mark.args[0], mark.kwargs["wave"]) if mark else None
+    return (mark.args[0], mark.kwargs["turn"]) if mark else None
 
 
-@pytest.fixture(scope="session", name="waves")
-def running_waves(request, site):
-    """Gives the future of a scenario; its whole wave is started with it, once the wave before has ended."""
+@pytest.fixture(scope="session", autouse=True, name="scenarios")
+def running_scenarios(request, site):
+    """The future of each scenario's function; they begin with the first test of this folder."""
     wanted = dict.fromkeys(filter(None, map(scenario_of, request.session.items)))
-    futures = {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-
-        def future_of(function, wave):
-            if function not in futures:
-                concurrent.futures.wait(futures.values(), SCENARIO_LIMIT_S)
-                for one, its_wave in wanted:
-                    if its_wave == wave:
-                        futures[one] = pool.submit(one, site)
-            return futures[function]
-
-        yield future_of
+    with concurrent.futures.ThreadPoolExecutor(SCENARIOS_AT_ONCE) as pool:
+        yield {function: pool.submit(function, site) for function, _ in sorted(wanted, key=lambda one: one[1])}
+        pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(name="outcome")
-def outcome_of_scenario(request, waves):
+def outcome_of_scenario(request, scenarios):
     """What the test's scenario returned; its failure is the test's."""
-    return waves(*scenario_of(request.node)).result(SCENARIO_LIMIT_S)
+    return scenarios[scenario_of(request.node)[0]].result(SCENARIO_LIMIT_S)
 
 
 @pytest.hookimpl(hookwrapper=True)

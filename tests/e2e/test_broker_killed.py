@@ -45,7 +45,7 @@ def run(site):
         return found, consumer.view(), until_s - since_s
 
 
-@pytest.mark.scenario(run, wave=2)
+@pytest.mark.scenario(run, turn=2)
 def test_nothing_is_lost_and_every_gap_is_closed(outcome):
     found, view, took_s = outcome
     found.assert_equal(at_least=int(took_s - 2) * TAGS)

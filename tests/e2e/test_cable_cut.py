@@ -67,7 +67,7 @@ def run(site):
         return found, consumer.view(), until_s - since_s
 
 
-@pytest.mark.scenario(run, wave=1)
+@pytest.mark.scenario(run, turn=1)
 def test_nothing_is_lost(outcome):
     found, view, took_s = outcome
     found.assert_equal(at_least=int(took_s - 2) * TAGS)

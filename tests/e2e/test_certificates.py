@@ -147,7 +147,7 @@ def run(site):
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")  # the impostor is meant to be out of date
-@pytest.mark.scenario(run, wave=3)
+@pytest.mark.scenario(run, turn=3)
 @pytest.mark.parametrize("case", CASES)
 def test_step_and_reason(outcome, case):
     step, words = CASES[case]
@@ -217,7 +217,7 @@ def real_broker(folder, pki, certificate, *lines):
     return broker
 
 
-@pytest.mark.scenario(run_real, wave=3)
+@pytest.mark.scenario(run_real, turn=3)
 @pytest.mark.parametrize("case", REAL_CASES)
 def test_a_real_broker_is_refused_for_the_same_reasons(outcome, case):
     step, reason = outcome[case]

@@ -44,7 +44,7 @@ def run(site):
         return record, status
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 @pytest.mark.parametrize("unit", HEALTHY)

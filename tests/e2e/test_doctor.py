@@ -112,7 +112,7 @@ def doctor_with_two_addresses(folder, configuration, port):
         return doctor(folder, "stalled-address", configuration, namespace(f"mount --bind {hosts} /etc/hosts"))
 
 
-scenario = pytest.mark.scenario(run, wave=3)
+scenario = pytest.mark.scenario(run, turn=3)
 
 
 @scenario

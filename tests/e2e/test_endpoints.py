@@ -80,7 +80,7 @@ def run(site):
         return found, consumer.view(), records, beside, (first.port, second.port)
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+pytestmark = pytest.mark.scenario(run, turn=1)
 
 
 def test_nothing_is_lost_but_what_the_killed_cores_had_not_committed(outcome):

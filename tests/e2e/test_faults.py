@@ -230,7 +230,7 @@ def run(site):
         return outcome
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 def test_no_value_is_wrong_made_up_or_lost(outcome):

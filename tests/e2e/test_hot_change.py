@@ -104,7 +104,7 @@ def run(site):
         return Outcome(sim.record(), consumer.view(), before, after, (pids, left), (since_s, until_s))
 
 
-pytestmark = pytest.mark.scenario(run, wave=2)
+pytestmark = pytest.mark.scenario(run, turn=2)
 
 
 def test_other_buses_keep_their_process(outcome):

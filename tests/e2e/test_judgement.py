@@ -146,7 +146,7 @@ def run(site):
         return Outcome(consumer.view().by_tag(), errors, since_s, polled_s)
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 @pytest.mark.parametrize("name, tag", [(name, tag) for name in NAMES for tag in list(INSTRUMENTS[name][2])[:3]])

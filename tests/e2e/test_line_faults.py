@@ -188,7 +188,7 @@ def run(site):
         return Outcome(consumer.view().by_tag(), honest, fault_s, end_s)
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 @pytest.mark.parametrize("kind", FAULTS)

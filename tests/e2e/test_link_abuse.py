@@ -106,7 +106,7 @@ def run(site):
         return found, consumer.view(), campaign, records, until_s - since_s
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+pytestmark = pytest.mark.scenario(run, turn=1)
 
 
 def test_every_value_is_there_once(outcome):

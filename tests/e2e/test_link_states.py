@@ -116,7 +116,7 @@ def run(site):
     return found
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 @pytest.mark.parametrize("case", CASES)

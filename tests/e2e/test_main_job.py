@@ -45,7 +45,7 @@ def run(site):
         return Outcome(plant, sim.record(), consumer.view(), since_s, until_s)
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+pytestmark = pytest.mark.scenario(run, turn=1)
 
 
 def test_every_reply_is_one_reading_with_its_value(outcome):

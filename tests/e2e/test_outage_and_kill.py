@@ -51,7 +51,7 @@ def run(site):
     return found, consumer.view(), killed_s, back_s, until_s - since_s
 
 
-pytestmark = pytest.mark.scenario(run, wave=1)
+pytestmark = pytest.mark.scenario(run, turn=1)
 
 
 def test_at_most_one_commit_interval_is_lost(outcome, record_property):

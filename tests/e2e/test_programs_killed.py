@@ -81,7 +81,7 @@ def run(name, site):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.scenario(functools.partial(run, name), wave=2)) for name in KILLS]
+    "name", [pytest.param(name, marks=pytest.mark.scenario(functools.partial(run, name), turn=2)) for name in KILLS]
 )
 def test_killed_at_random_moments(name, outcome):
     assert outcome is None

@@ -152,7 +152,7 @@ def run_listen(site):
         return receiver.stop(), receiver.readings(), found
 
 
-@pytest.mark.scenario(run_from_broker, wave=3)
+@pytest.mark.scenario(run_from_broker, turn=3)
 def test_lines_from_a_broker_are_what_an_independent_consumer_sees(outcome):
     summary, lines, view = outcome
     expected = {key(one): one for one in view.readings()}
@@ -167,7 +167,7 @@ def test_lines_from_a_broker_are_what_an_independent_consumer_sees(outcome):
     assert (summary["gateways"], summary["missing"], summary["lost"]) == (1, 0, 0)
 
 
-@pytest.mark.scenario(run_listen, wave=3)
+@pytest.mark.scenario(run_listen, turn=3)
 def test_lines_of_a_listening_receiver_are_what_the_controllers_said(outcome):
     summary, lines, found = outcome
     found.assert_equal(at_least=300)

@@ -172,7 +172,7 @@ def run(site):
     return outcome
 
 
-pytestmark = pytest.mark.scenario(run, wave=4)
+pytestmark = pytest.mark.scenario(run, turn=4)
 
 
 @pytest.mark.parametrize("kind", GROWTH_MB)

@@ -47,7 +47,7 @@ def run(site):
 
 
 pytestmark = [
-    pytest.mark.scenario(run, wave=1),
+    pytest.mark.scenario(run, turn=1),
     pytest.mark.skipif(os.environ.get("V") == "asan", reason="the sanitizer must be loaded first itself"),
 ]
 

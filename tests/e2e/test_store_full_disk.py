@@ -84,7 +84,7 @@ def run(site):
         return outcome
 
 
-@pytest.mark.scenario(run, wave=4)
+@pytest.mark.scenario(run, turn=4)
 def test_each_reading_is_there_once_or_named_as_lost(outcome):
     batches, store, _ = outcome
     values = collections.defaultdict(list)
@@ -99,6 +99,6 @@ def test_each_reading_is_there_once_or_named_as_lost(outcome):
     assert missing == lost == store["lost_readings"]
 
 
-@pytest.mark.scenario(run, wave=4)
+@pytest.mark.scenario(run, turn=4)
 def test_the_chain_holds(outcome):
     assert "each is the one that the next was made behind" in outcome[2]

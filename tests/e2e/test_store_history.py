@@ -129,7 +129,7 @@ def run_keep(site):
         return next(kept.iterdir()), receiver.readings()
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_commits_go_on_in_time_while_all_is_exported_again_and_again(outcome):
     assert outcome["export code"] == 0
     commits = outcome["commits"]
@@ -138,7 +138,7 @@ def test_commits_go_on_in_time_while_all_is_exported_again_and_again(outcome):
     assert late < COMMIT_INTERVAL_S + COMMIT_LATE_S, f"{late:.2f} s between two commits"
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_an_export_holds_every_reading_once(outcome):
     lines = outcome["ndjson"]
     assert len({(line["tag"], line["time_ms"]) for line in lines}) == len(lines)
@@ -156,7 +156,7 @@ def test_an_export_holds_every_reading_once(outcome):
     assert outcome["files"] == ["all.csv"]
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_an_export_of_some_tags_or_some_time_holds_just_that(outcome):
     assert {line["name"] for line in outcome["two tags"]} == {"r3", "r7"}
     last = outcome["last second"]
@@ -164,7 +164,7 @@ def test_an_export_of_some_tags_or_some_time_holds_just_that(outcome):
     assert max(line["time_ms"] for line in last) - min(line["time_ms"] for line in last) <= 3000
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_the_history_of_a_tag_counts_the_readings_that_an_export_holds(outcome):
     status, history = outcome["history"]
     assert status == "200"
@@ -178,13 +178,13 @@ def test_the_history_of_a_tag_counts_the_readings_that_an_export_holds(outcome):
     assert status == "400" and '"from" is missing' in error["cause"]
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_wrong_words_are_explained(outcome):
     yesterday, xml, tags, order = outcome["wrong"]
     assert "24h" in yesterday and "ndjson or csv" in xml and "INSTRUMENT/TAG" in tags and "before --to" in order
 
 
-@pytest.mark.scenario(run_export, wave=4)
+@pytest.mark.scenario(run_export, turn=4)
 def test_the_store_of_the_running_gateway_verifies_and_keeps_its_head(outcome):
     assert "each is the one that the next was made behind" in outcome["good"]
     assert "each is the one" in outcome["head fits"]
@@ -197,14 +197,14 @@ def copy_of(kept, folder):
     return folder, sorted(folder.glob("*.batch"))
 
 
-@pytest.mark.scenario(run_keep, wave=4)
+@pytest.mark.scenario(run_keep, turn=4)
 def test_kept_batches_verify(outcome):
     text = verify(0, "--batches", outcome[0])
     head = text.split()[-1]
     verify(0, "--batches", outcome[0], "--head", head)
 
 
-@pytest.mark.scenario(run_keep, wave=4)
+@pytest.mark.scenario(run_keep, turn=4)
 @pytest.mark.parametrize("how", ["altered", "damaged", "removed", "reordered"])
 def test_the_first_batch_that_is_not_as_it_was_is_named(outcome, how, tmp_path):
     folder, files = copy_of(outcome, tmp_path / "kept")
@@ -236,7 +236,7 @@ def forge(file):
     file.write_bytes(zstandard.ZstdCompressor(level=1, write_checksum=True).compress(bytes(plain)))
 
 
-@pytest.mark.scenario(run_keep, wave=4)
+@pytest.mark.scenario(run_keep, turn=4)
 def test_a_batch_cut_off_behind_shows_against_the_pinned_head(outcome, tmp_path):
     head = verify(0, "--batches", outcome[0]).split()[-1]
     folder, files = copy_of(outcome, tmp_path / "kept")

@@ -161,19 +161,19 @@ def run_full(site):
     return lose(site, "losses_full", NoisyPlant(1000, "100ms"), store, overfill, small_disk)
 
 
-@pytest.mark.scenario(run_thinned, wave=2)
+@pytest.mark.scenario(run_thinned, turn=2)
 def test_what_was_thinned_is_told(outcome):
     assert_told(outcome, "thinned")
     assert "readings-thinned" in outcome["events"]
 
 
-@pytest.mark.scenario(run_damaged, wave=2)
+@pytest.mark.scenario(run_damaged, turn=2)
 def test_what_damage_cost_is_told(outcome):
     assert_told(outcome, "damaged")
     assert "readings-lost" in outcome["events"]
 
 
-@pytest.mark.scenario(run_full, wave=4)
+@pytest.mark.scenario(run_full, turn=4)
 def test_what_a_full_disk_cost_is_told(outcome):
     assert_told(outcome, "store full")
     assert "readings-lost" in outcome["events"]
@@ -215,7 +215,7 @@ def run_aside(site):
     return receiver.readings(), served_ms(record), (killed_s, set_s), aside, known["received"]["stores"]
 
 
-@pytest.mark.scenario(run_aside, wave=2)
+@pytest.mark.scenario(run_aside, turn=2)
 @pytest.mark.skipif(os.environ.get("V") == "asan", reason="the sanitizer must be loaded first itself")
 def test_a_clock_set_later_gives_true_times_to_a_store_set_aside(outcome):
     lines, served, (killed_s, set_s), aside, stores = outcome

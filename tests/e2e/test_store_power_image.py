@@ -122,7 +122,7 @@ def run(site):
     return last, faults
 
 
-@pytest.mark.scenario(run, wave=4)
+@pytest.mark.scenario(run, turn=4)
 def test_what_was_committed_is_there_once_after_a_power_cut(outcome, record_property):
     last, faults = outcome
     record_property("readings", last)

@@ -105,7 +105,7 @@ def run(site):
     return seen, files, dumped, possible, again, memory
 
 
-scenario = pytest.mark.scenario(run, wave=2)
+scenario = pytest.mark.scenario(run, turn=2)
 
 
 @scenario

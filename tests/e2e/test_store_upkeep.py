@@ -90,7 +90,7 @@ def run(site):
     return found, consumer.view(), killed, said, (before, after, keys(gateway)), set_aside, salvage, log
 
 
-in_use = pytest.mark.scenario(run, wave=1)
+in_use = pytest.mark.scenario(run, turn=1)
 
 
 @in_use
@@ -173,7 +173,7 @@ def run_by_hand(site):
     return found, consumer.view(), waiting, refused, said
 
 
-by_hand = pytest.mark.scenario(run_by_hand, wave=1)
+by_hand = pytest.mark.scenario(run_by_hand, turn=1)
 
 
 @by_hand

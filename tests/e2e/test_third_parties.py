@@ -26,9 +26,10 @@ INSTRUMENTS = [f"{bus}-{unit}" for bus, units in UNITS.items() for unit in units
 
 
 @contextlib.contextmanager
-def answering(*command):
+def answering(log, *command):
     """Runs a server; the JSON that it prints first."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with open(log, "ab") as errors:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         yield json.loads(process.stdout.readline())
     finally:
@@ -46,13 +47,13 @@ def tags():
     return [*entries, {"name": "nobody", "table": "holding", "address": 205, "type": "uint16"}]
 
 
-def start_servers(stack):
+def start_servers(folder, stack):
     """The configuration's buses."""
-    folder = subprocess.run([TESTS / "peers.sh", TESTS / "peers"], check=True, capture_output=True, text=True).stdout
+    peers = subprocess.run([TESTS / "peers.sh", TESTS / "peers"], check=True, capture_output=True, text=True).stdout
     lines = stack.enter_context(Wires(*NODE)).ends
-    python = stack.enter_context(answering(PYTHON, "-B", HERE / "third_party.py"))
+    python = stack.enter_context(answering(folder / "python.log", PYTHON, "-B", HERE / "third_party.py"))
     theirs = json.dumps({name: lines[name][0] for name in NODE})
-    node = stack.enter_context(answering("node", HERE / "third_party.js", folder.strip(), theirs))
+    node = stack.enter_context(answering(folder / "node.log", "node", HERE / "third_party.js", peers.strip(), theirs))
     buses = [tcp_part("pymodbus-tcp", python["tcp"]), rtu_tcp_part("pymodbus-server", python["rtu"])]
     buses += [tcp_part(f"{name}-tcp", node[name]) for name in NODE]
     return buses + [rtu_part(f"{name}-rtu", lines[name][1]) for name in NODE]
@@ -70,15 +71,16 @@ def read_beside(ports, end):
 
 
 def run(site):
+    folder = site.folder("third_parties")
     with contextlib.ExitStack() as stack:
-        buses = start_servers(stack)
+        buses = start_servers(folder, stack)
         common = {"addresses": "base-0", "interval": "500ms", "tags": tags()}
         instruments = [
             {"name": f"{bus}-{unit}", "bus": bus, "unit": unit, **common}
             for bus, units in UNITS.items() for unit in units
         ]  # fmt: skip
         configuration = {"buses": buses, "instruments": instruments}
-        gateway = stack.enter_context(Gateway(site.folder("third_parties"), configuration))
+        gateway = stack.enter_context(Gateway(folder, configuration))
         gateway.start()
         ports = {bus["name"]: bus["port"] for bus in buses if bus["kind"] == "modbus-tcp"}
         read = read_beside(ports, time.monotonic() + DURATION_S)
@@ -87,7 +89,7 @@ def run(site):
         return outcome
 
 
-pytestmark = pytest.mark.scenario(run, wave=3)
+pytestmark = pytest.mark.scenario(run, turn=3)
 
 
 @pytest.mark.parametrize("instrument", INSTRUMENTS)

@@ -303,7 +303,7 @@ def run_without_page(site):
     return status["certificates"]
 
 
-@pytest.mark.scenario(run_without_page, wave=2)
+@pytest.mark.scenario(run_without_page, turn=2)
 def test_readings_are_taken_without_the_pages_certificate(outcome):
     (page,) = outcome
     assert page["use"] == "page" and page["error"].endswith("nowhere.pem: No such file or directory")
@@ -320,7 +320,7 @@ def counted(view):
 
 
 def in_scenario(test):
-    marks = pytest.mark.scenario(run, wave=2), pytest.mark.skipif(
+    marks = pytest.mark.scenario(run, turn=2), pytest.mark.skipif(
         os.environ.get("V") == "asan", reason="the sanitizer must be loaded first itself"
     )
     return marks[0](marks[1](test))
