@@ -73,7 +73,7 @@ static struct subject *subject_of(struct worker *worker, size_t request) {
     return &worker->subjects[figures_instrument(&worker->figures, request) - worker->figures.instruments];
 }
 
-/* The instrument refused the request: go on with its parts, which are due at once, if there are any. */
+/* The instrument lacks what the request asks for: go on with its parts, which are due at once, if there are any. */
 static bool split(struct worker *worker, size_t index) {
     if (!plan_split(&worker->plan, index))
         return false;
@@ -118,7 +118,7 @@ static void serve(struct worker *worker, size_t index) {
     const bool tried = health_advice(&subject->health, clock_monotonic_ms()) == HEALTH_ASK;
     if (tried)
         ask(worker, subject, request, worker->schedule.slots[index].due_us, &result);
-    if (tried && subject_refused_addresses(&result) && split(worker, index))
+    if (tried && subject_lacks_registers(request, &result) && split(worker, index))
         return;
     if (tried)
         subject_watch(subject, request, result.quality, result.quality == QUALITY_GOOD ? result.data : NULL);

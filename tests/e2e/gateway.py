@@ -223,6 +223,12 @@ class Gateway:
 
         return wait_until(met, limit_s, what, every_s=0.1)
 
+    def wait_for_buses(self, limit_s=60):
+        """Wait until every bus has been read without a fault."""
+        return self.wait_for_status(
+            lambda status: all(bus["state"] == "good" for bus in status["buses"]), limit_s, "every bus is good"
+        )
+
     def wait_for_link(self, limit_s=30):
         return self.wait_for_status(lambda status: status["link"]["state"] == "up", limit_s, "the link is up")
 

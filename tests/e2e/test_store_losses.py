@@ -46,7 +46,7 @@ class NoisyPlant:
             {"name": f"f{i}", "table": "holding", "address": 10 + 4 * i, "type": "float64"}
             for i in range(self.count - 1)
         ]
-        return {"buses": [tcp_part("hall-1", where["hall-1"], timeout="2s")], "instruments": [part]}
+        return {"buses": [tcp_part("hall-1", where["hall-1"])], "instruments": [part]}
 
 
     def readings_served(self, sim):
