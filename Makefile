@@ -41,7 +41,7 @@ PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
 # What the command needs to ask an instrument itself, when no gateway runs.
-PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
+PROBE := drivers/ask.c drivers/json_memory.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
   drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
 core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)

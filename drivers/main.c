@@ -9,6 +9,7 @@
 
 #include "drivers/ask.h"
 #include "drivers/core_peer.h"
+#include "drivers/json_memory.h"
 #include "drivers/ring.h"
 #include "drivers/workers.h"
 #include "gateway/common/log.h"
@@ -223,5 +224,6 @@ int main(int argc, char **argv) {
         return 2;
     }
     log_open("forebay-field");
+    json_memory_use();
     return serve(run);
 }

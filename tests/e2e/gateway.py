@@ -180,8 +180,8 @@ class Gateway:
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
 
-    def call(self, name, /, **arguments):
-        """One call of docs/api.md over the control socket; its result."""
+    def ask(self, name, /, **arguments):
+        """One call of docs/api.md over the control socket; the answer, be it an error."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
             control.settimeout(5)
             control.connect(str(self.run / "control.sock"))
@@ -196,7 +196,11 @@ class Gateway:
                 text += packet[8:]
                 if not flags & MESSAGE_MORE:
                     break
-        answer = json.loads(text)
+        return json.loads(text)
+
+    def call(self, name, /, **arguments):
+        """A call that succeeds; its result."""
+        answer = self.ask(name, **arguments)
         assert answer["ok"], answer
         return answer["result"]
 
@@ -218,6 +222,12 @@ class Gateway:
             return status if status is not None and condition(status) else None
 
         return wait_until(met, limit_s, what, every_s=0.1)
+
+    def wait_for_buses(self, limit_s=60):
+        """Wait until every bus has been read without a fault."""
+        return self.wait_for_status(
+            lambda status: all(bus["state"] == "good" for bus in status["buses"]), limit_s, "every bus is good"
+        )
 
     def wait_for_link(self, limit_s=30):
         return self.wait_for_status(lambda status: status["link"]["state"] == "up", limit_s, "the link is up")
