@@ -84,8 +84,17 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
 
 static void on_writable(struct amqp *amqp, void *user) {
     struct end *end = user;
+    static const uint8_t body[4096];
+    const struct amqp_message message = {.message_id = "1",
+                                         .subject = "batch",
+                                         .group_id = "gw-1",
+                                         .content_type = "text/plain",
+                                         .body = body,
+                                         .body_length = sizeof body};
     assert_true(amqp_send_room(amqp) > 0);
     end->writables++;
+    while (end->to_send > 0 && amqp_send_room(amqp) > 0)
+        assert_int_equal(amqp_send(amqp, end->to_send--, &message, NULL), FB_OK);
 }
 
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
@@ -228,6 +237,17 @@ void world_run_until(struct world *world, const bool *flag) {
         assert_true(clock_monotonic_ms() < give_up_ms);
         run_once(world);
     }
+}
+
+int64_t world_run_for(struct world *world, int64_t duration_ms) {
+    const int64_t began_ms = clock_monotonic_ms();
+    int64_t longest_ms = 0;
+    for (int64_t last_ms = began_ms, now_ms = began_ms; now_ms - began_ms < duration_ms; last_ms = now_ms) {
+        run_once(world);
+        now_ms = clock_monotonic_ms();
+        longest_ms = now_ms - last_ms > longest_ms ? now_ms - last_ms : longest_ms;
+    }
+    return longest_ms;
 }
 
 void world_run_to_step(struct world *world, enum amqp_step step) {
