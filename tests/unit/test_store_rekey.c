@@ -2,6 +2,7 @@
 /* test_store_rekey.c - the store under a new key: nothing is missing, nothing is twice, whenever it is cut off. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -225,43 +226,109 @@ static void killed_at_each_step_it_opens_with_one_of_the_keys(void **state) {
 
 #define MAPPING_MOST (UINT64_C(64) * 1024 * 1024) /* larger ones are a sanitizer's own */
 
-/* How often the bytes stand in what this process can write to, the test's own copy included. */
-static size_t count_in_memory(const uint8_t *bytes, size_t length) {
-    char line[512];
-    size_t found = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    static uint8_t page[2 * 4096];
-    while (fgets(line, sizeof line, maps) != NULL) {
-        unsigned long from, to;
-        char rights[8];
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r' || rights[1] != 'w' ||
-            to - from > MAPPING_MOST)
-            continue;
-        for (unsigned long at = from; at < to; at += 4096) {
-            if ((unsigned long)page >= at && (unsigned long)page < at + 8192)
-                continue;
-            const ssize_t got = pread(memory, page, sizeof page, (off_t)at);
-            const uint8_t *end = page + (got > 0 ? got : 0), *hit = page;
-            while ((hit = memmem(hit, (size_t)(end - hit), bytes, length)) != NULL && hit < page + 4096) {
-                found++;
-                hit++;
-            }
-            explicit_bzero(page, sizeof page);
+struct hits {
+    size_t all;
+    size_t unlocked; /* of them: in memory that may be swapped */
+};
+
+struct mapping {
+    unsigned long from, to;
+    bool writable, locked;
+};
+
+static bool next_mapping(FILE *smaps, struct mapping *ret_mapping) {
+    char line[1024], rights[8];
+    unsigned long from, to;
+    while (fgets(line, sizeof line, smaps) != NULL) {
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3)
+            *ret_mapping = (struct mapping){from, to, rights[0] == 'r' && rights[1] == 'w', false};
+        if (strncmp(line, "VmFlags:", 8) == 0) {
+            ret_mapping->locked = strstr(line, " lo") != NULL;
+            return true;
         }
     }
-    fclose(maps);
-    close(memory);
+    return false;
+}
+
+static size_t count_in_mapping(int memory, const struct mapping *mapping, const uint8_t *bytes, size_t length) {
+    static uint8_t page[2 * 4096];
+    size_t found = 0;
+    for (unsigned long at = mapping->from; at < mapping->to; at += 4096) {
+        if ((unsigned long)page >= at && (unsigned long)page < at + 8192)
+            continue;
+        const ssize_t got = pread(memory, page, sizeof page, (off_t)at);
+        const uint8_t *end = page + (got > 0 ? got : 0), *hit = page;
+        while ((hit = memmem(hit, (size_t)(end - hit), bytes, length)) != NULL && hit < page + 4096) {
+            found++;
+            hit++;
+        }
+        explicit_bzero(page, sizeof page);
+    }
     return found;
 }
 
-/* SQLCipher keeps the key and its digits (the "key spec") twice, for reading and for writing. What we held is
- * gone. */
+/* Where the bytes stand in what this process can write to, the test's own copy included. */
+static struct hits count_in_memory(const uint8_t *bytes, size_t length) {
+    struct hits hits = {0};
+    struct mapping mapping;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    while (next_mapping(smaps, &mapping)) {
+        const bool is_ours = mapping.writable && mapping.to - mapping.from <= MAPPING_MOST;
+        const size_t found = is_ours ? count_in_mapping(memory, &mapping, bytes, length) : 0;
+        hits.all += found;
+        hits.unlocked += mapping.locked ? 0 : found;
+    }
+    fclose(smaps);
+    close(memory);
+    return hits;
+}
+
+/* AddressSanitizer makes mlock() do nothing, and where the limit is 0 nobody can lock. */
+static bool can_lock(void) {
+    static const uint8_t text[] = "found in locked memory";
+    uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    bool can = mlock(page, 4096) == 0;
+    for (size_t i = 0; i < sizeof text; i++)
+        page[i] = text[i] ^ 0x55;
+    can = can && count_in_memory(page, sizeof text).unlocked == 0;
+    munmap(page, 4096);
+    return can;
+}
+
+/* The key, and its digits, are on the stack of this function alone. */
+static void assert_held(const uint8_t masked[static STORE_KEY_BYTES], size_t least, size_t most, bool locked) {
+    uint8_t key[STORE_KEY_BYTES];
+    char digits[2 * STORE_KEY_BYTES + 1];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = masked[i] ^ 0xff;
+    for (size_t i = 0; i < sizeof key; i++) {
+        digits[2 * i] = "0123456789abcdef"[key[i] >> 4];
+        digits[2 * i + 1] = "0123456789abcdef"[key[i] & 15];
+    }
+    const struct hits keys = count_in_memory(key, sizeof key);
+    const struct hits texts = count_in_memory((const uint8_t *)digits, sizeof digits - 1);
+    explicit_bzero(key, sizeof key);
+    explicit_bzero(digits, sizeof digits);
+    assert_in_range(keys.all, 1 + least, 1 + most);
+    assert_in_range(texts.all, 1, 1 + most);
+    if (!locked)
+        return;
+    assert_int_equal(keys.unlocked, 1);
+    assert_int_equal(texts.unlocked, 1);
+}
+
+/* SQLCipher keeps the key and its digits (the "key spec") twice, for reading and for writing, locked, and wipes them.
+ * What we held is gone. */
 static void nothing_but_sqlcipher_keeps_the_key(void **state) {
     struct fixture *fixture = *state;
-    char key_path[128], digits[2 * STORE_KEY_BYTES + 1];
+    char key_path[128];
     struct key_ring *ring;
-    uint8_t masked[STORE_KEY_BYTES], key[STORE_KEY_BYTES];
+    uint8_t masked[STORE_KEY_BYTES];
+    const bool locked = can_lock();
+    if (!locked)
+        print_message("           memory cannot be locked here\n");
     snprintf(key_path, sizeof key_path, "%s/store.key", fixture->folder);
     assert_int_equal(key_open(key_path, &ring, NULL), FB_OK);
     for (size_t i = 0; i < sizeof masked; i++)
@@ -270,15 +337,13 @@ static void nothing_but_sqlcipher_keeps_the_key(void **state) {
         .path = fixture->path, .gateway = "plant-1", .quota_bytes = fixture->quota_bytes, .now_ms = FIXTURE_TIME_MS};
     assert_int_equal(store_open(&settings, ring->key, &fixture->store, &fixture->opening, NULL), FB_OK);
     key_close(ring);
-    for (size_t i = 0; i < sizeof key; i++)
-        key[i] = masked[i] ^ 0xff;
-    for (size_t i = 0; i < sizeof key; i++)
-        snprintf(digits + 2 * i, 3, "%02x", key[i]);
-    const size_t keys = count_in_memory(key, sizeof key);
-    const size_t texts = count_in_memory((const uint8_t *)digits, sizeof digits - 1);
-    assert_in_range(keys, 1, 1 + 2); /* ours here, and SQLCipher's two */
-    assert_in_range(texts, 1, 1 + 2);
-    explicit_bzero(key, sizeof key);
+    assert_held(masked, 1, 2, locked);
+    assert_int_equal(store_number_tags(fixture->store, &fixture->plant, NULL), FB_OK);
+    assert_int_equal(store_set_catalogue(fixture->store, &fixture->plant, FIXTURE_TIME_MS, NULL), FB_OK);
+    fixture_batch_of(fixture, READINGS);
+    assert_held(masked, 1, 2, locked); /* nor does work unlock it */
+    fixture_close(fixture);
+    assert_held(masked, 0, 0, locked);
 }
 
 int main(void) {
