@@ -468,7 +468,7 @@ static size_t count_in_mapping(int memory, const struct mapping *mapping, const 
 /* Where the bytes stand in what this process can write to, the test's own copy included. */
 static struct hits count_in_memory(const uint8_t *bytes, size_t length) {
     struct hits hits = {0};
-    struct mapping mapping;
+    struct mapping mapping = {0};
     FILE *smaps = fopen("/proc/self/smaps", "r");
     const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
     while (next_mapping(smaps, &mapping)) {
