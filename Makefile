@@ -41,7 +41,7 @@ PLAN := drivers/plan.c
 DRIVERS := $(wildcard drivers/*.c)
 RECEIVE := $(wildcard gateway/receive/*.c)
 # What the command needs to ask an instrument itself, when no gateway runs.
-PROBE := drivers/ask.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
+PROBE := drivers/ask.c drivers/json_memory.c drivers/checksum.c drivers/connection.c drivers/decode.c drivers/driver.c drivers/guard.c \
   drivers/probe.c drivers/recorder.c drivers/rs485.c drivers/tcp_connect.c drivers/text_value.c $(wildcard drivers/modbus_*.c drivers/line_*.c)
 
 core_SOURCES := $(wildcard gateway/core/*.c) $(COMMON) $(CONFINE) $(CONFIG) $(PLAN) $(STORE) $(VALIDITY)
@@ -52,7 +52,7 @@ cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(BATCH) $(COMMON) $(CONF
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares libcbor libzstd zlib
 # What `forebay run` becomes, with few of the other commands' libraries.
 RUN := gateway/cli/run.c gateway/cli/nginx.c
-run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c $(CONFIG) $(PLAN) $(COMMON)
+run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c gateway/cli/answer.c $(CONFIG) $(PLAN) $(COMMON)
 run_LIBS := libsystemd yaml-0.1 jansson
 cli_SOURCES := $(filter-out $(RUN),$(wildcard gateway/cli/*.c)) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
 cli_LIBS := libsystemd libmodbus yaml-0.1 jansson libcbor libzstd libssl libcrypto libqpid-proton libcares
@@ -179,7 +179,7 @@ fleet: all $(FLEET_PARTS)
 	@FLEET=$(N) V=$(V) $(PYTEST) -s tests/fleet
 
 demo:
-	@tests/setup.sh
+	@tests/setup.sh demo
 	@$(MAKE) --no-print-directory V=release all
 	@build/release/forebay demo $(if $(DURATION),--duration $(DURATION))
 
@@ -187,6 +187,7 @@ bench: all $(B)/tests/fill_store $(B)/tests/bare_sender $(FLEET_PARTS) $(patsubs
 	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/bench/bench.py $(B)
 
 C_FILES := $(wildcard gateway/*/*.[ch] drivers/*.[ch] store/*.[ch] tests/*/*.[ch])
+WALKED := $(wildcard gateway/*/*.c drivers/*.c store/*.c)
 TIDY_FILES := $(filter %.c,$(filter-out tests/%,$(C_FILES)))
 lint:
 	@echo '  LINT clang-format' && clang-format-19 --dry-run -Werror $(C_FILES)
@@ -199,6 +200,8 @@ lint:
 	@echo '  LINT page' && tidy -q -e gateway/web/index.html
 	@echo '  LINT man pages' && for page in docs/man/*.[0-9]; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null | \
 	  { ! grep . ; } || exit 1; done
+	@echo '  LINT ARCHITECTURE.md' && for file in $(WALKED); do grep -qwF "$${file##*/}" ARCHITECTURE.md || \
+	  { echo "ARCHITECTURE.md: its walk does not name $$file; say there what it does" >&2; exit 1; }; done
 
 # Installs below PREFIX (and DESTDIR): programs, page, man pages.
 PREFIX ?= /usr/local
@@ -215,13 +218,15 @@ install: all
 help:
 	@printf '%s\n' 'make            build (V=release, asan or fuzz) into build/V' \
 	  'make demo       run a gateway with simulated instruments; DURATION=30 ends by itself' \
+	  'make setup      install what building and testing need; says what first' \
 	  'make check      everything a change must pass; sets the machine up first' \
 	  'make unit       the unit tests alone' 'make corpus     replay the fuzz corpora' \
 	  'make e2e        the end-to-end tests alone' 'make abuse N=300  long campaigns of kills and cuts' \
   'make soak MINUTES=10  200 endpoints with faults; memory must stay flat' \
 	  'make fleet N=200  links of many gateways; a broker cluster that loses a node' \
 	  'make fuzz T=60  run each fuzz target for T seconds' 'make bench      measure; writes build/bench.json' \
-	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)'
+	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)' \
+	  'make clean      remove build'
 
 $(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
 	@mkdir -p $(@D)

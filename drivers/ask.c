@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/json_memory.h"
 #include "gateway/common/hex.h"
 #include "gateway/common/json.h"
 
@@ -111,7 +112,7 @@ enum fb_error ask_read(const char *text, size_t length, struct ask *ret_ask, str
 }
 
 static char *dump(json_t *json) {
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json != NULL ? json_memory_text(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
 }

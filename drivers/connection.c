@@ -51,15 +51,20 @@ static void drop(struct connection *connection, uint8_t quality) {
     connection->proven = false;
 }
 
+/* A reply that came as a whole and was this request's own, whatever it says: the next one will be, too. */
+static bool is_in_step(const struct driver_reply *reply) {
+    return reply->outcome == DRIVER_ANSWERED || reply->outcome == DRIVER_REFUSED || reply->is_short;
+}
+
 static void note(struct connection *connection, const struct driver_reply *reply) {
-    if (reply->outcome == DRIVER_ANSWERED || reply->outcome == DRIVER_REFUSED) {
+    if (reply->reason != NULL)
+        snprintf(connection->reason, sizeof connection->reason, "%s", reply->reason);
+    if (is_in_step(reply)) {
         connection->proven = true;
         connection->backoff.failures = 0;
-        return;
-    }
-    snprintf(connection->reason, sizeof connection->reason, "%s", reply->reason);
-    if (reply->outcome == DRIVER_CLOSED || connection->driver->reopen_after_fault)
+    } else if (reply->outcome == DRIVER_CLOSED || connection->driver->reopen_after_fault) {
         drop(connection, qualities[reply->outcome]);
+    }
 }
 
 void connection_read(struct connection *connection, const struct plan_request *request,
@@ -73,8 +78,11 @@ void connection_read(struct connection *connection, const struct plan_request *r
         struct driver_reply reply;
         connection->driver->exchange(connection->port, request, &reply);
         note(connection, &reply);
-        *ret_result = (struct connection_result){
-            .quality = qualities[reply.outcome], .detail = reply.exception, .sent = true, .data = reply.data};
+        *ret_result = (struct connection_result){.quality = qualities[reply.outcome],
+                                                 .detail = reply.exception,
+                                                 .sent = true,
+                                                 .is_short = reply.is_short,
+                                                 .data = reply.data};
         if (reply.outcome != DRIVER_CLOSED || !proven)
             return;
     }

@@ -27,6 +27,7 @@ struct connection_result {
     uint8_t quality;     /* enum quality: GOOD, EXCEPTION, TIMEOUT, BAD_REPLY, NOT_CONNECTED */
     uint16_t detail;     /* the exception code, else 0 */
     bool sent;           /* a request went out */
+    bool is_short;       /* of BAD_REPLY: see driver.h */
     const uint8_t *data; /* of GOOD: the port's, until the next read; length by decode_data_bytes() */
 };
 

@@ -24,6 +24,7 @@ enum driver_outcome {
 struct driver_reply {
     enum driver_outcome outcome;
     uint8_t exception;   /* of DRIVER_REFUSED: the Modbus exception code */
+    bool is_short;       /* of UNFIT: whole and this request's own, but with less than was asked for */
     const char *reason;  /* of SILENT, UNFIT, CLOSED: static storage */
     const uint8_t *data; /* of ANSWERED: as on the wire; the port's, until the next exchange */
     size_t data_length;  /* bytes; exactly what the request asked for. Lines of text: see line_frame.h */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/json_memory.h"
 #include "gateway/common/quality.h"
 
 static const char *const state_words[] = {
@@ -224,7 +225,7 @@ char *figures_json(struct figures *figures, uint64_t overruns, uint64_t now_us) 
                   (json_int_t)figures->requests, "load_percent", load_percent(figures, now_us), "overruns",
                   (json_int_t)overruns, "errors", errors_json(figures), "lateness_ms", samples_json(&figures->lateness),
                   "response_ms", samples_json(&figures->response), "instruments", instruments_json(figures));
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    char *text = json != NULL ? json_memory_text(json, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     json_decref(json);
     return text;
 }

@@ -9,6 +9,7 @@
 
 #include "drivers/ask.h"
 #include "drivers/core_peer.h"
+#include "drivers/json_memory.h"
 #include "drivers/ring.h"
 #include "drivers/workers.h"
 #include "gateway/common/log.h"
@@ -18,6 +19,16 @@
 #define GATHER_MS 50
 /* After SIGTERM: to take what the workers had sent and pass it on. */
 #define STOP_MS 1000
+
+static const char help[] = "Usage: forebay-field --run FOLDER\n"
+                           "\n"
+                           "Polls the instruments for Forebay, a process a bus; `forebay run` starts it.\n"
+                           "\n"
+                           "  --run FOLDER  the folder with core's sockets\n"
+                           "  --help        show this\n"
+                           "  --version     show the version\n"
+                           "\n"
+                           "SIGTERM and SIGINT end it; what was read is passed on first.\n";
 
 struct field {
     sd_event *event;
@@ -180,22 +191,7 @@ static void end(struct field *field) {
     ring_done(&field->ring);
 }
 
-static int usage(const char *wrong) {
-    fprintf(stderr, "forebay-field: %s\nusage: forebay-field --run DIRECTORY\n", wrong);
-    return EXIT_FAILURE;
-}
-
-int main(int argc, char **argv) {
-    static const struct option options[] = {{"run", required_argument, NULL, 'r'}, {0}};
-    const char *run = NULL;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'r')
-            return usage("see above");
-        run = optarg;
-    }
-    if (run == NULL || optind != argc)
-        return usage("it needs the directory with core's sockets, and nothing else");
-    log_open("forebay-field");
+static int serve(const char *run) {
     struct field field = {0};
     struct fb_cause cause = {.text = "out of memory"};
     int status = EXIT_FAILURE;
@@ -205,4 +201,29 @@ int main(int argc, char **argv) {
         log_event(LOG_LEVEL_ERROR, "start-failed", "%s", cause.text);
     end(&field);
     return status < 0 ? EXIT_FAILURE : status;
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {{"run", required_argument, NULL, 'r'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {0}};
+    const char *run = NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "r:hV", options, NULL)) != -1) {
+        if (option == 'h')
+            return fputs(help, stdout) < 0;
+        if (option == 'V')
+            return puts("forebay-field " FOREBAY_VERSION) < 0;
+        if (option != 'r')
+            return 2;
+        run = optarg;
+    }
+    if (run == NULL || optind != argc) {
+        fputs(help, stderr);
+        return 2;
+    }
+    log_open("forebay-field");
+    json_memory_use();
+    return serve(run);
 }

@@ -79,6 +79,13 @@ static void unfit(struct driver_reply *ret_reply, const char *reason) {
     *ret_reply = (struct driver_reply){.outcome = DRIVER_UNFIT, .reason = reason};
 }
 
+/* Some instruments send what they have of the registers, and leave out the rest. Which they left out nobody can say. */
+static void unfit_length(struct driver_reply *ret_reply, const uint8_t *frame, size_t length, size_t data_length) {
+    const bool is_short = length == REPLY_HEADER_BYTES + (size_t)frame[2] && frame[2] < data_length;
+    unfit(ret_reply, is_short ? "reply with less than was asked for" : "reply of another length");
+    ret_reply->is_short = is_short;
+}
+
 void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame, size_t length,
                         struct driver_reply *ret_reply) {
     const uint8_t function = functions[request->table];
@@ -92,7 +99,7 @@ void modbus_frame_judge(const struct plan_request *request, const uint8_t *frame
     else if (frame[1] != function)
         unfit(ret_reply, "reply to another function");
     else if (frame[2] != data_length || length != REPLY_HEADER_BYTES + data_length)
-        unfit(ret_reply, "reply of another length");
+        unfit_length(ret_reply, frame, length, data_length);
     else
         *ret_reply = (struct driver_reply){
             .outcome = DRIVER_ANSWERED, .data = frame + REPLY_HEADER_BYTES, .data_length = data_length};

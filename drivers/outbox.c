@@ -1,6 +1,6 @@
 #include "drivers/outbox.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -8,6 +8,8 @@
 
 void outbox_init(struct outbox *outbox, int descriptor) {
     outbox->descriptor = descriptor;
+    outbox->kept = NULL;
+    outbox->kept_from = outbox->kept_to = 0;
     outbox->lost = 0;
     outbox->lost_from_ms = 0;
     outbox->lost_to_ms = 0;
@@ -42,19 +44,52 @@ static bool tell_lost(struct outbox *outbox) {
     return true;
 }
 
-static void send_some(struct outbox *outbox, const struct reading *readings, size_t units) {
+static bool send_some(struct outbox *outbox, const struct reading *readings, size_t units) {
     struct message_writer writer = message_begin(outbox->packet, sizeof outbox->packet, PROTOCOL_READINGS, 0);
     message_put_u64(&writer, 0);
     message_put_bytes(&writer, readings, units * sizeof *readings);
-    if (!tell_lost(outbox) || !send_packet(outbox, &writer))
-        count_lost(outbox, readings, units);
+    return send_packet(outbox, &writer);
+}
+
+static bool keep(struct outbox *outbox, const struct reading *readings, size_t units) {
+    if (outbox->kept == NULL)
+        outbox->kept = malloc(OUTBOX_KEPT_MAX * sizeof *outbox->kept);
+    if (outbox->kept == NULL || units > OUTBOX_KEPT_MAX - outbox->kept_to)
+        return false;
+    memcpy(outbox->kept + outbox->kept_to, readings, units * sizeof *readings);
+    outbox->kept_to += units;
+    return true;
+}
+
+static size_t first_message(const struct reading *readings, size_t units) {
+    const size_t most = units < OUTBOX_READINGS_MAX ? units : OUTBOX_READINGS_MAX;
+    return readings_first(readings, most, most);
+}
+
+bool outbox_waits(const struct outbox *outbox) {
+    return outbox->kept_from < outbox->kept_to;
+}
+
+void outbox_flush(struct outbox *outbox) {
+    while (outbox_waits(outbox)) {
+        const struct reading *kept = outbox->kept + outbox->kept_from;
+        const size_t some = first_message(kept, outbox->kept_to - outbox->kept_from);
+        if (!send_some(outbox, kept, some))
+            return;
+        outbox->kept_from += some;
+    }
+    free(outbox->kept);
+    outbox->kept = NULL;
+    outbox->kept_from = outbox->kept_to = 0;
 }
 
 void outbox_send_readings(struct outbox *outbox, const struct reading *readings, size_t units) {
+    outbox_flush(outbox);
     for (size_t sent = 0; sent < units;) {
-        const size_t left = units - sent, most = left < OUTBOX_READINGS_MAX ? left : OUTBOX_READINGS_MAX;
-        const size_t some = readings_first(readings + sent, most, most);
-        send_some(outbox, readings + sent, some);
+        const size_t some = first_message(readings + sent, units - sent);
+        const bool is_sent = !outbox_waits(outbox) && tell_lost(outbox) && send_some(outbox, readings + sent, some);
+        if (!is_sent && !keep(outbox, readings + sent, some))
+            count_lost(outbox, readings + sent, some);
         sent += some;
     }
 }

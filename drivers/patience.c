@@ -21,7 +21,10 @@ static uint32_t wait_for(uint32_t latency_us, uint32_t ceiling_ms) {
 }
 
 uint32_t patience_ms(const struct patience *patience, uint32_t ceiling_ms) {
-    return patience->latency_us == 0 ? ceiling_ms : wait_for(patience->latency_us, ceiling_ms);
+    if (patience->latency_us == 0)
+        return ceiling_ms;
+    const uint32_t wanted_ms = wait_for(patience->latency_us, ceiling_ms);
+    return wanted_ms > ceiling_ms / PATIENCE_LEAST_PART ? wanted_ms : ceiling_ms / PATIENCE_LEAST_PART;
 }
 
 uint32_t patience_probe_ms(const struct patience *patience, uint32_t probes, uint32_t gap_ms, uint32_t ceiling_ms) {

@@ -21,6 +21,7 @@ struct plan_request {
     uint16_t count;   /* 1..125 registers, 1..2000 bits */
     uint32_t interval_ms;
     uint32_t timeout_ms;           /* for its reply; 0: the bus's */
+    uint8_t short_replies;         /* so many without a whole one between them; parts of a split request inherit it */
     unsigned watches;              /* enum plan_watch: those of the instrument that are inside */
     const struct plant_tag **tags; /* tag_count of them, 0 with watches alone, ordered by extent; inside plan.tags */
     size_t tag_count;
@@ -43,9 +44,9 @@ struct plan {
 enum fb_error plan_bus(const struct plant *plant, size_t bus, struct plan *ret_plan) FB_MUST_USE;
 void plan_done(struct plan *plan);
 
-/* The instrument has refused this request for its addresses: make two of it, the second behind the first, cut in the
+/* The instrument lacks some of what this request asks for: make two of it, the second behind the first, cut in the
  * middle of its widest gap, which may be a hole, else between the two tags nearest its middle. False when there is no
- * place to cut or the plan has no room: then the refusal is the answer. */
+ * place to cut or the plan has no room: then that is the answer. */
 bool plan_split(struct plan *plan, size_t request);
 
 /* The first thing the request reads, alone: the least that tells whether the instrument answers. */

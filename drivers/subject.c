@@ -32,9 +32,9 @@ void subject_note(struct subject *subject, const struct connection_result *resul
     if (is_silent(result)) {
         health_failed(&subject->health, times.due_us, bus->timeout_ms, shared, now_ms);
         patience_failed(&subject->patience);
-    } else if (result->quality == QUALITY_BAD_REPLY) {
+    } else if (result->quality == QUALITY_BAD_REPLY && !result->is_short) {
         health_failed(&subject->health, times.due_us, 0, shared, now_ms);
-    } else if (result->quality == QUALITY_GOOD || result->quality == QUALITY_EXCEPTION) {
+    } else if (result->quality != QUALITY_NOT_CONNECTED) {
         health_answered(&subject->health);
         patience_answered(&subject->patience, times.ended_us - times.began_us);
     }
@@ -53,9 +53,14 @@ void subject_watch(struct subject *subject, const struct plan_request *request, 
         pulse_service(&subject->pulse, decode_watch(request, PLAN_SERVICE, data));
 }
 
-bool subject_refused_addresses(const struct connection_result *result) {
-    return result->quality == QUALITY_EXCEPTION &&
-           (result->detail == EXCEPTION_ADDRESS || result->detail == EXCEPTION_VALUE);
+bool subject_lacks_registers(struct plan_request *request, const struct connection_result *result) {
+    if (result->quality == QUALITY_GOOD)
+        request->short_replies = 0;
+    else if (result->is_short && request->short_replies < SUBJECT_SHORT_REPLIES)
+        request->short_replies++;
+    const bool refused = result->quality == QUALITY_EXCEPTION &&
+                         (result->detail == EXCEPTION_ADDRESS || result->detail == EXCEPTION_VALUE);
+    return refused || (result->is_short && request->short_replies == SUBJECT_SHORT_REPLIES);
 }
 
 struct subject *subject_next_probe(struct subject *subjects, size_t count) {

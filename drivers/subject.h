@@ -42,8 +42,13 @@ struct connection_result subject_spared(const struct subject *subject);
 /* Take in what the reply, or its absence, says of the instrument as a whole. data: of a good reply, else NULL. */
 void subject_watch(struct subject *subject, const struct plan_request *request, uint8_t quality, const uint8_t *data);
 
-/* True when the instrument refused the request for its addresses, and reads of fewer registers may do better. */
-bool subject_refused_addresses(const struct connection_result *result);
+/* Some instruments do not refuse a read that goes beyond what they have, but answer with less. So many times without a
+ * whole reply between them, and it is no accident. */
+#define SUBJECT_SHORT_REPLIES 3
+
+/* True when the instrument refused the request for its addresses, or has answered it with less so often that it means
+ * the same: reads of fewer registers may do better. Counts in request->short_replies. */
+bool subject_lacks_registers(struct plan_request *request, const struct connection_result *result);
 
 /* Of count subjects the dead one whose probe is due first; NULL when none is dead. */
 struct subject *subject_next_probe(struct subject *subjects, size_t count);

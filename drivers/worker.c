@@ -73,7 +73,7 @@ static struct subject *subject_of(struct worker *worker, size_t request) {
     return &worker->subjects[figures_instrument(&worker->figures, request) - worker->figures.instruments];
 }
 
-/* The instrument refused the request: go on with its parts, which are due at once, if there are any. */
+/* The instrument lacks what the request asks for: go on with its parts, which are due at once, if there are any. */
 static bool split(struct worker *worker, size_t index) {
     if (!plan_split(&worker->plan, index))
         return false;
@@ -118,7 +118,7 @@ static void serve(struct worker *worker, size_t index) {
     const bool tried = health_advice(&subject->health, clock_monotonic_ms()) == HEALTH_ASK;
     if (tried)
         ask(worker, subject, request, worker->schedule.slots[index].due_us, &result);
-    if (tried && subject_refused_addresses(&result) && split(worker, index))
+    if (tried && subject_lacks_registers(request, &result) && split(worker, index))
         return;
     if (tried)
         subject_watch(subject, request, result.quality, result.quality == QUALITY_GOOD ? result.data : NULL);
@@ -249,8 +249,13 @@ static void wait_until(struct worker *worker, uint64_t due_us) {
         const uint64_t left_us = due_us - now_us;
         const struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
                                       .tv_nsec = (long)(left_us % 1000000 * 1000)};
-        struct pollfd parent = {.fd = worker->parent, .events = POLLIN};
-        if (ppoll(&parent, 1, &left, NULL) > 0)
+        const bool waits = outbox_waits(&worker->outbox);
+        struct pollfd parent = {.fd = worker->parent, .events = waits ? POLLIN | POLLOUT : POLLIN};
+        if (ppoll(&parent, 1, &left, NULL) <= 0)
+            continue;
+        if (waits && (parent.revents & POLLOUT) != 0)
+            outbox_flush(&worker->outbox);
+        if ((parent.revents & ~POLLOUT) != 0)
             look_for_ask(worker);
     }
 }

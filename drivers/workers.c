@@ -15,6 +15,7 @@
 #include "drivers/ask.h"
 #include "drivers/fixed_plant.h"
 #include "drivers/inbox.h"
+#include "drivers/json_memory.h"
 #include "drivers/recorder.h"
 #include "drivers/worker.h"
 #include "gateway/common/backoff.h"
@@ -84,7 +85,7 @@ static void report_down(struct process *process) {
                              (json_int_t)clock_utc_ms(), "requests", 0, "load_percent", 0.0, "overruns", 0, "errors",
                              "lateness_ms", "p50", "p99", "response_ms", "p50", "p99", "instruments");
     free(process->status);
-    process->status = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    process->status = json != NULL ? json_memory_text(json, JSON_COMPACT) : NULL;
     json_decref(json);
     hand_on_status(process);
 }
@@ -198,6 +199,7 @@ static void become_worker(const struct process *process, int socket, pid_t paren
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    json_memory_forget();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(EXIT_FAILURE);

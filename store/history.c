@@ -47,6 +47,22 @@ enum fb_error history_next(struct store *store, struct history_place *place, int
     return error == FB_OK ? store_read_batch(store, ret_batch, cause) : error;
 }
 
+enum fb_error history_pass(struct store *store, struct history_place *place, int64_t to_ms, size_t most,
+                           size_t *ret_passed, struct fb_cause *cause) {
+    size_t passed = 0;
+    int code = store_step(store, STORE_NEXT_IN_TIME, "iii", place->last_ms, place->first_ms, place->number);
+    for (int looked = 1; code == SQLITE_ROW; looked++) {
+        *place = place_of(store);
+        passed += place->first_ms <= to_ms;
+        if (passed == most || looked == HISTORY_LOOK_MOST)
+            break;
+        code = store_step(store, STORE_NEXT_IN_TIME, "");
+    }
+    store_reset(store, STORE_NEXT_IN_TIME);
+    *ret_passed = passed;
+    return walk_result(store, code, cause);
+}
+
 enum fb_error history_after(struct store *store, uint64_t number, struct store_batch *ret_batch,
                             struct fb_cause *cause) {
     const uint64_t behind = number < (uint64_t)INT64_MAX ? number : (uint64_t)INT64_MAX;

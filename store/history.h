@@ -28,7 +28,13 @@ struct history_place history_begin(int64_t from_ms);
 enum fb_error history_next(struct store *store, struct history_place *place, int64_t to_ms,
                            struct store_batch *ret_batch, struct fb_cause *cause) FB_MUST_USE;
 
-/* The same in the order of the numbers: the first batch above number. */
+/* Pass up to `most` (1 and up) batches behind place that hold readings of to_ms or before; place moves on to the last
+ * of them, or further. Reads no batch: 1 ms. ret_passed: how many, also when it fails. FB_OK: there may be more.
+ * FB_NOT_FOUND: no more. FB_IO: no walk is possible. */
+enum fb_error history_pass(struct store *store, struct history_place *place, int64_t to_ms, size_t most,
+                           size_t *ret_passed, struct fb_cause *cause) FB_MUST_USE;
+
+/* The same as history_next() in the order of the numbers: the first batch above number. */
 enum fb_error history_after(struct store *store, uint64_t number, struct store_batch *ret_batch,
                             struct fb_cause *cause) FB_MUST_USE;
 

@@ -153,6 +153,10 @@ enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state c
  * Errors as store_seal(); they end nothing, sealing tries again. */
 enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 
+/* Whether the disk, which is fuller than the quota foresees, has no room for another batch but that of unsent ones. The
+ * tail goes on in what it has; sealing makes unsent batches give way. */
+bool store_disk_is_full(const struct store *store);
+
 /* The number of the newest batch, 0 if there is none yet. */
 uint64_t store_last_number(const struct store *store);
 

@@ -16,6 +16,7 @@
  * when the disk is full. */
 #define WAL_PAGES_MAX 1000
 #define WAL_PAGES_MIN 32
+#define WAL_PAGES_SMALL 256 /* up to here an eighth of a small store instead of a sixteenth */
 /* Room that batches leave to the tail (half of it), to batches while thinning goes on (a quarter), to the tables and
  * the pages that a large transaction needs. */
 #define RESERVE_PAGES_MAX 512
@@ -40,9 +41,12 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
-static enum fb_error set_quota(struct store *store, struct fb_cause *cause) {
-    const uint64_t total = store->quota_bytes / STORE_PAGE_BYTES;
-    const uint64_t wal = clamp(total / 16, WAL_PAGES_MIN, WAL_PAGES_MAX);
+/* A disk that is smaller than the quota is the quota. */
+static enum fb_error set_quota(struct store *store, const char *path, struct fb_cause *cause) {
+    const uint64_t quota = store->quota_bytes / STORE_PAGE_BYTES, disk = store_room_disk_pages(path);
+    const uint64_t total = clamp(disk, STORE_QUOTA_MIN / STORE_PAGE_BYTES, quota);
+    const uint64_t small = clamp(total / 8, WAL_PAGES_MIN, WAL_PAGES_SMALL);
+    const uint64_t wal = clamp(total / 16, small, WAL_PAGES_MAX);
     const uint64_t most = clamp(total - wal, 1, UINT32_MAX - 1);
     const uint64_t reserve = clamp(most / 8, RESERVE_PAGES_MIN, RESERVE_PAGES_MAX);
     const uint64_t records = store_records_share_pages(most / RECORDS_SHARE);
@@ -50,13 +54,13 @@ static enum fb_error set_quota(struct store *store, struct fb_cause *cause) {
     store->reserve_pages = reserve + records;
     store->spare_pages = reserve / 4;
     store_records_set_quotas(store, records);
+    store->file_pages_most = most;
     store->log_pages_most = wal;
-    store->slots_most = (uint32_t)reserve / 2;
+    /* Sealing writes about as much as the tail has, in one transaction, which the log must take. */
+    store->slots_most = (uint32_t)clamp(reserve / 2, 1, wal / 4);
     char sql[192];
-    snprintf(sql, sizeof sql,
-             "PRAGMA max_page_count = %" PRIu64 "; PRAGMA wal_autocheckpoint = %" PRIu64
-             "; PRAGMA journal_size_limit = %" PRIu64,
-             most, wal, wal * (STORE_PAGE_BYTES + 24) + 32);
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %" PRIu64 "; PRAGMA journal_size_limit = %" PRIu64, most,
+             store_room_log_bytes(wal));
     return store_result(store->db, sqlite3_exec(store->db, sql, NULL, NULL, NULL), cause, "setting the quota");
 }
 
@@ -81,6 +85,7 @@ void store_database_detach(struct store *store) {
     }
     sqlite3_close(store->db);
     store->db = NULL;
+    store_room_close(store);
 }
 
 /* On failure *ret_db may be there all the same, to be closed. */
@@ -109,7 +114,9 @@ enum fb_error store_database_attach(struct store *store, const char *path, const
     if (error == FB_OK)
         error = store_result(store->db, sqlite3_exec(store->db, settings_sql, NULL, NULL, NULL), cause, "settings");
     if (error == FB_OK)
-        error = set_quota(store, cause);
+        error = set_quota(store, path, cause);
+    if (error == FB_OK)
+        store_room_open(store, path);
     if (error == FB_OK)
         error = store_schema_migrate(store->db, cause);
     if (error != FB_OK)

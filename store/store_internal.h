@@ -2,6 +2,7 @@
 #ifndef FB_STORE_STORE_INTERNAL_H
 #define FB_STORE_STORE_INTERNAL_H
 
+#include <limits.h>
 #include <sqlite3.h>
 
 #include "store/store.h"
@@ -130,6 +131,15 @@ struct store_slots {
     uint8_t bytes[STORE_SLOT_BYTES];
 };
 
+/* What the store has of the disk, see store_room.c. */
+struct store_room {
+    char path[PATH_MAX];       /* of the file that is attached */
+    int file;                  /* a descriptor of it */
+    bool is_open;              /* that one is */
+    uint64_t log_misses_bytes; /* that the log may still take of the disk */
+    uint64_t log_pages;        /* in the log, to be written back */
+};
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STORE_STATEMENTS];
@@ -140,8 +150,11 @@ struct store {
     uint64_t batch_pages_most; /* pages in use above which batches are evicted */
     uint64_t spare_pages;      /* by which batches may pass that while thinning goes on */
     uint64_t reserve_pages;    /* that batches leave free above it, in all */
+    uint64_t file_pages_most;  /* to which the file grows */
     uint64_t log_pages_most;   /* to which the log grows before it begins anew */
-    uint32_t slots_most;       /* slots that the tail takes before it is sealed, and that it keeps */
+    struct store_room room;
+    bool disk_is_full;   /* see store_disk_is_full() */
+    uint32_t slots_most; /* slots that the tail takes before it is sealed, and that it keeps */
     struct store_state state;
     struct store_state before; /* state at the begin of the transaction */
     struct reading *tail;      /* the first tail_committed of them are on disk */
@@ -340,6 +353,24 @@ enum fb_error store_pack(const struct batch_info *info, const struct reading *re
 enum fb_error store_thin_next(struct store *store, uint64_t *ret_readings, struct fb_cause *cause) FB_MUST_USE;
 /* Whether there is one. */
 bool store_thin_waits(struct store *store);
+
+/* Room on the disk, see store_room.c. For the file that was just attached at path, its quota set: its log's room is
+ * taken, if the disk has it, and from now on it is written back when it has its size. Close: behind SQLite. */
+void store_room_open(struct store *store, const char *path);
+void store_room_close(struct store *store);
+/* Before a transaction: when the disk is full, the log has room for it. */
+void store_room_for_transaction(struct store *store);
+/* What the log has goes into the file, as far as that takes it; the log then begins anew. */
+void store_room_write_back(struct store *store);
+/* Inside a transaction, before it is committed: make the file as long as it will be. FB_FULL: the disk has no room. */
+enum fb_error store_room_take_file(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+/* By how many pages a file that has so many may still grow; and whether the disk has bytes more, the reserve that
+ * readings leave included. */
+uint64_t store_room_left_pages(const struct store *store, uint64_t used_pages);
+bool store_room_beyond_reserve(const struct store *store, uint64_t bytes);
+/* The size of the whole disk that path is on; and of a log of so many pages. */
+uint64_t store_room_disk_pages(const char *path);
+uint64_t store_room_log_bytes(uint64_t pages);
 
 /* Inside a transaction: make room for pages more within the quota and the disk's free space, as far as one call may:
  * history gives way, then unsent batches are thinned, then they are dropped. While more can be thinned than one call

@@ -1,9 +1,5 @@
 #include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "store/store_internal.h"
 
@@ -15,9 +11,6 @@
 /* What is kept free ahead, in batches of the largest size; or that part of the quota, if it is less. */
 #define AHEAD_BATCHES 2
 #define AHEAD_SHARE 8
-/* What readings leave free on the disk, for the system's own files. */
-#define DISK_RESERVE_BYTES (UINT64_C(64) * 1024 * 1024)
-#define DISK_RESERVE_SHARE 20 /* or one part in so many, if that is less */
 
 static int count(struct store *store, enum store_statement statement, uint64_t *ret_pages) {
     const int code = store_step(store, statement, "");
@@ -30,6 +23,8 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
 /* What records leave of the disk, and of the file's unused pages where the disk has none. */
 #define RECORDS_LEAVE_BYTES (UINT64_C(256) * 1024)
 #define RECORDS_LEAVE_PAGES 64
+/* A disk that was full has room again when the file may grow by so much. */
+#define DISK_HAS_ROOM_PAGES 64
 
 /* How full file and disk are; all in pages. */
 struct room {
@@ -39,42 +34,19 @@ struct room {
     uint64_t disk;    /* by which the file may still grow */
 };
 
-/* By how much the log will still grow. */
-static uint64_t log_room_bytes(const struct store *store) {
-    char name[PATH_MAX];
-    struct stat log;
-    const uint64_t most = store->log_pages_most * STORE_PAGE_BYTES;
-    snprintf(name, sizeof name, "%s-wal", store->path);
-    const uint64_t size = stat(name, &log) == 0 ? (uint64_t)log.st_size : 0;
-    return size < most ? most - size : 0;
-}
-
-/* A disk that does not tell is taken for one with room: it will say so when it is written to. */
-static uint64_t disk_pages(const struct store *store) {
-    struct statvfs disk;
-    if (statvfs(store->path, &disk) < 0)
-        return UINT32_MAX;
-    const uint64_t size = (uint64_t)disk.f_blocks * disk.f_frsize, left = (uint64_t)disk.f_bavail * disk.f_frsize;
-    const uint64_t share = size / DISK_RESERVE_SHARE;
-    const uint64_t reserve = (share < DISK_RESERVE_BYTES ? share : DISK_RESERVE_BYTES) + log_room_bytes(store);
-    return left > reserve ? (left - reserve) / STORE_PAGE_BYTES : 0;
-}
-
 /* Records may use of the reserve what readings leave, but never so much that the log could not be written back. */
 bool store_quota_disk_takes(struct store *store, uint64_t pages) {
-    struct statvfs disk;
     uint64_t unused = 0;
-    if (statvfs(store->path, &disk) < 0)
-        return true;
-    const uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
-    if (left >= log_room_bytes(store) + pages * STORE_PAGE_BYTES + RECORDS_LEAVE_BYTES)
+    if (store_room_beyond_reserve(store, pages * STORE_PAGE_BYTES + RECORDS_LEAVE_BYTES))
         return true;
     return count(store, STORE_COUNT_FREE_PAGES, &unused) == SQLITE_ROW && pages + RECORDS_LEAVE_PAGES <= unused;
 }
 
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
-    struct room room = {.disk = disk_pages(store), .records = store_records_pages(store)};
+    struct room room = {.records = store_records_pages(store)};
     int code = count(store, STORE_COUNT_PAGES, &room.file);
+    room.disk = store_room_left_pages(store, room.file);
+    store->disk_is_full = store->disk_is_full && room.disk < DISK_HAS_ROOM_PAGES;
     if (code == SQLITE_ROW)
         code = count(store, STORE_COUNT_FREE_PAGES, &room.unused);
     *ret_room = room;
@@ -257,6 +229,10 @@ static enum fb_error give_way(struct store *store, const struct room *room, uint
                               struct fb_cause *cause) {
     enum fb_error error = evict_history(store, cause);
     if (error == FB_NOT_FOUND) {
+        const bool for_disk = within_quota(store, room, pages);
+        store->disk_is_full = store->disk_is_full || for_disk;
+        if (for_disk && !effort->drop) /* others may give it back before it is needed */
+            return FB_NOT_FOUND;
         error = thin_some(store, effort, cause);
         if (error == FB_OK || (error != FB_NOT_FOUND && error != FB_AGAIN))
             return error;
@@ -295,6 +271,10 @@ enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages,
     if (error == FB_OK && store_quota_reached(store, pages))
         return fb_fail(cause, FB_FULL, "the quota or the disk is full of batches that are not sent yet");
     return error;
+}
+
+bool store_disk_is_full(const struct store *store) {
+    return store->disk_is_full;
 }
 
 static uint64_t pages_ahead(const struct store *store) {

@@ -20,6 +20,7 @@ static int save_state(struct store *store) {
 }
 
 enum fb_error store_begin(struct store *store, struct fb_cause *cause) {
+    store_room_for_transaction(store);
     const enum fb_error error = store_result(store->db, store_run(store, STORE_BEGIN, ""), cause, "begin");
     if (error == FB_OK)
         store->before = store->state;
@@ -42,9 +43,11 @@ static enum fb_error commit(struct store *store, bool with_state, struct fb_caus
         code = store_records_save(store);
     if (code == SQLITE_DONE && with_state)
         code = save_state(store);
-    if (code == SQLITE_DONE)
-        code = store_run(store, STORE_COMMIT, "");
-    return store_result(store->db, code, cause, "commit");
+    const enum fb_error error =
+        code == SQLITE_DONE ? store_room_take_file(store, cause) : store_result(store->db, code, cause, "commit");
+    if (error != FB_OK)
+        return error;
+    return store_result(store->db, store_run(store, STORE_COMMIT, ""), cause, "commit");
 }
 
 enum fb_error store_end(struct store *store, enum fb_error error, bool with_state, struct fb_cause *cause) {
@@ -55,9 +58,9 @@ enum fb_error store_end(struct store *store, enum fb_error error, bool with_stat
     /* Some failures have rolled back by themselves. */
     if (!sqlite3_get_autocommit(store->db))
         store_run(store, STORE_ROLLBACK, "");
-    /* Where the log cannot grow any more it must begin anew: its pages go into the file, as far as that takes them. */
+    /* Where the log cannot grow any more it must begin anew. */
     if (error == FB_FULL)
-        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        store_room_write_back(store);
     store->state = store->before;
     return error;
 }

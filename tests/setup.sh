@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that building, testing and trying Forebay need; does nothing when all are there.
 #   tests/setup.sh           everything: build, demo, tests
+#   tests/setup.sh demo      only what building and the demo need
 #   tests/setup.sh --check   only say what is missing; exit 1 if something is
 # Debian 12 has SQLCipher 3; version 4.6 comes from its backports, and its three packages alone.
 set -eu
@@ -16,6 +17,10 @@ test='libcmocka-dev clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 cp
 # What brings OpenSSL to PKCS#11 tokens differs.
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 case $codename in bookworm) test="$test libengine-pkcs11-openssl" ;; *) test="$test pkcs11-provider" ;; esac
+
+# The demo's instruments are simulated in Python.
+purpose='building and testing Forebay'
+if [ "${1:-}" = demo ]; then purpose='building and trying Forebay' test=python3; fi
 
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
@@ -64,7 +69,7 @@ if [ "${1:-}" = --check ]; then
     echo "setup: missing Debian packages: $list" >&2
     exit 1
 fi
-echo "setup: building and testing Forebay needs these Debian packages, which apt-get installs now: $list"
+echo "setup: $purpose needs these Debian packages, which apt-get installs now: $list"
 as_root apt-get update -q || { echo "setup: apt-get update failed; see its message above. Missing: $list" >&2; exit 1; }
 if [ "$codename" = bookworm ] && ! sqlcipher_is_4; then
     echo 'setup: SQLCipher 4.6 comes from bookworm-backports (sqlcipher, libsqlcipher-dev, libsqlcipher1, nothing else)'

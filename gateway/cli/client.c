@@ -4,25 +4,18 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "gateway/cli/answer.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
 #include "gateway/common/message.h"
 #include "gateway/common/protocol.h"
 
-/* More than the largest answer of core. */
-#define ANSWER_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define REQUEST_BYTES_MAX 8192
-
-struct answer {
-    char *bytes; /* malloc */
-    size_t length;
-};
 
 static enum fb_error open_socket(const char *run, int *ret_socket, struct fb_cause *cause) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -72,41 +65,7 @@ static enum fb_error receive_piece(int descriptor, int64_t until_ms, struct answ
     const ssize_t got = recv(descriptor, packet, sizeof packet, 0);
     if (got <= 0)
         return fb_fail(cause, FB_CLOSED, "forebay-core ended the connection");
-    struct message_reader reader;
-    if (message_open(packet, (size_t)got, &reader) != FB_OK || reader.type != PROTOCOL_CONTROL_ANSWER)
-        return fb_fail(cause, FB_INVALID, "forebay-core answered with something else");
-    *ret_more = (reader.flags & MESSAGE_MORE) != 0;
-    if (answer->length + reader.left > ANSWER_BYTES_MAX)
-        return fb_fail(cause, FB_LIMIT, "the answer is too large");
-    char *bytes = realloc(answer->bytes, answer->length + reader.left + 1);
-    if (bytes == NULL)
-        return fb_fail(cause, FB_MEMORY, "out of memory");
-    answer->bytes = bytes;
-    memcpy(bytes + answer->length, reader.data, reader.left);
-    answer->length += reader.left;
-    return FB_OK;
-}
-
-static enum fb_error error_of_word(const char *word) {
-    for (int error = FB_INVALID; error <= FB_MEMORY; error++)
-        if (strcmp(fb_error_word((enum fb_error)error), word) == 0)
-            return (enum fb_error)error;
-    return FB_INVALID;
-}
-
-static enum fb_error read_answer(const struct answer *answer, json_t **ret_result, struct fb_cause *cause) {
-    json_t *json = json_loadb(answer->bytes, answer->length, 0, NULL);
-    json_t *result = json_is_true(json_object_get(json, "ok")) ? json_object_get(json, "result") : NULL;
-    enum fb_error error = FB_OK;
-    if (result != NULL) {
-        *ret_result = json_incref(result);
-    } else {
-        const char *word = json_string_value(json_object_get(json, "error"));
-        const char *why = json_string_value(json_object_get(json, "cause"));
-        error = fb_fail(cause, error_of_word(word != NULL ? word : ""), "%s", why != NULL ? why : "no reason given");
-    }
-    json_decref(json);
-    return error;
+    return answer_add(answer, packet, (size_t)got, ret_more, cause);
 }
 
 enum fb_error client_request(const char *run, const json_t *request, int timeout_ms, json_t **ret_result,
@@ -121,8 +80,8 @@ enum fb_error client_request(const char *run, const json_t *request, int timeout
     while (error == FB_OK && more)
         error = receive_piece(descriptor, until_ms, &answer, &more, cause);
     if (error == FB_OK)
-        error = read_answer(&answer, ret_result, cause);
-    free(answer.bytes);
+        error = answer_result(&answer, ret_result, cause);
+    answer_done(&answer);
     return error;
 }
 

@@ -38,7 +38,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 every endpoint would take the link, 1 failed, 2 wrong usage, 3 configuration,\n"
     "4 certificates or key, or where the first one that fails stops: 10 dns, 11 tcp, 12 tls,\n"
-    "13 sasl, 14 open, 15 session, 16 attach, 17 credit.\n";
+    "13 sasl, 14 open, 15 session, 16 attach, 17 credit, 18 afterwards.\n";
 
 struct doctor {
     bool json;

@@ -41,8 +41,8 @@ static const char help[] = "Usage: forebay export [-c FILE | --run FOLDER] [--fr
                            "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
                            "  --help             show this\n"
                            "\n"
-                           "TIME is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30, in UTC, or so long ago: 30m,\n"
-                           "24h, 7d.\n";
+                           "TIME is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30, in UTC, or now, or so long\n"
+                           "ago: 30m, 24h, 7d.\n";
 
 struct wanted {
     char instrument[PLANT_NAME_MAX];

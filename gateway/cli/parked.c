@@ -28,8 +28,7 @@ static const char help[] =
     "  --help             show this\n";
 
 struct arguments {
-    const char *config_file;
-    const char *run;    /* NULL: the configuration's */
+    struct options_gateway gateway;
     const char *number; /* retry: "all" or a number; NULL: list */
     bool json;
 };
@@ -106,46 +105,27 @@ static int retry(const struct arguments *arguments, const char *run) {
 }
 
 /* Returns -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, struct arguments *ret_arguments) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    struct arguments arguments = {.config_file = COMMAND_CONFIG_DEFAULT};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0;
-        if (option == 'c')
-            arguments.config_file = optarg;
-        else if (option == 'r')
-            arguments.run = optarg;
-        else if (option == 'j')
-            arguments.json = true;
-        else
-            return 2;
-    }
-    const bool is_retry = optind + 2 == argc && strcmp(argv[optind], "retry") == 0 && !arguments.json;
+static int parse(int argc, char **argv, struct arguments *arguments) {
+    const struct options_word words[] = {{"json", .flag = &arguments->json}, {0}};
+    const int done = options_parse(argc, argv, help, words, &arguments->gateway);
+    if (done >= 0)
+        return done;
+    const bool is_retry = optind + 2 == argc && strcmp(argv[optind], "retry") == 0 && !arguments->json;
     if (is_retry)
-        arguments.number = argv[optind + 1];
-    *ret_arguments = arguments;
+        arguments->number = argv[optind + 1];
     if (is_retry || optind == argc)
         return -1;
     fputs(help, stderr);
     return 2;
 }
 
+static int work(const char *run, void *user) {
+    const struct arguments *arguments = user;
+    return arguments->number != NULL ? retry(arguments, run) : list(arguments, run);
+}
+
 int parked_main(int argc, char **argv) {
-    struct arguments arguments;
+    struct arguments arguments = {0};
     const int done = parse(argc, argv, &arguments);
-    if (done >= 0)
-        return done;
-    struct config config = {0};
-    if (arguments.run == NULL && !options_load_config(arguments.config_file, &config))
-        return EXIT_FAILURE;
-    const char *run = arguments.run != NULL ? arguments.run : config.run;
-    const int status = arguments.number != NULL ? retry(&arguments, run) : list(&arguments, run);
-    config_done(&config);
-    return status;
+    return done >= 0 ? done : options_work(&arguments.gateway, work, &arguments);
 }

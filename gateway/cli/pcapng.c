@@ -21,12 +21,9 @@
 #define PDU_TARGET_PORT 26
 #define PDU_PORT_TYPE_TCP 2
 
-#define HEADERS_BYTES_MAX 64
-#define BLOCK_BYTES_MAX (PCAPNG_FRAME_BYTES_MAX + HEADERS_BYTES_MAX + 64)
-
 /* A block, or the headers of a frame, while it is put together. */
 struct buffer {
-    uint8_t bytes[BLOCK_BYTES_MAX];
+    uint8_t bytes[PCAPNG_BLOCK_BYTES_MAX];
     size_t used;
 };
 
@@ -59,12 +56,13 @@ static void begin_block(struct buffer *block, uint32_t type) {
     add_native(block, 0);
 }
 
-static enum fb_error end_block(struct buffer *block, FILE *file, struct fb_cause *cause) {
+static enum fb_error end_block(struct pcapng *pcapng, struct buffer *block, struct fb_cause *cause) {
     const uint32_t length = (uint32_t)block->used + 4;
     memcpy(block->bytes + 4, &length, sizeof length);
     add_native(block, length);
-    if (fwrite(block->bytes, 1, block->used, file) != block->used || fflush(file) != 0)
+    if (fwrite(block->bytes, 1, block->used, pcapng->file) != block->used || fflush(pcapng->file) != 0)
         return fb_fail_errno(cause, FB_IO, errno, "writing the trace");
+    pcapng->bytes += block->used;
     return FB_OK;
 }
 
@@ -87,14 +85,14 @@ enum fb_error pcapng_begin(struct pcapng *pcapng, FILE *file, enum pcapng_kind k
     add(&block, version, sizeof version);
     add_native(&block, UINT32_MAX); /* the section's length: not given */
     add_native(&block, UINT32_MAX);
-    const enum fb_error error = end_block(&block, file, cause);
+    const enum fb_error error = end_block(pcapng, &block, cause);
     if (error != FB_OK)
         return error;
     begin_block(&block, BLOCK_INTERFACE);
     add(&block, link, sizeof link);
     add_native(&block, 0); /* no limit on frames */
     add_option(&block, OPTION_NAME, bus);
-    return end_block(&block, file, cause);
+    return end_block(pcapng, &block, cause);
 }
 
 static uint16_t internet_checksum(const uint8_t *bytes, size_t length) {
@@ -173,5 +171,5 @@ enum fb_error pcapng_add(struct pcapng *pcapng, int64_t time_us, bool out, const
     add(&block, headers.bytes, headers.used);
     add(&block, bytes, length);
     pad(&block);
-    return end_block(&block, pcapng->file, cause);
+    return end_block(pcapng, &block, cause);
 }

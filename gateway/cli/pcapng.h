@@ -15,6 +15,8 @@
 #include "gateway/common/error.h"
 
 #define PCAPNG_FRAME_BYTES_MAX 4096
+/* What a frame adds to the file at most: itself, synthetic headers, and the block around them. */
+#define PCAPNG_BLOCK_BYTES_MAX (PCAPNG_FRAME_BYTES_MAX + 128)
 
 enum pcapng_kind {
     PCAPNG_MODBUS_TCP,
@@ -26,6 +28,7 @@ struct pcapng {
     FILE *file; /* borrowed */
     enum pcapng_kind kind;
     uint32_t sequence[2]; /* of the synthetic TCP, by direction */
+    uint64_t bytes;       /* written so far */
 };
 
 /* Begin a file. bus: its name, for the interface's description, borrowed for the call. FB_IO. */

@@ -14,11 +14,10 @@
 #include "gateway/receive/session.h"
 
 static const char usage[] =
-    "usage: forebay receive --listen ADDRESS:PORT | --from amqps://HOST[:PORT]/ADDRESS\n"
+    "Usage: forebay receive --listen ADDRESS:PORT | --from amqps://HOST[:PORT]/ADDRESS\n"
     "         --ca FILE --certificate FILE --key FILE --state FOLDER\n"
-    "         [--output FILE|-] [--format ndjson|csv] [--keep-batches FOLDER]\n"
-    "         [--events FILE]\n"
-    "         [--count N] [--once]\n"
+    "         [--output FILE|-] [--format ndjson|csv] [--events FILE]\n"
+    "         [--keep-batches FOLDER] [--count N] [--once]\n"
     "\n"
     "Receive batches over mutual TLS and write their readings as lines, each exactly once.\n"
     "\n"
@@ -33,7 +32,8 @@ static const char usage[] =
     "  --events FILE          where the gateways' events go (default: events.ndjson in --state)\n"
     "  --keep-batches FOLDER  keep every batch as it came, for forebay verify\n"
     "  --count N              end after at least N readings\n"
-    "  --once                 end when nothing has come for 3 seconds\n";
+    "  --once                 end when nothing has come for 3 seconds\n"
+    "  --help                 show this\n";
 
 struct arguments {
     const char *listen, *from, *ca, *certificate, *key, *folder, *output, *format, *events, *keep, *count;

@@ -44,7 +44,7 @@ static const struct kind kinds[] = {
 
 struct arguments {
     const struct kind *kind;
-    const char *config_file, *run;
+    struct options_gateway gateway;
     int64_t after, since_ms;
     bool json, follow;
 };
@@ -64,10 +64,10 @@ static bool take_option(struct arguments *arguments, int letter) {
         arguments->follow = true;
         return true;
     case 'r':
-        arguments->run = optarg;
+        arguments->gateway.run = optarg;
         return true;
     case 'c':
-        arguments->config_file = optarg;
+        arguments->gateway.config_file = optarg;
         return true;
     default:
         return false;
@@ -183,7 +183,8 @@ static enum fb_error print_some(struct arguments *arguments, const char *run, bo
 }
 
 /* A gateway that starts again while it is followed is waited for. */
-static int show(struct arguments *arguments, const char *run) {
+static int show(const char *run, void *user) {
+    struct arguments *arguments = user;
     const struct timespec pause = {.tv_nsec = FOLLOW_MS * 1000000};
     struct fb_cause cause;
     bool more = true, began = false;
@@ -203,20 +204,11 @@ static int show(struct arguments *arguments, const char *run) {
 }
 
 static int records_main(const char *call, int argc, char **argv) {
-    struct arguments arguments = {.kind = kinds, .config_file = COMMAND_CONFIG_DEFAULT};
+    struct arguments arguments = {.kind = kinds, .gateway.config_file = COMMAND_CONFIG_DEFAULT};
     while (strcmp(arguments.kind->call, call) != 0)
         arguments.kind++;
     const int done = parse(argc, argv, &arguments);
-    if (done >= 0)
-        return done;
-    if (arguments.run != NULL)
-        return show(&arguments, arguments.run);
-    struct config config;
-    if (!options_load_config(arguments.config_file, &config))
-        return EXIT_FAILURE;
-    const int status = show(&arguments, config.run);
-    config_done(&config);
-    return status;
+    return done >= 0 ? done : options_work(&arguments.gateway, show, &arguments);
 }
 
 int audit_main(int argc, char **argv) {

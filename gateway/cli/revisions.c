@@ -35,7 +35,7 @@ static const char help[] =
     "  --help             show this\n";
 
 struct arguments {
-    const char *config_file, *run;
+    struct options_gateway gateway;
     json_int_t numbers[2];
     int number_count;
     int (*work)(const struct arguments *arguments, const char *run);
@@ -185,45 +185,20 @@ static bool take_words(struct arguments *arguments, int count, char **words) {
     return true;
 }
 
-/* Returns -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, struct arguments *ret_arguments) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"run", required_argument, NULL, 'r'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    struct arguments arguments = {.config_file = COMMAND_CONFIG_DEFAULT};
-    int letter;
-    while ((letter = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (letter == 'h')
-            return fputs(help, stdout) < 0;
-        if (letter == 'c')
-            arguments.config_file = optarg;
-        else if (letter == 'r')
-            arguments.run = optarg;
-        else
-            return 2;
-    }
-    if (take_words(&arguments, argc - optind, argv + optind)) {
-        *ret_arguments = arguments;
-        return -1;
-    }
-    fputs(help, stderr);
-    return 2;
+static int work(const char *run, void *user) {
+    const struct arguments *arguments = user;
+    return arguments->work(arguments, run);
 }
 
 int config_main(int argc, char **argv) {
-    struct arguments arguments;
+    struct arguments arguments = {0};
     if (argc >= 2 && strcmp(argv[1], "apply") == 0)
         return config_apply_main(argc, argv);
-    const int done = parse(argc, argv, &arguments);
+    const int done = options_parse(argc, argv, help, (struct options_word[]){{0}}, &arguments.gateway);
     if (done >= 0)
         return done;
-    if (arguments.run != NULL)
-        return arguments.work(&arguments, arguments.run);
-    struct config config;
-    if (!options_load_config(arguments.config_file, &config))
-        return EXIT_FAILURE;
-    const int status = arguments.work(&arguments, config.run);
-    config_done(&config);
-    return status;
+    if (take_words(&arguments, argc - optind, argv + optind))
+        return options_work(&arguments.gateway, work, &arguments);
+    fputs(help, stderr);
+    return 2;
 }

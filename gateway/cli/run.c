@@ -35,7 +35,8 @@ static const char help[] = "Usage: forebay run [-c FILE]\n"
                            "closed cleanly; SIGHUP applies a changed configuration, as `forebay reload` does.\n"
                            "\n"
                            "  -c, --config FILE  the configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
-                           "  --help             show this\n";
+                           "  --help             show this\n"
+                           "  --version          show the version\n";
 
 struct run {
     sd_event *event;
@@ -249,13 +250,17 @@ static int serve(const char *config_file) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {0}};
     const char *config_file = COMMAND_CONFIG_DEFAULT;
     int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (option == 'h')
             return fputs(help, stdout) < 0;
+        if (option == 'V')
+            return puts("forebay-run " FOREBAY_VERSION) < 0;
         if (option != 'c')
             return 2;
         config_file = optarg;

@@ -33,36 +33,18 @@ static const char reload_help[] =
     "  --help             show this\n";
 
 struct arguments {
-    const char *config_file;
-    const char *run; /* NULL: the configuration's */
+    struct options_gateway gateway;
     const char *reason;
     bool json;
 };
 
 /* Returns -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, const char *help, struct arguments *ret_arguments) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"run", required_argument, NULL, 'r'},
-        {"reason", required_argument, NULL, 'R'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    *ret_arguments = (struct arguments){.config_file = COMMAND_CONFIG_DEFAULT, .reason = ""};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0;
-        if (option == 'j')
-            ret_arguments->json = true;
-        else if (option == 'r')
-            ret_arguments->run = optarg;
-        else if (option == 'R')
-            ret_arguments->reason = optarg;
-        else if (option == 'c')
-            ret_arguments->config_file = optarg;
-        else
-            return 2;
-    }
-    if (optind == argc)
-        return -1;
+static int parse(int argc, char **argv, const char *help, struct arguments *arguments) {
+    const struct options_word words[] = {
+        {"reason", .text = &arguments->reason}, {"json", .flag = &arguments->json}, {0}};
+    const int done = options_parse(argc, argv, help, words, &arguments->gateway);
+    if (done >= 0 || optind == argc)
+        return done;
     fputs(help, stderr);
     return 2;
 }
@@ -200,26 +182,12 @@ static bool call_in(const char *run, const struct arguments *arguments, const ch
     return error == FB_OK;
 }
 
-static bool call_of(const struct arguments *arguments, const char *call, int timeout_ms, json_t **ret_result) {
-    if (arguments->run != NULL)
-        return call_in(arguments->run, arguments, call, timeout_ms, ret_result);
-    struct config config;
-    if (!options_load_config(arguments->config_file, &config))
-        return false;
-    const bool good = call_in(config.run, arguments, call, timeout_ms, ret_result);
-    config_done(&config);
-    return good;
-}
-
-int status_main(int argc, char **argv) {
-    struct arguments arguments;
-    const int done = parse(argc, argv, status_help, &arguments);
-    if (done >= 0)
-        return done;
+static int show_status(const char *run, void *user) {
+    const struct arguments *arguments = user;
     json_t *status;
-    if (!call_of(&arguments, "status", STATUS_TIMEOUT_MS, &status))
+    if (!call_in(run, arguments, "status", STATUS_TIMEOUT_MS, &status))
         return EXIT_FAILURE;
-    if (arguments.json) {
+    if (arguments->json) {
         json_dumpf(status, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
     } else {
@@ -229,13 +197,15 @@ int status_main(int argc, char **argv) {
     return EXIT_SUCCESS;
 }
 
-int reload_main(int argc, char **argv) {
-    struct arguments arguments;
-    const int done = parse(argc, argv, reload_help, &arguments);
-    if (done >= 0)
-        return done;
+int status_main(int argc, char **argv) {
+    struct arguments arguments = {.reason = ""};
+    const int done = parse(argc, argv, status_help, &arguments);
+    return done >= 0 ? done : options_work(&arguments.gateway, show_status, &arguments);
+}
+
+static int reload(const char *run, void *user) {
     json_t *result;
-    if (!call_of(&arguments, "reload", RELOAD_TIMEOUT_MS, &result))
+    if (!call_in(run, user, "reload", RELOAD_TIMEOUT_MS, &result))
         return EXIT_FAILURE;
     const json_t *changed = json_object_get(result, "changed");
     for (size_t i = 0; i < json_array_size(changed); i++)
@@ -244,4 +214,10 @@ int reload_main(int argc, char **argv) {
         puts("nothing has changed");
     json_decref(result);
     return EXIT_SUCCESS;
+}
+
+int reload_main(int argc, char **argv) {
+    struct arguments arguments = {.reason = ""};
+    const int done = parse(argc, argv, reload_help, &arguments);
+    return done >= 0 ? done : options_work(&arguments.gateway, reload, &arguments);
 }

@@ -38,40 +38,23 @@ struct arguments {
     const char *job;
     const char *file;
     const char *key; /* NULL: the gateway's */
-    const char *config_file;
-    const char *run; /* NULL: the configuration's */
+    struct options_gateway gateway;
     bool history;
 };
 
 /* Returns -1 to go on, else the exit status. */
-static int parse(int argc, char **argv, struct arguments *ret_arguments) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"run", required_argument, NULL, 'r'},
-        {"history", no_argument, NULL, 'H'},      {"key", required_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    struct arguments arguments = {.config_file = COMMAND_CONFIG_DEFAULT};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h')
-            return fputs(help, stdout) < 0;
-        if (option == 'c')
-            arguments.config_file = optarg;
-        else if (option == 'r')
-            arguments.run = optarg;
-        else if (option == 'k')
-            arguments.key = optarg;
-        else if (option == 'H')
-            arguments.history = true;
-        else
-            return 2;
-    }
-    arguments.job = optind < argc ? argv[optind] : "";
-    arguments.file = optind + 1 < argc ? argv[optind + 1] : NULL;
-    const bool is_salvage = strcmp(arguments.job, "salvage") == 0;
-    const bool is_other = strcmp(arguments.job, "rekey") == 0 || strcmp(arguments.job, "check") == 0;
-    *ret_arguments = arguments;
+static int parse(int argc, char **argv, struct arguments *arguments) {
+    const struct options_word words[] = {
+        {"history", .flag = &arguments->history}, {"key", .text = &arguments->key}, {0}};
+    const int done = options_parse(argc, argv, help, words, &arguments->gateway);
+    if (done >= 0)
+        return done;
+    arguments->job = optind < argc ? argv[optind] : "";
+    arguments->file = optind + 1 < argc ? argv[optind + 1] : NULL;
+    const bool is_salvage = strcmp(arguments->job, "salvage") == 0;
+    const bool is_other = strcmp(arguments->job, "rekey") == 0 || strcmp(arguments->job, "check") == 0;
     if ((is_salvage && optind + 2 == argc) ||
-        (is_other && optind + 1 == argc && !arguments.history && arguments.key == NULL))
+        (is_other && optind + 1 == argc && !arguments->history && arguments->key == NULL))
         return -1;
     fputs(help, stderr);
     return 2;
@@ -169,21 +152,13 @@ static int follow(const struct arguments *arguments, const char *run) {
     return EXIT_FAILURE;
 }
 
-static int work(const struct arguments *arguments, const char *run) {
+static int work(const char *run, void *user) {
+    const struct arguments *arguments = user;
     return ask(arguments, run) ? follow(arguments, run) : EXIT_FAILURE;
 }
 
 int store_main(int argc, char **argv) {
-    struct arguments arguments;
+    struct arguments arguments = {0};
     const int done = parse(argc, argv, &arguments);
-    if (done >= 0)
-        return done;
-    if (arguments.run != NULL)
-        return work(&arguments, arguments.run);
-    struct config config;
-    if (!options_load_config(arguments.config_file, &config))
-        return EXIT_FAILURE;
-    const int status = work(&arguments, config.run);
-    config_done(&config);
-    return status;
+    return done >= 0 ? done : options_work(&arguments.gateway, work, &arguments);
 }

@@ -288,8 +288,10 @@ static bool on_message(struct channel *channel, struct message_reader *reader, v
 
 static void on_closed(struct channel *channel, const char *reason, void *user) {
     struct control *control = user;
-    if (strcmp(reason, "peer left") != 0)
+    if (strcmp(reason, "peer left") != 0) {
+        control->core->control_dropped++;
         log_event(LOG_LEVEL_WARNING, "control-dropped", "reason=\"%s\"", reason);
+    }
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         if (control->clients[i].channel == channel) {
             memmove(&control->clients[i], &control->clients[i + 1], (CLIENTS_MAX - 1 - i) * sizeof control->clients[0]);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #define LOCK_FILE "store.lock"
 #define LOCK_LIMIT_MS 10000
 #define LOCK_PAUSE_MS 10
+#define ROOM_RETRY_S 2
 
 static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
@@ -209,19 +211,9 @@ static enum fb_error settle_keys(struct core *core, struct key_ring *ring, struc
     return key_confirm_next(ring, cause);
 }
 
-static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
-    char path[CONFIG_PATH_MAX + 16];
-    enum fb_error error = file_make_folder(core->config.data, cause);
-    if (error == FB_OK)
-        error = lock_data(core, cause);
-    if (error == FB_OK)
-        error = file_join(core->config.data, STORE_FILE, path, sizeof path, cause);
-    if (error == FB_OK)
-        error = file_join(core->config.data, KEY_FILE, core->key_path, sizeof core->key_path, cause);
-    if (error != FB_OK)
-        return error;
+static enum fb_error open_with_key(struct core *core, const char *path, struct fb_cause *cause) {
     struct key_ring *ring;
-    error = key_open(core->key_path, &ring, cause);
+    enum fb_error error = key_open(core->key_path, &ring, cause);
     if (error != FB_OK)
         return error;
     const struct store_settings settings = {.path = path,
@@ -236,6 +228,32 @@ static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
         log_opening(core, path, ring);
     key_close(ring);
     return error;
+}
+
+/* Without a store there is nothing that could go on. A signal ends the wait, and the program. */
+static enum fb_error open_when_there_is_room(struct core *core, const char *path, struct fb_cause *cause) {
+    const struct timespec pause = {.tv_sec = ROOM_RETRY_S};
+    enum fb_error error = open_with_key(core, path, cause);
+    if (error == FB_FULL)
+        log_event(LOG_LEVEL_ERROR, "disk-full", "no room for the smallest store, waiting for it: %s", cause->text);
+    while (error == FB_FULL) {
+        sd_notifyf(0, "STATUS=waiting for room on the disk\nEXTEND_TIMEOUT_USEC=%d", 10 * ROOM_RETRY_S * 1000000);
+        nanosleep(&pause, NULL);
+        error = open_with_key(core, path, cause);
+    }
+    return error;
+}
+
+static enum fb_error open_store(struct core *core, struct fb_cause *cause) {
+    char path[CONFIG_PATH_MAX + 16];
+    enum fb_error error = file_make_folder(core->config.data, cause);
+    if (error == FB_OK)
+        error = lock_data(core, cause);
+    if (error == FB_OK)
+        error = file_join(core->config.data, STORE_FILE, path, sizeof path, cause);
+    if (error == FB_OK)
+        error = file_join(core->config.data, KEY_FILE, core->key_path, sizeof core->key_path, cause);
+    return error == FB_OK ? open_when_there_is_room(core, path, cause) : error;
 }
 
 /* What is polled: the plant, without the tags that wait. */
@@ -430,6 +448,14 @@ static void note_buses(json_t *changed, const struct plant *old, const struct pl
     }
 }
 
+static bool same_page(const struct config *old, const struct config *fresh) {
+    const struct config_page *a = &old->page, *b = &fresh->page;
+    if (!old->has_page || !fresh->has_page)
+        return old->has_page == fresh->has_page;
+    return strcmp(a->listen, b->listen) == 0 && a->port == b->port && strcmp(a->certificate, b->certificate) == 0 &&
+           strcmp(a->key, b->key) == 0;
+}
+
 static json_t *list_changes(const struct config *old, const struct config *fresh) {
     json_t *changed = json_array();
     note_buses(changed, &old->plant, &fresh->plant);
@@ -446,6 +472,8 @@ static json_t *list_changes(const struct config *old, const struct config *fresh
     if (strcmp(old->name, fresh->name) != 0 || strcmp(old->data, fresh->data) != 0 ||
         strcmp(old->run, fresh->run) != 0 || old->quota_bytes != fresh->quota_bytes)
         json_array_append_new(changed, json_string("gateway or store.quota (takes effect at the next start)"));
+    if (!same_page(old, fresh))
+        json_array_append_new(changed, json_string("page (takes effect at the next start)"));
     return changed;
 }
 

@@ -49,6 +49,7 @@ struct core {
     struct cloud_commands *commands;
     struct expiry *expiry;
     struct control *control;
+    uint64_t control_dropped; /* clients that it ended: bad message, full queue, too many */
     struct web *web;
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */
     int64_t rate_ms;        /* monotonic */

@@ -163,5 +163,8 @@ enum fb_error history_call_seal(struct core *core, const json_t *request, struct
     const enum fb_error error = intake_seal_now(core->intake, cause);
     if (error == FB_OK)
         text_add_format(result, "{\"last_number\":%llu}", (unsigned long long)store_last_number(core->store));
+    if (error == FB_CORRUPT)
+        return fb_fail(cause, FB_AGAIN,
+                       "the store is damaged: the gateway starts again and puts it aside; ask once it is there");
     return error;
 }

@@ -33,7 +33,13 @@ struct intake {
     struct intake_status status;
 };
 
+/* A store that goes on by losing readings has not failed, but people should know why. */
 static void note_state(struct intake *intake, enum fb_error error, const struct fb_cause *cause) {
+    struct fb_cause full;
+    if (error == FB_OK && store_disk_is_full(intake->store)) {
+        cause = &full;
+        error = fb_fail(&full, FB_FULL, "store: the disk is full: new readings take the place of older ones");
+    }
     damage_check(sd_event_source_get_event(intake->commit_timer), error, cause);
     if (intake->status.error == error)
         return;
@@ -127,8 +133,14 @@ static void begin_clock(struct intake *intake) {
     watch_clock(intake);
 }
 
+/* While a full disk would make unsent batches give way, and nobody takes them, the tail grows as long as it may: the
+ * disk may have room again before. */
+static bool seal_waits(const struct intake *intake) {
+    return clock_monotonic_ms() < intake->hold_until_ms || (!intake->link_up && store_disk_is_full(intake->store));
+}
+
 static bool seal_due(const struct intake *intake) {
-    if (!intake->tail_open || (clock_monotonic_ms() < intake->hold_until_ms && !store_tail_full(intake->store)))
+    if (!intake->tail_open || (seal_waits(intake) && !store_tail_full(intake->store)))
         return false;
     const int64_t interval_ms = intake->link_up ? intake->seal_interval_live_ms : intake->seal_interval_offline_ms;
     return store_tail_full(intake->store) || clock_monotonic_ms() - intake->tail_since_ms >= interval_ms;

@@ -25,8 +25,10 @@ struct intake_handlers {
 };
 
 struct intake_status {
-    enum fb_error error;       /* FB_OK, or what the last commit or seal failed with: FB_FULL ... */
-    char reason[FB_CAUSE_MAX]; /* of that failure */
+    /* FB_OK, or what the last commit or seal failed with; FB_FULL also while a full disk makes unsent batches give way.
+     */
+    enum fb_error error;
+    char reason[FB_CAUSE_MAX]; /* of that */
     int64_t last_commit_ms;    /* UTC, 0: none yet */
     uint64_t readings_taken;   /* since start */
     uint64_t readings_refused; /* because the store's tail was full */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "gateway/common/log.h"
+#include "gateway/core/intake.h"
 #include "gateway/core/records.h"
 #include "store/store_parked.h"
 
@@ -57,6 +58,7 @@ enum fb_error parked_call_retry(struct core *core, const json_t *request, struct
     json_t *details = json_pack("{s:I}", "released", (json_int_t)released);
     if (given)
         json_object_set_new(details, "number", json_integer((json_int_t)number));
-    records_audit(core, "control", "parked-retry", error == FB_OK ? "done" : cause->text, details);
+    records_audit(core, core->caller, "parked-retry", error == FB_OK ? "done" : cause->text, details);
+    intake_commit_now(core->intake);
     return error;
 }

@@ -9,6 +9,9 @@
 
 _Static_assert(STORE_CORRECTIONS_MAX == BATCH_WALK_CORRECTIONS_MAX, "a walk has room for all corrections");
 
+/* What a batch costs is known after so many. */
+#define READ_FIRST 16
+
 struct plot {
     sd_event_source *slice;
     struct store *store;
@@ -17,7 +20,12 @@ struct plot {
     struct history_plot history;
     struct batch_walk walk;
     struct history_place place;
-    int64_t until_ms; /* monotonic */
+    bool counted;                    /* all that is there; until then nothing is read */
+    struct history_place counted_to; /* where that ended, in the last round */
+    size_t left;                     /* counted, and neither read nor left out yet */
+    size_t read;
+    int64_t read_since_us, aim_us, until_us; /* monotonic */
+    uint64_t left_out;
     uint64_t unreadable;
     struct store_batch batch;
 };
@@ -72,7 +80,8 @@ enum fb_error plot_parse(const char *query, struct plot_request *ret_request, st
     *ret_request = (struct plot_request){.tag = (uint32_t)numbers[WORD_TAG],
                                          .from_ms = numbers[WORD_FROM],
                                          .to_ms = numbers[WORD_TO],
-                                         .buckets = (size_t)numbers[WORD_BUCKETS]};
+                                         .buckets = (size_t)numbers[WORD_BUCKETS],
+                                         .aim_ms = PLOT_AIM_MS};
     return FB_OK;
 }
 
@@ -91,9 +100,11 @@ static void add_bucket(struct text *answer, const struct history_plot *history, 
 
 static void write_answer(const struct plot *plot, struct text *answer) {
     const struct history_plot *history = &plot->history;
-    text_add_format(
-        answer, "{\"tag\":%u,\"from_ms\":%lld,\"to_ms\":%lld,\"unreadable_batches\":%llu,\"columns\":", history->tag,
-        (long long)history->from_ms, (long long)history->to_ms, (unsigned long long)plot->unreadable);
+    text_add_format(answer,
+                    "{\"tag\":%u,\"from_ms\":%lld,\"to_ms\":%lld,\"unreadable_batches\":%llu,\"left_out_batches\":%llu,"
+                    "\"columns\":",
+                    history->tag, (long long)history->from_ms, (long long)history->to_ms,
+                    (unsigned long long)plot->unreadable, (unsigned long long)plot->left_out);
     text_add_string(answer, "[\"from_ms\",\"readings\",\"bad\",\"first\",\"last\",\"min\",\"max\",\"mean\"],"
                             "\"buckets\":[");
     const char *separator = "";
@@ -126,15 +137,76 @@ static enum fb_error take_batch(struct plot *plot, struct fb_cause *cause) {
     return FB_OK;
 }
 
-/* FB_NOT_FOUND: that was all. */
-static enum fb_error take_next(struct plot *plot, struct fb_cause *cause) {
-    const enum fb_error error = take_batch(plot, cause);
-    if (error == FB_AGAIN)
-        return FB_OK;
+size_t plot_stride(size_t left, int64_t left_us, size_t read, int64_t took_us) {
+    if (read < READ_FIRST)
+        return 1;
+    const double needed_us = (double)left * (double)took_us / (double)read;
+    if (left_us <= 0 || needed_us >= (double)left_us * HISTORY_LOOK_MOST)
+        return HISTORY_LOOK_MOST;
+    return needed_us <= (double)left_us ? 1 : (size_t)(needed_us / (double)left_us) + 1;
+}
+
+static void begin_walk(struct plot *plot) {
+    batch_walk_begin(&plot->walk, plot->history.from_ms, plot->history.to_ms - 1);
+    plot->place = history_begin(plot->walk.stands_from_ms);
+}
+
+/* After a round: FB_OK if there is another one, else as it was. */
+static enum fb_error next_round(struct plot *plot, enum fb_error error) {
     if (error != FB_NOT_FOUND || !batch_walk_next(&plot->walk))
         return error;
     plot->place = history_begin(plot->walk.stands_from_ms);
     return FB_OK;
+}
+
+static enum fb_error count_some(struct plot *plot, struct fb_cause *cause) {
+    size_t passed;
+    enum fb_error error =
+        history_pass(plot->store, &plot->place, plot->walk.stands_to_ms, HISTORY_LOOK_MOST, &passed, cause);
+    plot->left += passed;
+    error = next_round(plot, error);
+    if (error != FB_NOT_FOUND)
+        return error;
+    plot->counted = true;
+    plot->counted_to = plot->place;
+    plot->read_since_us = clock_monotonic_us();
+    begin_walk(plot);
+    return FB_OK;
+}
+
+static enum fb_error leave_out(struct plot *plot, struct fb_cause *cause) {
+    const int64_t now_us = clock_monotonic_us();
+    const size_t stride = plot_stride(plot->left, plot->aim_us - now_us, plot->read, now_us - plot->read_since_us);
+    size_t passed = 0;
+    if (stride == 1)
+        return FB_OK;
+    const enum fb_error error =
+        history_pass(plot->store, &plot->place, plot->walk.stands_to_ms, stride - 1, &passed, cause);
+    plot->left -= passed < plot->left ? passed : plot->left;
+    plot->left_out += passed;
+    return error;
+}
+
+/* Behind what was counted only batches can stand that were sealed since. */
+static void pass_the_rest(struct plot *plot) {
+    const bool is_last_round = plot->walk.round == plot->walk.correction_count;
+    if (is_last_round && plot->left == 0 && plot->place.last_ms < plot->counted_to.last_ms)
+        plot->place = plot->counted_to;
+}
+
+/* FB_NOT_FOUND: that was all. */
+static enum fb_error take_next(struct plot *plot, struct fb_cause *cause) {
+    if (!plot->counted)
+        return count_some(plot, cause);
+    enum fb_error error = leave_out(plot, cause);
+    pass_the_rest(plot);
+    if (error == FB_OK)
+        error = take_batch(plot, cause);
+    if (error == FB_AGAIN)
+        return FB_OK;
+    plot->read += error == FB_OK;
+    plot->left -= error == FB_OK && plot->left > 0;
+    return next_round(plot, error);
 }
 
 static void finish(struct plot *plot, enum fb_error error, struct fb_cause *cause) {
@@ -151,12 +223,12 @@ static void finish(struct plot *plot, enum fb_error error, struct fb_cause *caus
 static int on_slice(sd_event_source *source, void *user) {
     struct plot *plot = user;
     struct fb_cause cause = {""};
-    const int64_t end_ms = clock_monotonic_ms() + PLOT_SLICE_MS;
+    const int64_t end_us = clock_monotonic_us() + PLOT_SLICE_MS * 1000;
     enum fb_error error = FB_OK;
     do
         error = take_next(plot, &cause);
-    while (error == FB_OK && clock_monotonic_ms() < end_ms);
-    if (error == FB_OK && clock_monotonic_ms() > plot->until_ms)
+    while (error == FB_OK && clock_monotonic_us() < end_us);
+    if (error == FB_OK && clock_monotonic_us() > plot->until_us)
         error = fb_fail(&cause, FB_LIMIT, "more than can be read in %d s: choose a shorter time", PLOT_LIMIT_MS / 1000);
     if (error == FB_OK)
         sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -179,15 +251,15 @@ enum fb_error plot_start(sd_event *event, struct store *store, const struct plot
     plot->store = store;
     plot->done = done;
     plot->user = user;
-    plot->until_ms = clock_monotonic_ms() + PLOT_LIMIT_MS;
+    plot->aim_us = clock_monotonic_us() + (int64_t)request->aim_ms * 1000;
+    plot->until_us = clock_monotonic_us() + (int64_t)PLOT_LIMIT_MS * 1000;
     plot->walk.correction_count = store_corrections(store, plot->walk.corrections);
-    batch_walk_begin(&plot->walk, request->from_ms, request->to_ms - 1);
-    plot->place = history_begin(plot->walk.stands_from_ms);
     plot->history = (struct history_plot){.tag = request->tag,
                                           .from_ms = request->from_ms,
                                           .to_ms = request->to_ms,
                                           .bucket_count = request->buckets,
                                           .buckets = buckets};
+    begin_walk(plot);
     int code = sd_event_add_defer(event, &plot->slice, on_slice, plot);
     if (code >= 0) /* whatever else there is to do comes first */
         code = sd_event_source_set_priority(plot->slice, SD_EVENT_PRIORITY_IDLE);

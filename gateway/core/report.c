@@ -186,11 +186,12 @@ json_t *report_status(struct core *core) {
         json_array_append_new(buses, report_bus(core, &plant->buses[i]));
     for (size_t i = 0; i < plant->instrument_count; i++)
         json_array_append_new(instruments, report_instrument(core, &plant->instruments[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o}", "gateway", report_gateway(core), "programs",
-                     report_programs(core), "link", report_link(core), "certificates", expiry_to_json(core->expiry),
-                     "store", report_store(core), "buses", buses, "instruments", instruments, "readings_per_s",
-                     core->readings_per_s, "records", records_to_json(core->records), "commands",
-                     cloud_commands_to_json(core->commands));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o, s:o, s:{s:I}}", "gateway", report_gateway(core),
+                     "programs", report_programs(core), "link", report_link(core), "certificates",
+                     expiry_to_json(core->expiry), "store", report_store(core), "buses", buses, "instruments",
+                     instruments, "readings_per_s", core->readings_per_s, "records", records_to_json(core->records),
+                     "commands", cloud_commands_to_json(core->commands), "control", "dropped",
+                     (json_int_t)core->control_dropped);
 }
 
 void report_values(struct core *core, uint64_t since, struct text *text) {

@@ -1,4 +1,4 @@
-// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/common/hex.c tests/bench/data.c tests/bench/rows.c tests/bench/device.c tests/bench/stall.c tests/unit/fault_vfs.c
+// links: store/*.c gateway/common/*.c gateway/receive/lines.c gateway/common/hex.c tests/bench/data.c tests/bench/made_store.c tests/bench/moment.c tests/bench/rows.c tests/bench/device.c tests/bench/stall.c tests/unit/fault_vfs.c
 /* What a reading costs in the store, with the data of data.h, against the entropy of that data and against one row for
  * each reading (rows.h) on the same disk in the same run.
  *
@@ -21,6 +21,7 @@
 #include "data.h"
 #include "device.h"
 #include "gateway/receive/lines.h"
+#include "made_store.h"
 #include "rows.h"
 #include "stall.h"
 #include "store/store.h"
@@ -46,17 +47,7 @@
 #define PATH_BYTES 512
 
 static const uint8_t key[STORE_KEY_BYTES] = {1, 2, 3};
-static char folder[] = "/var/tmp/forebay-bench-XXXXXX";
-static struct plant_tag tags[DATA_TAGS_MAX];
-static struct plant_instrument instrument = {.name = "bench", .tags = tags};
-static struct plant plant = {.instruments = &instrument, .instrument_count = 1};
-
-static void must(enum fb_error error, const struct fb_cause *cause) {
-    if (error == FB_OK)
-        return;
-    fprintf(stderr, "bench_store: %s\n", cause->text);
-    exit(EXIT_FAILURE);
-}
+static const char *folder;
 
 static const char *path_of(const char *name) {
     static char path[PATH_BYTES];
@@ -73,40 +64,14 @@ static int64_t now_us(void) {
     return clock_monotonic_us();
 }
 
-static struct store *open_store_of(const char *name, size_t tag_count, uint64_t quota_bytes) {
-    struct store_settings settings = {.path = path_of(name), .gateway = "bench", .quota_bytes = quota_bytes};
-    struct store *store;
-    struct store_opening opening;
-    struct fb_cause cause;
-    must(store_open(&settings, key, &store, &opening, &cause), &cause);
-    instrument.tag_count = tag_count;
-    for (size_t i = 0; i < tag_count; i++) {
-        tags[i] = (struct plant_tag){.type = PLANT_INT16, .scale = {1, -2}, .interval_ms = 1000};
-        snprintf(tags[i].name, sizeof tags[i].name, "tag-%zu", i + 1);
-    }
-    must(store_number_tags(store, &plant, &cause), &cause);
-    must(store_set_catalogue(store, &plant, DATA_START_MS, &cause), &cause);
-    return store;
-}
-
 static struct store *open_store(const char *name, size_t tag_count) {
-    return open_store_of(name, tag_count, QUOTA_BYTES);
-}
-
-static void seal(struct store *store) {
-    struct fb_cause cause;
-    size_t sealed;
-    must(store_seal(store, DATA_START_MS, CLOCK_SYNCHRONISED, &sealed, &cause), &cause);
+    return made_store_open(path_of(name), "bench", key, tag_count, QUOTA_BYTES);
 }
 
 static void add_sweep(struct store *store, struct data *data) {
-    static struct reading readings[DATA_TAGS_MAX];
-    struct fb_cause cause;
-    data_sweep(data, readings);
-    must(store_append(store, readings, data->tags), &cause);
-    must(store_commit(store, (struct store_cursor){1, data->sweeps}, &cause), &cause);
+    made_store_sweep(store, data);
     if (data->sweeps % SEAL_SWEEPS == 0)
-        seal(store);
+        made_store_seal(store);
 }
 
 static void add_sweeps(struct store *store, struct data *data, size_t count) {
@@ -248,7 +213,7 @@ static void take_batch(const struct batch_info *info, const struct reading *read
             continue;
         if (i == 0 || readings[i].tag != readings[i - 1].tag) {
             struct catalogue_tag names = {.number = readings[i].tag, .instrument = "bench"};
-            memcpy(names.name, tags[readings[i].tag - 1].name, sizeof names.name);
+            memcpy(names.name, made_store_tag(readings[i].tag), sizeof names.name);
             lines_begin_tag(LINES_CSV, info, readings[i].tag, &names, &tag);
         }
         fwrite(line, 1, lines_reading(&tag, &readings[i], line), sink->lines);
@@ -263,7 +228,7 @@ static size_t read_batches(struct store *store, struct sink *sink) {
     for (uint64_t number = 1; store_next(store, number, UINT64_MAX, &batch, &cause) == FB_OK; number++) {
         struct reading *readings = NULL;
         size_t count = 0;
-        must(batch_decode(batch.bytes, batch.length, &info, &readings, &count, &cause), &cause);
+        made_store_must(batch_decode(batch.bytes, batch.length, &info, &readings, &count, &cause), &cause);
         take_batch(&info, readings, count, sink);
         free(readings);
         total += count;
@@ -308,13 +273,13 @@ static void measure_stall(const char *name, uint64_t quota_bytes, size_t fill_se
     struct fb_cause cause;
     char figure[64];
     data_init(&data, DATA_FLOAT32, DATA_TAGS_MAX, SEED);
-    struct store *store = open_store_of(name, data.tags, quota_bytes);
+    struct store *store = made_store_open(path_of(name), "bench", key, data.tags, quota_bytes);
     if (!stall_measure(store, &data, &settings, &stall, &cause))
-        must(FB_IO, &cause);
+        made_store_must(FB_IO, &cause);
     store_close(store);
-    print(name, stall.wall_ms, "ms", STALL_LIMIT_MS);
+    print(name, stall.worst.wall_ms, "ms", STALL_LIMIT_MS);
     snprintf(figure, sizeof figure, "%s.cpu", name);
-    print(figure, stall.cpu_ms, "ms", STALL_LIMIT_MS);
+    print(figure, stall.worst.cpu_ms, "ms", STALL_LIMIT_MS);
 }
 
 static void measure_catching_up(void) {
@@ -325,23 +290,14 @@ static void measure_catching_up(void) {
     data_init(&data, DATA_FLOAT32, DATA_TAGS_MAX, SEED);
     struct store *store = open_store("catch_up.db", data.tags);
     if (!stall_catch_up(store, &data, &stall, &cause))
-        must(FB_IO, &cause);
+        made_store_must(FB_IO, &cause);
     store_close(store);
-    print(name, stall.wall_ms, "ms", STALL_LIMIT_MS);
-    print("store.commit_ms.worst.catch_up.cpu", stall.cpu_ms, "ms", STALL_LIMIT_MS);
-}
-
-static void remove_folder(void) {
-    char command[PATH_BYTES];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0)
-        fprintf(stderr, "bench_store: %s is left\n", folder);
+    print(name, stall.worst.wall_ms, "ms", STALL_LIMIT_MS);
+    print("store.commit_ms.worst.catch_up.cpu", stall.worst.cpu_ms, "ms", STALL_LIMIT_MS);
 }
 
 int main(void) {
-    if (mkdtemp(folder) == NULL)
-        return EXIT_FAILURE;
-    atexit(remove_folder);
+    folder = made_store_folder("/var/tmp");
     measure_speed();
     double bytes[DATA_SETS];
     for (enum data_set set = DATA_QUIET; set < DATA_SETS; set++)

@@ -1,4 +1,4 @@
-// links: store/*.c gateway/common/*.c tests/bench/data.c
+// links: store/*.c gateway/common/*.c tests/bench/data.c tests/bench/made_store.c
 /* Makes the store of a gateway that was cut off: FOLDER/store.db and its key, with so many seconds of 1000 readings a
  * second (data.h), sealed as in an outage, nothing of it sent.
  * Usage: fill_store FOLDER GATEWAY SECONDS SECONDS_A_BATCH quiet|noisy|float32. Prints the figures as JSON. */
@@ -9,6 +9,7 @@
 #include "data.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
+#include "made_store.h"
 #include "store/key.h"
 #include "store/store.h"
 
@@ -20,48 +21,22 @@
 #define SWEEPS_A_COMMIT 60
 #define SWEEPS_DRAWN 300
 
-static struct plant_tag tags[DATA_TAGS_MAX];
-static struct plant_instrument instrument = {.name = "bench", .tags = tags, .tag_count = DATA_TAGS_MAX};
-static struct plant plant = {.instruments = &instrument, .instrument_count = 1};
-
-static void must(enum fb_error error, const struct fb_cause *cause) {
-    if (error == FB_OK)
-        return;
-    fprintf(stderr, "fill_store: %s\n", cause->text);
-    exit(EXIT_FAILURE);
-}
-
 static struct store *open_store(const char *folder, const char *gateway) {
     char path[PATH_BYTES], key_path[PATH_BYTES];
     struct key_ring *ring;
-    struct store *store;
-    struct store_opening opening;
     struct fb_cause cause;
-    must(file_make_folder(folder, &cause), &cause);
-    must(file_join(folder, "store.db", path, sizeof path, &cause), &cause);
-    must(file_join(folder, "store.key", key_path, sizeof key_path, &cause), &cause);
-    must(key_open(key_path, &ring, &cause), &cause);
-    const struct store_settings settings = {.path = path, .gateway = gateway, .quota_bytes = QUOTA_BYTES};
-    must(store_open(&settings, ring->key, &store, &opening, &cause), &cause);
+    made_store_must(file_make_folder(folder, &cause), &cause);
+    made_store_must(file_join(folder, "store.db", path, sizeof path, &cause), &cause);
+    made_store_must(file_join(folder, "store.key", key_path, sizeof key_path, &cause), &cause);
+    made_store_must(key_open(key_path, &ring, &cause), &cause);
+    struct store *store = made_store_open(path, gateway, ring->key, DATA_TAGS_MAX, QUOTA_BYTES);
     key_close(ring);
-    for (size_t i = 0; i < DATA_TAGS_MAX; i++) {
-        tags[i] = (struct plant_tag){.type = PLANT_INT16, .scale = {1, -2}, .interval_ms = 1000};
-        snprintf(tags[i].name, sizeof tags[i].name, "tag-%zu", i + 1);
-    }
-    must(store_number_tags(store, &plant, &cause), &cause);
-    must(store_set_catalogue(store, &plant, DATA_START_MS, &cause), &cause);
     return store;
 }
 
 static void commit(struct store *store, uint64_t sweep) {
     struct fb_cause cause;
-    must(store_commit(store, (struct store_cursor){1, sweep}, &cause), &cause);
-}
-
-static void seal(struct store *store) {
-    struct fb_cause cause;
-    size_t sealed;
-    must(store_seal(store, DATA_START_MS, CLOCK_SYNCHRONISED, &sealed, &cause), &cause);
+    made_store_must(store_commit(store, (struct store_cursor){1, sweep}, &cause), &cause);
 }
 
 static void fill(struct store *store, enum data_set set, uint64_t sweeps, uint64_t sweeps_a_batch) {
@@ -76,12 +51,12 @@ static void fill(struct store *store, enum data_set set, uint64_t sweeps, uint64
         else
             for (size_t i = 0; i < data.tags; i++)
                 readings[i].time_ms += SWEEPS_DRAWN * 1000;
-        must(store_append(store, readings, data.tags), &cause);
+        made_store_must(store_append(store, readings, data.tags), &cause);
         const bool full = sweep % sweeps_a_batch == 0 || store_tail_full(store) || sweep == sweeps;
         if (full || sweep % SWEEPS_A_COMMIT == 0)
             commit(store, sweep);
         if (full)
-            seal(store);
+            made_store_seal(store);
     }
 }
 
@@ -90,10 +65,10 @@ static void write_batches(struct store *store, const char *folder) {
     static struct store_batch batch;
     char path[PATH_BYTES];
     struct fb_cause cause;
-    must(file_join(folder, "batches.bin", path, sizeof path, &cause), &cause);
+    made_store_must(file_join(folder, "batches.bin", path, sizeof path, &cause), &cause);
     FILE *file = fopen(path, "wb");
     for (uint64_t number = 1; file != NULL && number <= store_last_number(store); number++) {
-        must(store_next(store, number, number, &batch, &cause), &cause);
+        made_store_must(store_next(store, number, number, &batch, &cause), &cause);
         const uint32_t length = (uint32_t)batch.length;
         fwrite(&length, sizeof length, 1, file);
         fwrite(batch.bytes, 1, batch.length, file);

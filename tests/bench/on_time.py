@@ -28,6 +28,7 @@ WELL_S, SETTLE_S = 5, 25
 REGISTERS = 10
 LINE_UNITS, OTHER_UNITS, HOSTS = 20, 10, 10
 BAUD = 19200
+TIMEOUT = "500ms"  # the default
 AIMS = {"same_bus": 98.0, "other_bus": 100.0}
 
 
@@ -57,7 +58,8 @@ def dead(share):
 
 def configure(where):
     buses = [
-        rtu_part(name, place, baud=BAUD) if name.startswith("line") else tcp_part(name, place) for name, place in where.items()
+        rtu_part(name, place, BAUD, TIMEOUT) if name.startswith("line") else tcp_part(name, place, TIMEOUT)
+        for name, place in where.items()
     ]
     instruments = [
         instrument_part(f"{bus}-{unit}", bus, unit, sequence_tags(bus, unit, REGISTERS)) for bus, unit in places()

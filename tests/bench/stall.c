@@ -1,22 +1,6 @@
 #include "stall.h"
 
-#include <time.h>
-
 #define FILL_COMMIT_SWEEPS 30
-
-struct moment {
-    double wall_ms, cpu_ms;
-};
-
-static double read_clock_ms(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static struct moment now(void) {
-    return (struct moment){read_clock_ms(CLOCK_MONOTONIC), read_clock_ms(CLOCK_PROCESS_CPUTIME_ID)};
-}
 
 static enum fb_error seal(struct store *store, const struct data *data, struct fb_cause *cause) {
     size_t sealed;
@@ -41,19 +25,12 @@ static enum fb_error fill(struct store *store, struct data *data, size_t seconds
     return error;
 }
 
-static double greater(double a, double b) {
-    return a > b ? a : b;
-}
-
 static void note(struct stall *stall, struct moment begun, bool sealed) {
-    const struct moment end = now();
-    const double wall_ms = end.wall_ms - begun.wall_ms, cpu_ms = end.cpu_ms - begun.cpu_ms;
-    stall->wall_ms = greater(stall->wall_ms, wall_ms);
-    stall->cpu_ms = greater(stall->cpu_ms, cpu_ms);
+    const struct moment took = moment_since(begun);
+    moment_keep_worst(&stall->worst, took);
     if (!sealed)
         return;
-    stall->seal_wall_ms = greater(stall->seal_wall_ms, wall_ms);
-    stall->seal_cpu_ms = greater(stall->seal_cpu_ms, cpu_ms);
+    moment_keep_worst(&stall->worst_seal, took);
     stall->seals++;
 }
 
@@ -63,7 +40,7 @@ static enum fb_error second(struct store *store, struct data *data, const struct
     enum fb_error error = append(store, data);
     const bool due =
         store_tail_full(store) || (settings->seal_seconds > 0 && data->sweeps % settings->seal_seconds == 0);
-    const struct moment begun = now();
+    const struct moment begun = moment_now();
     if (error == FB_OK)
         error = store_commit(store, (struct store_cursor){1, data->sweeps}, cause);
     if (error == FB_OK && due)
@@ -93,7 +70,7 @@ bool stall_catch_up(struct store *store, struct data *data, struct stall *ret_st
     if (error != FB_FULL)
         return false;
     do {
-        const struct moment begun = now();
+        const struct moment begun = moment_now();
         error = store_commit(store, (struct store_cursor){1, data->sweeps}, ret_cause);
         if (error == FB_OK)
             error = seal(store, data, ret_cause);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "data.h"
+#include "moment.h"
 #include "store/store.h"
 
 struct stall_settings {
@@ -16,10 +17,10 @@ struct stall_settings {
     bool never_keeps_room; /* sealing alone has to find room */
 };
 
-/* The worst second: the time by the clock, and how much of it the processor worked for this process. */
+/* The worst seconds. */
 struct stall {
-    double wall_ms, cpu_ms;
-    double seal_wall_ms, seal_cpu_ms; /* of those with a seal */
+    struct moment worst;
+    struct moment worst_seal; /* of those with a seal */
     size_t seals;
 };
 

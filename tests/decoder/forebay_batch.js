@@ -188,9 +188,10 @@ class Cbor extends Reader {
 /* A reader behind the members that both messages begin with, and those members. */
 function openEnvelope(content, least, most, message) {
   const cbor = new Cbor(content);
-  const keys = Number(cbor.limited(MAP, least, most));
+  const keys = Number(cbor.head(MAP));
   cbor.key(0);
-  check(cbor.big(0n, UNSIGNED_MAX) === 1n, 'made by a newer Forebay');
+  check(cbor.head(UNSIGNED) === 1n, 'made by a newer Forebay');
+  check(keys >= least && keys <= most, `not a map of ${least} to ${most}`);
   cbor.key(1);
   check(cbor.text(0, TEXT_MAX) === message, `not a ${message}`);
   cbor.key(2);

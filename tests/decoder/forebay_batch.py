@@ -208,9 +208,9 @@ def open_envelope(frame, least, most, message):
     """A reader that stands behind the keys that both messages begin with; the number of keys, gateway and store."""
     cbor = Cbor(unpack(frame))
     keys = cbor.head(Cbor.MAP)
-    check(least <= keys <= most, f"not a map of {least} to {most}")
     cbor.key(0)
-    check(cbor.unsigned() == 1, "made by a newer Forebay")
+    check(cbor.head(Cbor.UNSIGNED) == 1, "made by a newer Forebay")
+    check(least <= keys <= most, f"not a map of {least} to {most}")
     cbor.key(1)
     check(cbor.text(0, 63) == message, f"not a {message}")
     cbor.key(2)

@@ -8,10 +8,12 @@ import random
 import shutil
 import subprocess
 
+import at_random
 import forebay_batch as fb
 import pytest
 import zstandard
-from handmade import AT_LIMITS, COLUMNS, READINGS, WRONG, as_json, batch, distances, frame, numbers, raw_frame, texts
+from cases import AT_LIMITS, FRAMES, NEWER, OF_ZSTD, SOUND, WRONG
+from handmade import COLUMNS, READINGS, as_json, batch, distances, frame, numbers, raw_frame, texts
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = TOP / "tests" / "data" / "batch"
@@ -141,6 +143,22 @@ def test_all_refuse_what_breaks_a_rule(tmp_path, in_c):
     assert compare(list(WRONG.values()), tmp_path, in_c) == 0
 
 
+def test_javascript_looks_at_the_frame_itself(tmp_path):
+    """A decompressor that takes whatever it is given changes nothing."""
+    frames = [data for what, data in FRAMES.items() if what not in OF_ZSTD]
+    for number, data in enumerate(frames):
+        (tmp_path / f"{number:06}.bin").write_bytes(data)
+        (tmp_path / f"{number:06}.content").write_bytes(SOUND)
+    assert all("refused" in one for one in in_javascript(tmp_path))
+
+
+def test_all_tell_a_newer_version_apart(tmp_path, in_c):
+    assert compare(list(NEWER.values()), tmp_path, in_c) == 0
+    reasons = [*in_c(sorted(tmp_path.glob("*.bin"))), *in_javascript(tmp_path), *map(in_python, NEWER.values())]
+    for reason in reasons:
+        assert "newer" in reason["refused"] or "this Forebay reads version 1" in reason["refused"]
+
+
 def test_all_take_what_is_just_within_the_limits(tmp_path, in_c):
     assert compare(list(AT_LIMITS.values()), tmp_path, in_c) == len(AT_LIMITS)
 
@@ -187,6 +205,18 @@ def test_all_agree_on_texts_at_random(tmp_path, in_c):
         total = sum(length for _, length in runs) + (chance.random() < 0.1)
         messages.append(texts(total, dictionary, runs))
     assert compare(messages, tmp_path, in_c) > ROUNDS // 2
+
+
+def test_all_agree_on_columns_at_random(tmp_path, in_c):
+    chance = random.Random(6)
+    messages = [batch(*at_random.columns(chance)) for _ in range(ROUNDS)]
+    assert compare(messages, tmp_path, in_c) > ROUNDS // 2
+
+
+def test_all_agree_on_envelopes_at_random(tmp_path, in_c):
+    chance = random.Random(7)
+    messages = [batch(**at_random.envelope(chance)) for _ in range(ROUNDS)]
+    assert compare(messages, tmp_path, in_c) > ROUNDS // 20
 
 
 def number_at_random(chance, encoding):

@@ -5,8 +5,9 @@ import pathlib
 
 import forebay_batch as fb
 import pytest
+from cases import AT_LIMITS, NEWER, WRONG
 from handmade import (
-    AT_LIMITS, COLUMNS, READINGS, STORE, T0, WRONG, as_json, batch, cbor, distances, frame, numbers, raw_frame, texts,
+    COLUMNS, READINGS, STORE, T0, as_json, batch, cbor, distances, frame, numbers, raw_frame, texts,
 )  # fmt: skip
 
 VECTORS = pathlib.Path(__file__).resolve().parent.parent / "data" / "batch"
@@ -45,6 +46,12 @@ def test_a_catalogue():
 def test_what_breaks_a_rule_is_refused(what):
     with pytest.raises(fb.Invalid):
         fb.decode(WRONG[what])
+
+
+@pytest.mark.parametrize("what", NEWER)
+def test_a_newer_version_is_told_apart(what):
+    with pytest.raises(fb.Invalid, match="newer"):
+        fb.decode(NEWER[what])
 
 
 @pytest.mark.parametrize("what", AT_LIMITS)

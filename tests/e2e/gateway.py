@@ -15,6 +15,7 @@ import tempfile
 import time
 
 from common import program, wait_until
+from processes import runs
 
 PROGRAMS = ("forebay-core", "forebay-field", "forebay-cloud")
 STOP_LIMIT_S = 3.0  # what `forebay run` promises after SIGTERM
@@ -114,14 +115,14 @@ class Gateway:
         wanted = PROGRAMS[1:] if "cloud" in self.configuration else PROGRAMS[1:2]
         return all(programs.get(name) for name in wanted)
 
-    def stop(self):
-        """SIGTERM; every program must be gone in time, the exit code be 0, and no sanitizer have complained."""
+    def stop(self, number=signal.SIGTERM):
+        """The signal; every program must be gone in time, the exit code be 0, and no sanitizer have complained."""
         before = self.pids()
         began = time.monotonic()
-        self.process.terminate()
+        self.process.send_signal(number)
         code = self.process.wait(30)
         took_s = time.monotonic() - began
-        left = [pid for pids in before.values() for pid in pids if _alive(pid)]
+        left = [pid for pids in before.values() for pid in pids if runs(pid)]
         self.process = None
         assert code == 0 and not left, f"forebay run ended with {code}, left {left}"
         log = (self.folder / "forebay.log").read_text(encoding="utf-8", errors="replace")
@@ -135,7 +136,7 @@ class Gateway:
             _signal(pid, signal.SIGKILL)
         self.process.wait(10)
         self.process = None
-        wait_until(lambda: not any(map(_alive, pids)), 10, "the killed programs are gone")
+        wait_until(lambda: not any(map(runs, pids)), 10, "the killed programs are gone")
 
     def kill(self, name, which=0):
         """SIGKILL for a program, as soon as it runs: the first of its processes, or another (workers)."""
@@ -179,8 +180,8 @@ class Gateway:
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
 
-    def call(self, name, /, **arguments):
-        """One call of docs/api.md over the control socket; its result."""
+    def ask(self, name, /, **arguments):
+        """One call of docs/api.md over the control socket; the answer, be it an error."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
             control.settimeout(5)
             control.connect(str(self.run / "control.sock"))
@@ -195,7 +196,11 @@ class Gateway:
                 text += packet[8:]
                 if not flags & MESSAGE_MORE:
                     break
-        answer = json.loads(text)
+        return json.loads(text)
+
+    def call(self, name, /, **arguments):
+        """A call that succeeds; its result."""
+        answer = self.ask(name, **arguments)
         assert answer["ok"], answer
         return answer["result"]
 
@@ -217,6 +222,12 @@ class Gateway:
             return status if status is not None and condition(status) else None
 
         return wait_until(met, limit_s, what, every_s=0.1)
+
+    def wait_for_buses(self, limit_s=60):
+        """Wait until every bus has been read without a fault."""
+        return self.wait_for_status(
+            lambda status: all(bus["state"] == "good" for bus in status["buses"]), limit_s, "every bus is good"
+        )
 
     def wait_for_link(self, limit_s=30):
         return self.wait_for_status(lambda status: status["link"]["state"] == "up", limit_s, "the link is up")
@@ -240,14 +251,6 @@ def _name(pid):
         return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
     except OSError:
         return "gone"
-
-
-def _alive(pid):
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _signal(pid, number):

@@ -3,6 +3,10 @@
 from compare import Tag
 from simulator import block
 
+# Far more than any reply takes: on a busy machine our simulators, too, are late now and then, and only tests of
+# time-outs want to see that.
+TIMEOUT = "2s"
+
 # Type and word order of each value of an instrument, from address 0 on; a mixture of everything.
 MIXTURE = [
     ("float32", "abcd"), ("float32", "cdab"), ("float32", "badc"), ("float32", "dcba"), ("float64", "abcd"),
@@ -66,11 +70,11 @@ def instrument_part(name, bus, unit, tags, interval="1s", **more):
     return {**head, **more, "tags": entries}
 
 
-def tcp_part(name, port, timeout="500ms"):
+def tcp_part(name, port, timeout=TIMEOUT):
     return {"name": name, "kind": "modbus-tcp", "host": "127.0.0.1", "port": port, "timeout": timeout}
 
 
-def rtu_part(name, device, baud=115200, timeout="500ms"):
+def rtu_part(name, device, baud=115200, timeout=TIMEOUT):
     # No parity: a pseudo terminal has none, and Debian's tcsetattr() refuses it once nothing else is to be changed.
     return {
         "name": name, "kind": "modbus-rtu", "device": device, "baud": baud, "parity": "none", "stop_bits": 2,
@@ -78,7 +82,7 @@ def rtu_part(name, device, baud=115200, timeout="500ms"):
     }  # fmt: skip
 
 
-def rtu_tcp_part(name, port, baud=115200, timeout="500ms"):
+def rtu_tcp_part(name, port, baud=115200, timeout=TIMEOUT):
     return {
         "name": name, "kind": "modbus-rtu-tcp", "host": "127.0.0.1", "port": port, "baud": baud, "timeout": timeout,
     }  # fmt: skip

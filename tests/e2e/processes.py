@@ -21,6 +21,15 @@ def below(root):
     return found
 
 
+def runs(pid):
+    """A process that ended and was not waited for does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 def name_of(pid):
     return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
@@ -34,16 +43,21 @@ def cpu_s(pids):
     return total / 1e9
 
 
+def _lines_of_memory(pid, names):
+    """The lines, and which count: a program that only root may look into shows its own memory, and not what it shares."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines(), names
+    except PermissionError:
+        if "Pss:" in names:
+            raise PermissionError("only root can measure the PSS of forebay-core and forebay-cloud") from None
+        return pathlib.Path(f"/proc/{pid}/status").read_text().splitlines(), {"RssAnon:"}
+
+
 def memory_mb(pids, what="Pss"):
     """what: a line of smaps_rollup, or several, added up: "Private_Clean+Private_Dirty"."""
-    names = {f"{name}:" for name in what.split("+")}
     total = 0
     for pid in pids:
-        try:
-            lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except PermissionError:  # not root, and a program that nobody may look into: its own memory, then
-            names = {"RssAnon:"}
-            lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines, names = _lines_of_memory(pid, {f"{name}:" for name in what.split("+")})
         for line in lines:
             words = line.split()
             if words and words[0] in names:

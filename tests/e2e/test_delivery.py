@@ -2,6 +2,7 @@
 shown, exported and go once it takes them; backlog keeps to the month's budget while live batches and events go on."""
 
 import contextlib
+import getpass
 import json
 import subprocess
 
@@ -159,6 +160,7 @@ def test_a_parked_batch_can_be_tried_again_and_that_is_audited(outcome):
     assert "not parked" in outcome.unknown
     found = [one for one in outcome.audit if one["action"] == "parked-retry"]
     assert found and found[0]["outcome"] == "done" and found[0]["details"]["released"] == 1
+    assert found[0]["who"] == getpass.getuser()
 
 
 @large

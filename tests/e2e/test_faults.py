@@ -10,9 +10,15 @@ from gateway import Gateway, cloud_part
 from plants import instrument_part, named, rtu_part, rtu_tcp_part, tcp_part
 from simulator import Simulator, block
 
-TIMEOUT_MS = 300
+# Long enough that an honest reply is in time on a busy machine, too.
+TIMEOUT_MS = 1200
+# A late reply comes half a time-out after the gateway has given up, and half a one before it asks again.
+LATE = f"late {TIMEOUT_MS * 3 // 2}"
+# A frame of at least 17 bytes that takes longer than the time-out.
+DRIP_TOO_SLOW = f"drip {TIMEOUT_MS // 10}"
 REPLIES = 2  # spoilt in a row
-DURATION_S = 9
+# Until all of them have been spoilt: each may cost a time-out, as much rest, and the interval of a second.
+FAULTS_S = REPLIES * (2 * TIMEOUT_MS / 1000 + 1) + 1
 
 BAD_REPLY, TIMEOUT = ("bad", "bad reply", 0), ("bad", "timeout", 0)
 GOOD = ("good", "", 0)
@@ -20,7 +26,7 @@ GOOD = ("good", "", 0)
 # bus: (what the simulator does, what the readings may say meanwhile). Each bus has one instrument of its own.
 TCP_FAULTS = {
     "tcp-silent": ("silent", {TIMEOUT}),
-    "tcp-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT}),
+    "tcp-late": (LATE, {TIMEOUT}),
     "tcp-illegal-address": ("exception 2", {("bad", "exception", 2)}),
     "tcp-busy": ("exception 6", {("bad", "exception", 6)}),
     "tcp-wrong-transaction": ("wrong-transaction", {BAD_REPLY}),
@@ -39,7 +45,7 @@ TCP_FAULTS = {
     "tcp-noise": ("noise", {BAD_REPLY, TIMEOUT}),
     "tcp-trailing": ("trailing", {GOOD, BAD_REPLY, TIMEOUT}),
     "tcp-drip": ("drip 5", {GOOD}),
-    "tcp-drip-too-slow": ("drip 50", {BAD_REPLY}),
+    "tcp-drip-too-slow": (DRIP_TOO_SLOW, {BAD_REPLY}),
     "tcp-wrong-count": ("wrong-count", {BAD_REPLY}),
     "tcp-wrong-exception": ("wrong-exception 2", {BAD_REPLY}),
     "tcp-long-exception": ("long-exception 6", {BAD_REPLY}),
@@ -67,7 +73,7 @@ TCP_FAULTS = {
 }
 RTU_FAULTS = {
     "rtu-silent": ("silent", {TIMEOUT}),
-    "rtu-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT, BAD_REPLY}),
+    "rtu-late": (LATE, {TIMEOUT, BAD_REPLY}),
     "rtu-busy": ("exception 6", {("bad", "exception", 6)}),
     "rtu-bad-crc": ("bad-crc", {BAD_REPLY}),
     "rtu-wrong-unit": ("wrong-unit", {BAD_REPLY}),
@@ -86,7 +92,7 @@ RTU_FAULTS = {
     "rtu-wrong-exception": ("wrong-exception 2", {BAD_REPLY}),
     "rtu-no-target": ("exception 11", {("bad", "exception", 11)}),
     "rtu-infinite": ("infinite", {("bad", "not a number", 0)}),
-    "rtu-drip-too-slow": ("drip 50", {BAD_REPLY}),
+    "rtu-drip-too-slow": (DRIP_TOO_SLOW, {BAD_REPLY}),
     "rtu-long-exception": ("long-exception 6", {BAD_REPLY}),
     "rtu-twice": ("twice", {GOOD, BAD_REPLY}),
     "rtu-echo": ("echo", {BAD_REPLY}),
@@ -100,7 +106,7 @@ RTU_FAULTS = {
 }
 SERVER_FAULTS = {
     "server-silent": ("silent", {TIMEOUT}),
-    "server-late": (f"late {TIMEOUT_MS + 400}", {TIMEOUT, BAD_REPLY}),
+    "server-late": (LATE, {TIMEOUT, BAD_REPLY}),
     "server-busy": ("exception 6", {("bad", "exception", 6)}),
     "server-bad-crc": ("bad-crc", {BAD_REPLY}),
     "server-wrong-unit": ("wrong-unit", {BAD_REPLY}),
@@ -127,6 +133,9 @@ SERVER_FAULTS = {
 }
 FAULTS = TCP_FAULTS | RTU_FAULTS | SERVER_FAULTS
 DOWN = ("tcp-down", "rtu-unplugged", "server-down")
+# Instruments that answer a read over registers that they lack with those in front of them.
+LACKING = ("tcp-lacking", "rtu-lacking", "server-lacking")
+LACK_REPLIES = 3  # until it is believed: SUBJECT_SHORT_REPLIES
 RANGES = {
     "inside": (20.0, ("good", "")),
     "below": (-3.0, ("uncertain", "below range")),
@@ -136,10 +145,14 @@ RANGES = {
 # Values that differ in each reply, floats so that NaN can be told.
 BLOCKS = [block("holding", 10, "float32", "sequence", count=3)]
 UNITS = [{"unit": 5, "blocks": BLOCKS}]
+LACKING_UNITS = [{"unit": 5, "short": True, "blocks": [
+    block("holding", 10, "float32", "sequence", count=2), block("holding", 18, "float32", "sequence", count=1),
+]}]  # fmt: skip
 
 
 def tags_of(bus):
-    return {f"t{i}": Tag(bus, 5, "holding", 10 + 2 * i, "float32") for i in range(3)}
+    addresses = (10, 12, 18) if bus in LACKING else (10, 12, 14)
+    return {f"t{i}": Tag(bus, 5, "holding", address, "float32") for i, address in enumerate(addresses)}
 
 
 def describe(folder):
@@ -151,6 +164,9 @@ def describe(folder):
     tcp.append({"name": "ranges", "units": [{"unit": 5, "blocks": ranges}]})
     rtu = [{"name": name, "link": str(folder / name), "units": UNITS} for name in (*RTU_FAULTS, DOWN[1])]
     server = [{"name": name, "units": UNITS} for name in (*SERVER_FAULTS, DOWN[2])]
+    tcp.append({"name": LACKING[0], "units": LACKING_UNITS})
+    rtu.append({"name": LACKING[1], "link": str(folder / LACKING[1]), "units": LACKING_UNITS})
+    server.append({"name": LACKING[2], "units": LACKING_UNITS})
     return {"tcp": tcp, "rtu": rtu, "rtu_tcp": server}
 
 
@@ -191,9 +207,7 @@ def run(site):
         cloud = cloud_part(site.broker.port, "input", site.pki)
         gateway = stack.enter_context(Gateway(folder, {**configure(sim.where), "cloud": cloud}))
         gateway.start().wait_for_link()
-        gateway.wait_for_status(
-            lambda now: all(bus["state"] == "good" for bus in now["buses"]), 20, "every bus is polled"
-        )
+        gateway.wait_for_buses()
         since_s = time.time() + 0.1
         time.sleep(3)
         fault_s = time.time()
@@ -201,16 +215,14 @@ def run(site):
             sim.say(f"fault {bus} 5 {fault} times {REPLIES}")
         for bus in DOWN:
             sim.say(f"down {bus}")
-        time.sleep(DURATION_S / 2)
+        time.sleep(FAULTS_S)
         states = {bus["name"]: (bus["state"], bus["errors"]) for bus in gateway.status()["buses"]}
         for bus in DOWN:
             sim.say(f"up {bus}")
-        gateway.wait_for_status(
-            lambda now: all(bus["state"] == "good" for bus in now["buses"]), 30, "every bus is good again"
-        )
+        gateway.wait_for_buses()
         time.sleep(3)
         end_s = time.time()
-        tags = {tag: one for bus in (*FAULTS, *DOWN) for tag, one in named(bus, tags_of(bus)).items()}
+        tags = {tag: one for bus in (*FAULTS, *DOWN, *LACKING) for tag, one in named(bus, tags_of(bus)).items()}
         consumer.wait_for_readings(tags, end_s)
         gateway.stop()
         outcome = Outcome(sim.record(), consumer.view().by_tag(), tags, (since_s, fault_s, end_s))
@@ -226,7 +238,7 @@ def test_no_value_is_wrong_made_up_or_lost(outcome):
     assert not found.wrong and not found.extra, str(found)
     # After a duplicate the gateway may rightly distrust the honest reply that it cannot tell from a late one.
     lost = [entry for _, entry in found.missing if not entry["bus"].endswith(("-duplicate", "-twice"))]
-    near = [entry for entry in lost if entry["bus"] in FAULTS and outcome.fault_s <= entry["t"] <= outcome.fault_s + 4]
+    near = [entry for entry in lost if entry["bus"] in FAULTS and outcome.fault_s <= entry["t"] <= outcome.fault_s + FAULTS_S]
     assert len(near) == len(lost), f"honest replies without a reading: {lost[:5]}"
 
 
@@ -242,10 +254,22 @@ def test_the_reading_says_what_was_wrong(outcome, bus):
 
 @pytest.mark.parametrize("bus", DOWN)
 def test_a_bus_that_is_away_is_not_connected(outcome, bus):
-    during = outcome.words(bus, outcome.fault_s + 1, outcome.fault_s + DURATION_S / 2 - 0.5)
+    during = outcome.words(bus, outcome.fault_s + 1, outcome.fault_s + FAULTS_S - 0.5)
     assert during == {("bad", "not connected", 0)}, during
     assert outcome.states[bus][0] == "down"
     assert outcome.words(bus, outcome.end_s - 1.5, outcome.end_s) == {GOOD}
+
+
+@pytest.mark.parametrize("bus", LACKING)
+def test_what_is_answered_with_less_is_read_around(outcome, bus):
+    """Not one value of a short reply is used, and the hole is found once."""
+    asked = [(one["address"], one["count"]) for one in outcome.record if one["bus"] == bus]
+    assert asked[:LACK_REPLIES] == [(10, 10)] * LACK_REPLIES
+    assert set(asked[LACK_REPLIES:]) == {(10, 4), (18, 2)}
+    for name in tags_of(bus):
+        words = [(one.quality, one.reason, one.detail) for one in outcome.by_tag[bus, name]]
+        bad = LACK_REPLIES - 1  # the last one is split and asked anew at once
+        assert words[:bad] == [BAD_REPLY] * bad and set(words[bad:]) == {GOOD}
 
 
 @pytest.mark.parametrize("word", ["timeout", "exception", "bad reply", "not connected"])

@@ -200,6 +200,22 @@ def test_a_port_that_does_not_take_its_settings_is_not_read(tmp_path):
     port.pull()
 
 
+def test_a_trace_ends_when_its_file_is_full(tmp_path):
+    wide = [block("holding", 200 * i, "uint16", "sequence", count=125) for i in range(20)]
+    tags = [{"name": f"r{i}", "address": 200 * (i // 2) + i % 2 * 124, "type": "uint16"} for i in range(40)]
+    with Simulator(tmp_path / "sim", {"tcp": [{"name": "net", "units": [{"unit": 1, "blocks": wide}]}]}) as sim:
+        busy = {"name": "one", "bus": "net", "unit": 1, "addresses": "base-0", "interval": "100ms", "tags": tags}
+        configuration = {"buses": [tcp_part("net", sim.where["net"])], "instruments": [busy]}
+        with Gateway(tmp_path / "gateway", configuration).start() as gateway:
+            wait_for(gateway, "one", "good")
+            file = tmp_path / "net.pcapng"
+            words = [program("forebay"), "trace", "net", "-o", file, "--minutes", "60", "--megabytes", "1"]
+            done = subprocess.run([*words, "-c", gateway.file], capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0 and "has the 1 MB that it may have (--megabytes)" in done.stderr, done.stderr
+            assert 990_000 < file.stat().st_size <= 1_000_000
+            gateway.stop()
+
+
 def test_a_long_trace_can_be_ended(tmp_path):
     with Simulator(tmp_path / "sim", {"tcp": [{"name": "net", "units": [{"unit": 1, "blocks": sequence_blocks(2)}]}]}) as sim:
         configuration = {"buses": [tcp_part("net", sim.where["net"])], "instruments": [instrument("one", "net")]}

@@ -10,9 +10,12 @@ import pytest
 from consumer import Consumer
 from gateway import Gateway, cloud_part
 
-TIMEOUT_MS = 300
+TIMEOUT_MS = 1200  # long enough that an honest reply is in time on a busy machine, too
+INTERVAL_S = 0.5
 REPLIES = 2  # spoilt in a row
-GOOD_S, DURATION_S = 3, 7
+GOOD_S = 3
+# Until all of them have been spoilt: each may cost a time-out, as much rest, and the interval.
+FAULTS_S = REPLIES * (2 * TIMEOUT_MS / 1000 + INTERVAL_S) + 1
 SPOILT = 1000000  # added to the number of a reply that must not be believed
 
 GOOD, TIMEOUT = ("good", "", 0), ("bad", "timeout", 0)
@@ -33,7 +36,8 @@ def dripped(n):
 
 
 def late(n):
-    return [((TIMEOUT_MS + 300) / 1000, f"V {n + SPOILT} 12.5\r\n".encode())]
+    """Half a time-out after the gateway has given up, and half a one before it asks again."""
+    return [(1.5 * TIMEOUT_MS / 1000, f"V {n + SPOILT} 12.5\r\n".encode())]
 
 
 # kind: (pieces of (delay in seconds, bytes; None ends the connection) for reply n, what the reading "first" may say).
@@ -142,7 +146,7 @@ class Plant(threading.Thread):
 def configure(plant):
     protocol = {"kind": "lines", "ask": "READ {unit}\\r", "end": "\\r\\n"}
     tags = [{"name": name, "line": "V ", "field": field} for field, name in enumerate(("first", "second"), 1)]
-    common = {"unit": 5, "interval": "500ms", "protocol": protocol, "tags": tags}
+    common = {"unit": 5, "interval": f"{INTERVAL_S * 1000:.0f}ms", "protocol": protocol, "tags": tags}
     return {
         "buses": [
             {"name": kind, "kind": "serial-tcp", "host": "127.0.0.1", "port": one.port, "timeout": f"{TIMEOUT_MS}ms"}
@@ -170,11 +174,13 @@ def run(site):
         cloud = cloud_part(site.broker.port, "lines", site.pki)
         gateway = stack.enter_context(Gateway(site.folder("line_faults"), {**configure(plant), "cloud": cloud}))
         gateway.start().wait_for_link()
-        gateway.wait_for_status(lambda now: all(bus["state"] == "good" for bus in now["buses"]), 20, "all are read")
+        gateway.wait_for_buses()
         time.sleep(GOOD_S)
         fault_s = time.time()
         plant.spoil()
-        time.sleep(DURATION_S)
+        time.sleep(FAULTS_S)
+        gateway.wait_for_buses()
+        time.sleep(GOOD_S)
         end_s = time.time()
         consumer.wait_for_readings([(kind, "first") for kind in FAULTS], end_s)
         gateway.stop()

@@ -34,6 +34,7 @@ def run(site):
         cloud = cloud_part(site.broker.port, "main", site.pki)
         gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
         gateway.start().wait_for_link()
+        gateway.wait_for_buses()
         since_s = time.time() + 2
         until_s = since_s + DURATION_S
         time.sleep(max(0, until_s + 1 - time.time()))

@@ -52,7 +52,7 @@ def describe(folder):
 def configure(where):
     places = [(name, 1) for name in hosts()] + [(name, unit + 1) for name in lines() for unit in range(LINE_UNITS)]
     return {
-        "buses": [tcp_part(name, where[name], "2s") for name in hosts()]
+        "buses": [tcp_part(name, where[name]) for name in hosts()]
         + [rtu_part(name, where[name], timeout="1s") for name in lines()],
         "instruments": [
             instrument_part(f"{bus}-{unit}", bus, unit, sequence_tags(bus, unit, REGISTERS)) for bus, unit in places
@@ -165,9 +165,7 @@ def run(site):
         cloud = cloud_part(site.broker.port, "soak", site.pki)
         gateway = stack.enter_context(Gateway(folder, {**configure(sim.where), "cloud": cloud}))
         gateway.start().wait_for_link()
-        gateway.wait_for_status(
-            lambda now: all(bus["state"] == "good" for bus in now["buses"]), 30, "every bus is polled"
-        )
+        gateway.wait_for_buses()
         outcome = Outcome(watch(gateway, sim), gateway.status()["buses"], sim.record())
         gateway.stop()
     print(json.dumps(outcome.summary(), indent=2))

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from common import TESTS
+from common import TESTS, wait_until
 from gateway import Gateway
 from plants import SequencePlant, instrument_part, tcp_part
 from simulator import Simulator
@@ -102,3 +102,29 @@ def test_each_reading_is_there_once_or_named_as_lost(outcome):
 @pytest.mark.scenario(run, turn=4)
 def test_the_chain_holds(outcome):
     assert "each is the one that the next was made behind" in outcome[2]
+
+
+def run_tiny(site):
+    """At first the disk has not even room for an empty store."""
+    folder = site.folder("store-full-tiny")
+    plant = SequencePlant(10)
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(small_disk(folder / "data", 64 * 1024))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        gateway = stack.enter_context(Gateway(folder, plant.configuration(sim.where)))
+        gateway.launch()
+        log = folder / "forebay.log"
+        wait_until(lambda: "disk-full" in log.read_text(encoding="utf-8"), 20, "it says what is wrong")
+        subprocess.run(["mount", "-o", f"remount,size={DISK_BYTES}", data], check=True)
+        wait_until(gateway.ready, 20, "it goes on by itself")
+        gateway.wait_for_status(lambda now: now["store"]["readings"] >= 20, 20, "readings are kept")
+        state = gateway.status()["store"]["state"]
+        gateway.stop()
+        return state, log.read_text(encoding="utf-8")
+
+
+@pytest.mark.scenario(run_tiny, turn=2)
+def test_a_disk_without_room_for_a_store_is_said_once_and_waited_for(outcome):
+    state, log = outcome
+    assert state == "good"
+    assert log.count("disk-full no room for the smallest store") == 1

@@ -5,7 +5,7 @@ import json
 
 from common import wait_until
 from gateway import Gateway
-from plants import tcp_part
+from plants import TIMEOUT, tcp_part
 from simulator import Simulator, block
 from test_lines import Line
 
@@ -53,8 +53,8 @@ def configuration(where, talkative, lettered):
     return {
         "buses": [
             tcp_part("net", where["net"]),
-            {"name": "line", "kind": "serial-tcp", "host": "127.0.0.1", "port": talkative.where, "timeout": "300ms"},
-            {"name": "sdi", "kind": "serial-tcp", "host": "127.0.0.1", "port": lettered.where, "timeout": "2s"},
+            {"name": "line", "kind": "serial-tcp", "host": "127.0.0.1", "port": talkative.where, "timeout": TIMEOUT},
+            {"name": "sdi", "kind": "serial-tcp", "host": "127.0.0.1", "port": lettered.where, "timeout": TIMEOUT},
         ],
         "instruments": [
             {"name": "plc", "bus": "net", "unit": 1, "addresses": "base-0", "interval": "200ms", "word_order": "abcd",

@@ -45,7 +45,7 @@ def test_wireshark_reads_what_the_gateway_recorded(tmp_path):
             ],
         }
         with Gateway(tmp_path / "gateway", configuration).start() as gateway:
-            time.sleep(2)  # frames to see
+            gateway.wait_for_status(lambda now: all(bus["requests"] > 10 for bus in now["buses"]), 20, "frames to see")
             for bus, layer, unit, prefix in (("net", "mbtcp", "7", "mbtcp"), ("line", "mbrtu", "9", "mbrtu")):
                 file = str(tmp_path / f"{bus}.pcapng")
                 gateway.command("trace", bus, "-o", file, "-c", str(gateway.file))

@@ -36,7 +36,7 @@ def configuration(where, opened):
                 **more, "tags": TAGS}  # fmt: skip
 
     return {
-        "buses": [tcp_part("net", where["net"], timeout="300ms"), rtu_part("line", where["line"], timeout="300ms")],
+        "buses": [tcp_part("net", where["net"]), rtu_part("line", where["line"])],
         "instruments": [instrument("pump", "net"), instrument("dosing", "line")],
     }
 
@@ -63,7 +63,7 @@ class Site:
         )  # fmt: skip
 
     def wait(self, instrument, name, value):
-        wait_until(lambda: self.value(instrument, name) == value, 10, f"{instrument} {name} is {value}")
+        wait_until(lambda: self.value(instrument, name) == value, 20, f"{instrument} {name} is {value}")
 
     def audit(self):
         records = self.gateway.call("audit", after=0, limit=1000)["records"]

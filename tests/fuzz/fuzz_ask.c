@@ -1,4 +1,4 @@
-// links: drivers/ask.c drivers/recorder.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/hex.c gateway/common/error.c gateway/common/quality.c gateway/common/file.c
+// links: drivers/ask.c drivers/json_memory.c drivers/recorder.c gateway/common/plant.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/json.c gateway/common/hex.c gateway/common/error.c gateway/common/quality.c gateway/common/file.c
 /* Any bytes as a question about a bus, and as the ring of a worker that has gone mad. */
 #include <stdlib.h>
 #include <string.h>

@@ -73,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         modbus_frame_rtu_judge(&request, frame, length, &reply);
     else
         modbus_frame_judge(&request, frame, length, &reply);
+    assert(!reply.is_short || reply.outcome == DRIVER_UNFIT);
     if (reply.outcome != DRIVER_ANSWERED)
         return 0;
     assert(reply.data_length == decode_data_bytes(request.table, request.count));

@@ -1,4 +1,4 @@
-// links: drivers/instructions.c drivers/plan.c drivers/plan_split.c drivers/schedule.c drivers/figures.c drivers/ring.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/message.c gateway/common/quality.c gateway/common/file.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/reading.c gateway/common/quality.c
+// links: drivers/instructions.c drivers/plan.c drivers/plan_split.c drivers/schedule.c drivers/figures.c drivers/ring.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/message.c gateway/common/quality.c gateway/common/file.c gateway/common/plant_lines.c gateway/common/plant_write.c gateway/common/reading.c gateway/common/quality.c drivers/json_memory.c
 /* What core may say to forebay-field: messages one after the other, each behind its type and length (16 bits). A plant
  * that is taken must be one that the workers can plan. */
 #include <assert.h>

@@ -1,6 +1,7 @@
 """The buses of the simulator: Modbus TCP endpoints and RTU lines on pseudo terminals, with their framing."""
 
 import asyncio
+import collections
 import os
 import pathlib
 import random
@@ -43,6 +44,7 @@ class Bus:
         self.random = random.Random(f"{seed}/{self.name}")
         self.record = record
         self.requests = 0
+        self.honest = collections.Counter()  # replies without fault, by function, address and count
         self.other_functions = 0  # requests that are no reads: a gateway that only reads never makes one
 
     def fault_of(self, unit):
@@ -75,6 +77,8 @@ class Bus:
         piece = faults.Piece(unit=number, pdu=reply, request=request)
         fault = self.fault_of(unit)
         self.record.add(now, self.name, number, request, data, fault)
+        if fault is None and data:
+            self.honest[request[0], int.from_bytes(request[1:3], "big"), int.from_bytes(request[3:5], "big")] += 1
         return [piece] if fault is None else faults.apply(fault, piece, request[0], data, self.random)
 
 

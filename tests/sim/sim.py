@@ -7,7 +7,8 @@ The description: {"seed": 1, "record": FILE, "control": SOCKET,
                   "tcp": [{"name", "host", "port", "units": [...]}], "rtu": [{"name", "link", "baud", "units": [...]}],
                   "rtu_tcp": [{"name", "host", "port", "units": [...]}]}
 with units {"unit": 7, "blocks": [see values.py], "registers_most": 125, "flaky": {"silence": 0.1, "exception": 0.1},
-"writable": [ADDRESS ...]}: registers and coils that take writes.
+"writable": [ADDRESS ...], "short": true}: registers and coils that take writes; whether reads beyond what is there are
+answered with less.
 Everything but names and units may be left out. Port 0 is chosen by the kernel.
 
 When ready it prints one line of JSON: {"ready": true, "buses": {NAME: port or path}}. It ends on SIGTERM, SIGINT, or
@@ -18,10 +19,11 @@ Commands, one a line, on the control socket (a Unix stream) or standard input; e
     clear BUS UNIT                             be honest again
     down BUS / up BUS                          stop listening and reset / listen again; unplug / plug in
     figures                                    requests answered and requests that were no reads, by bus
+    honest BUS                                 reads answered without fault: [FUNCTION, ADDRESS, COUNT, how often] each
     flush                                      write out the record
 
 The record has one line of JSON a request: {"t": UTC seconds, "bus", "unit", "function", "address", "count", "data": hex
-of the honest registers (bits: one byte each) or null after an exception, "fault": kind or null}."""
+of the honest registers (bits: one byte each) or null after an exception or a short reply, "fault": kind or null}."""
 
 import asyncio
 import json
@@ -72,7 +74,7 @@ class Simulator:
         self.buses = {one.name: one for one in made}
         self.commands = {
             "fault": self.fault, "clear": self.clear, "down": self.down, "up": self.up, "figures": self.figures,
-            "flush": self.flush,
+            "honest": self.honest, "flush": self.flush,
         }
 
     async def fault(self, name, unit, kind, *words):
@@ -110,6 +112,9 @@ class Simulator:
         return {
             name: {"requests": one.requests, "other_functions": one.other_functions} for name, one in self.buses.items()
         }
+
+    async def honest(self, name):
+        return [[*request, times] for request, times in self.buses[name].honest.items()]
 
     async def flush(self):
         self.record.flush()

@@ -37,6 +37,7 @@ class Unit:
         self.number = description["unit"]
         self.registers_most = description.get("registers_most", 125)
         self.flaky = description.get("flaky")
+        self.short = description.get("short", False)  # answers what it lacks with less instead of an exception
         self.writable = description.get("writable", [])  # holding registers and coils, by address
         self.written = {}  # (table, address): bytes
         self.replies = {}  # (table, address, count): answers so far, for form sequence
@@ -69,6 +70,12 @@ class Unit:
             if where == table and address <= at < address + count:
                 data[(at - address) * each : (at - address + 1) * each] = value
         return bytes(data)
+
+    def read_first(self, table, address, count, time_s):
+        """The bytes of those of the registers that stand in front of the first one that is not there."""
+        while count > 0 and self.read(table, address, count, time_s) is None:
+            count -= 1
+        return self.read(table, address, count, time_s) if count > 0 else b""
 
     def write(self, request):
         """Carry out a write of one coil, one register or several; the reply."""
@@ -119,6 +126,8 @@ def answer(unit, request, time_s):
     if not 1 <= count <= most:
         return exception(function, ILLEGAL_VALUE), None
     data = unit.read(table, address, count, time_s)
+    if data is None and unit.short:
+        return data_reply(function, unit.read_first(table, address, count, time_s)), None
     if data is None:
         return exception(function, ILLEGAL_ADDRESS), None
     return data_reply(function, data), data

@@ -230,6 +230,17 @@ void world_run_until(struct world *world, const bool *flag) {
     }
 }
 
+int64_t world_run_for(struct world *world, int64_t duration_ms) {
+    const int64_t began_ms = clock_monotonic_ms();
+    int64_t longest_ms = 0;
+    for (int64_t last_ms = began_ms, now_ms = began_ms; now_ms - began_ms < duration_ms; last_ms = now_ms) {
+        run_once(world);
+        now_ms = clock_monotonic_ms();
+        longest_ms = now_ms - last_ms > longest_ms ? now_ms - last_ms : longest_ms;
+    }
+    return longest_ms;
+}
+
 void world_run_to_step(struct world *world, enum amqp_step step) {
     const int64_t give_up_ms = clock_monotonic_ms() + GIVE_UP_MS;
     while (world->client.step < step) {

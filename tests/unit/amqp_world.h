@@ -58,7 +58,9 @@ void world_trust(struct world *world, struct end *end, const char *ca, const cha
 void world_connect(struct world *world);
 /* Run both loops until *flag, or the client's or server's closed; fails the test after ten seconds. */
 void world_run_until(struct world *world, const bool *flag);
-/* The same until the client has come to this step. */
+/* Run both loops for so long. Returns the longest time in ms in which neither had a turn. */
+int64_t world_run_for(struct world *world, int64_t duration_ms);
+/* Run both loops until the client has come to this step; fails as world_run_until(). */
 void world_run_to_step(struct world *world, enum amqp_step step);
 /* The same until *counter >= wanted. */
 void world_run_to_count(struct world *world, const unsigned *counter, unsigned wanted);

@@ -17,7 +17,9 @@
 #include "store/store.h"
 
 #define FIXTURE_TIME_MS INT64_C(1795293190000)
+#ifndef FIXTURE_TAGS
 #define FIXTURE_TAGS 10
+#endif
 
 struct fixture {
     char folder[64];

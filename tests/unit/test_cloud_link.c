@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/link_desk.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c
 #include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -10,142 +10,30 @@
 
 #include <cmocka.h>
 
-#include "gateway/cloud/link.h"
-#include "tests/unit/amqp_world.h"
+#include "tests/unit/link_desk.h"
 
 #define ACK_TIMEOUT_MS 400
 
-/* What core would see. */
-struct desk {
-    struct world world;
-    struct link *link;
-    struct link_settings settings;
-    uint32_t bytes_most;
-    unsigned ups, downs, nexts, decisions;
-    uint32_t messages, bytes; /* of the last grant */
-    uint64_t number;
-    enum parcel_outcome outcome;
-    char reason[FB_CAUSE_MAX];
-    bool stopped;
-    unsigned attempts;
-    json_t *attempt; /* the last one */
-};
-
-static void on_up(uint32_t bytes_most, void *user) {
-    struct desk *desk = user;
-    desk->ups++;
-    desk->bytes_most = bytes_most;
-}
-
-static void on_down(void *user) {
-    struct desk *desk = user;
-    desk->downs++;
-}
-
-static void on_next(uint32_t messages, uint32_t bytes, void *user) {
-    struct desk *desk = user;
-    desk->nexts++;
-    desk->messages = messages;
-    desk->bytes = bytes;
-}
-
-static void on_decided(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
-                       void *user) {
-    struct desk *desk = user;
-    assert_int_equal(kind, PARCEL_BATCH);
-    desk->decisions++;
-    desk->number = number;
-    desk->outcome = outcome;
-    snprintf(desk->reason, sizeof desk->reason, "%s", reason);
-}
-
-static void on_changed(void *user) {
-    (void)user;
-}
-
-static void on_attempted(json_t *attempt, void *user) {
-    struct desk *desk = user;
-    assert_non_null(attempt);
-    json_decref(desk->attempt);
-    desk->attempt = attempt;
-    desk->attempts++;
-}
-
-static void on_stopped(void *user) {
-    struct desk *desk = user;
-    desk->stopped = true;
-}
-
-static const struct link_handlers handlers = {.up = on_up,
-                                              .down = on_down,
-                                              .next = on_next,
-                                              .decided = on_decided,
-                                              .attempted = on_attempted,
-                                              .changed = on_changed,
-                                              .certificates = on_changed,
-                                              .stopped = on_stopped};
-
 static int open_desk(void **state) {
-    struct desk *desk = calloc(1, sizeof *desk);
-    world_open(&desk->world);
-    struct fb_cause cause;
-    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, &desk->link, &cause), FB_OK);
-    desk->settings = (struct link_settings){.gateway = "gw-1",
-                                            .host = "127.0.0.1",
-                                            .port = desk->world.port,
-                                            .address = "/queues/readings",
-                                            .token_life_ms = LINK_TOKEN_LIFE_MAX_MS,
-                                            .window_messages = 16,
-                                            .window_bytes = 1024 * 1024,
-                                            .connect_timeout_ms = 5000,
-                                            .open_timeout_ms = 5000,
-                                            .idle_timeout_ms = 30000,
-                                            .ack_timeout_ms = ACK_TIMEOUT_MS,
-                                            .return_after_ms = 1000,
-                                            .retry_first_ms = 100,
-                                            .retry_most_ms = 1000};
-    snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "ca", "pem"));
-    snprintf(desk->settings.certificate, LINK_PATH_MAX, "%s", world_path(&desk->world, "client", "pem"));
-    snprintf(desk->settings.key, LINK_PATH_MAX, "%s", world_path(&desk->world, "client", "key"));
-    *state = desk;
-    return 0;
-}
-
-static int close_desk(void **state) {
+    const int result = desk_open(state);
     struct desk *desk = *state;
-    link_free(desk->link);
-    json_decref(desk->attempt);
-    world_close(&desk->world);
-    free(desk);
-    return 0;
-}
-
-static void come_up(struct desk *desk) {
-    const unsigned nexts = desk->nexts;
-    link_configure(desk->link, &desk->settings);
-    world_run_to_count(&desk->world, &desk->nexts, nexts + 1);
-    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
+    desk->settings.ack_timeout_ms = ACK_TIMEOUT_MS;
+    return result;
 }
 
 static void forward(struct desk *desk, uint64_t number, size_t length) {
     static const uint8_t bytes[128 * 1024] = {1};
-    const struct cloud_message parcel = {.type = PROTOCOL_PARCEL,
-                                         .kind = PARCEL_BATCH,
-                                         .number = number,
-                                         .store = (const uint8_t *)"0123456789abcdef",
-                                         .bytes = bytes,
-                                         .length = length};
-    struct fb_cause cause;
-    assert_int_equal(link_forward(desk->link, &parcel, &cause), FB_OK);
+    desk_forward(desk, PARCEL_BATCH, number, bytes, length);
 }
 
 static void a_parcel_is_told_accepted_and_stays_in_flight_until_core_has_settled_it(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     assert_int_equal(desk->ups, 1);
     assert_int_equal(desk->messages, 16);
     forward(desk, 7, 1000);
     world_run_to_count(&desk->world, &desk->decisions, 1);
+    assert_int_equal(desk->kind, PARCEL_BATCH);
     assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
     assert_int_equal(desk->number, 7);
     assert_string_equal(desk->world.server.message_id, "30313233343536373839616263646566/batch/7");
@@ -159,7 +47,7 @@ static void a_parcel_is_told_accepted_and_stays_in_flight_until_core_has_settled
 
 static void refused_parcels_leave_the_window_with_their_reason(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.answer = AMQP_REJECTED;
     forward(desk, 1, 10);
     world_run_to_count(&desk->world, &desk->decisions, 1);
@@ -178,7 +66,7 @@ static void refused_parcels_leave_the_window_with_their_reason(void **state) {
 static void a_parcel_above_the_peers_limit_is_rejected_here(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_bytes_most = 5000;
-    come_up(desk);
+    desk_come_up(desk);
     assert_in_range(desk->bytes_most, 3900, 5000);
     forward(desk, 1, 6000);
     assert_int_equal(desk->decisions, 1);
@@ -189,7 +77,7 @@ static void a_parcel_above_the_peers_limit_is_rejected_here(void **state) {
 static void parcels_beyond_the_peers_credit_wait_and_go_in_order(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_credit = 2;
-    come_up(desk);
+    desk_come_up(desk);
     for (uint64_t number = 1; number <= 10; number++)
         forward(desk, number, 1000);
     assert_int_equal(desk->nexts, 1);
@@ -203,7 +91,7 @@ static void parcels_beyond_the_peers_credit_wait_and_go_in_order(void **state) {
 
 static void a_new_grant_follows_when_the_window_is_used_up_and_freed(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     for (uint64_t number = 1; number <= 16; number++)
         forward(desk, number, 1000);
     assert_int_equal(desk->nexts, 1);
@@ -217,7 +105,7 @@ static void a_new_grant_follows_when_the_window_is_used_up_and_freed(void **stat
 
 static void a_broken_link_is_told_and_comes_back_by_itself(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.hold = true;
     forward(desk, 1, 10);
     world_run_to_count(&desk->world, &desk->world.server.received, 1);
@@ -236,7 +124,7 @@ static void a_broken_link_is_told_and_comes_back_by_itself(void **state) {
 
 static void a_peer_that_answers_nothing_is_left(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.hold = true;
     forward(desk, 1, 10);
     world_run_to_count(&desk->world, &desk->downs, 1);
@@ -255,7 +143,7 @@ static void a_peer_that_gives_no_credit_is_left(void **state) {
 
 static void when_core_comes_back_the_connection_is_still_the_same(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.hold = true;
     forward(desk, 1, 10);
     world_run_to_count(&desk->world, &desk->world.server.received, 1);
@@ -276,7 +164,7 @@ static void when_core_comes_back_the_connection_is_still_the_same(void **state) 
 
 static void other_settings_mean_another_connection_and_none_mean_off(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     snprintf(desk->settings.address, sizeof desk->settings.address, "/queues/other");
     link_configure(desk->link, &desk->settings);
     assert_int_equal(desk->downs, 1);
@@ -306,7 +194,7 @@ static long long told_number(const struct desk *desk, const char *key) {
 
 static void each_attempt_and_each_end_is_recorded(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     assert_int_equal(desk->attempts, 1);
     assert_string_equal(told(desk, "what"), "attempt");
     assert_string_equal(told(desk, "outcome"), "up");
@@ -348,7 +236,7 @@ static void a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it(void
     desk->settings.spare_count = 1;
     desk->settings.port = 1; /* nobody listens */
     desk->settings.return_after_ms = 100;
-    come_up(desk);
+    desk_come_up(desk);
     assert_int_equal(desk->attempts, 2);
     assert_non_null(strstr(link_status(desk->link)->endpoint, "127.0.0.1:"));
     assert_string_not_equal(link_status(desk->link)->endpoint, "amqps://127.0.0.1:1");
@@ -422,19 +310,19 @@ static void reconnects_leave_nothing_behind(void **state) {
 
 static void stopping_says_goodbye(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     link_stop(desk->link);
     world_run_until(&desk->world, &desk->stopped);
     world_run_until(&desk->world, &desk->world.server.closed);
     assert_string_equal(desk->world.server.reason, "127.0.0.1 closed the connection");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, desk_close)
 
 /* Our own receiver has no commands to give: a peer that refuses. */
 static void a_way_back_that_is_refused_leaves_the_link_alone(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     const struct cloud_message config = {
         .address = "/queues/commands", .replies = "/queues/replies", .gateway = "gw-1"};
     link_commands(desk->link, &config);

@@ -1,4 +1,4 @@
-// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c gateway/cloud/commands.c gateway/common/command_settings.c
+// links: gateway/cloud/attempt.c gateway/cloud/certificates.c gateway/cloud/endpoints.c gateway/cloud/link.c gateway/cloud/commands.c gateway/cloud/parcel.c gateway/cloud/window.c gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/json.c gateway/common/link_settings.c gateway/common/log.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/link_desk.c tests/unit/pki.c gateway/common/cloud_profile.c gateway/cloud/renderer.c gateway/cloud/senml.c gateway/cloud/compress.c store/batch*.c store/catalogue.c gateway/common/number_text.c gateway/common/quality.c gateway/common/reading.c gateway/cloud/commands.c gateway/common/command_settings.c
 /* The link when batches go as JSON: one batch is several messages, and one outcome. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,112 +9,18 @@
 
 #include <cmocka.h>
 
-#include "gateway/cloud/link.h"
 #include "store/batch.h"
 #include "store/catalogue.h"
-#include "tests/unit/amqp_world.h"
+#include "tests/unit/link_desk.h"
 
-#define STORE (const uint8_t *)"0123456789abcdef"
 #define READINGS 300
 
-/* What core would see. */
-struct desk {
-    struct world world;
-    struct link *link;
-    struct link_settings settings;
-    unsigned nexts, decisions;
-    enum parcel_kind kind;
-    uint64_t number;
-    enum parcel_outcome outcome;
-    char reason[FB_CAUSE_MAX];
-};
-
-static void on_up(uint32_t bytes_most, void *user) {
-    (void)user;
-    assert_int_equal(bytes_most, 0); /* a batch of any size can be cut */
-}
-
-static void on_next(uint32_t messages, uint32_t bytes, void *user) {
-    (void)messages, (void)bytes;
-    struct desk *desk = user;
-    desk->nexts++;
-}
-
-static void on_decided(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
-                       void *user) {
-    struct desk *desk = user;
-    desk->decisions++;
-    desk->kind = kind;
-    desk->number = number;
-    desk->outcome = outcome;
-    snprintf(desk->reason, sizeof desk->reason, "%s", reason);
-}
-
-static void on_attempted(json_t *attempt, void *user) {
-    (void)user;
-    json_decref(attempt);
-}
-
-static void ignore(void *user) {
-    (void)user;
-}
-
-static const struct link_handlers handlers = {.up = on_up,
-                                              .down = ignore,
-                                              .next = on_next,
-                                              .decided = on_decided,
-                                              .attempted = on_attempted,
-                                              .changed = ignore,
-                                              .certificates = ignore,
-                                              .stopped = ignore};
-
 static int open_desk(void **state) {
-    struct desk *desk = calloc(1, sizeof *desk);
-    world_open(&desk->world);
-    struct fb_cause cause;
-    assert_int_equal(link_new(desk->world.client.event, &handlers, desk, &desk->link, &cause), FB_OK);
-    desk->settings = (struct link_settings){.gateway = "gw-1",
-                                            .host = "127.0.0.1",
-                                            .port = desk->world.port,
-                                            .address = "/queues/readings",
-                                            .encoding = CLOUD_SENML_JSON,
-                                            .token_life_ms = LINK_TOKEN_LIFE_MAX_MS,
-                                            .window_messages = 16,
-                                            .window_bytes = 1024 * 1024,
-                                            .connect_timeout_ms = 5000,
-                                            .open_timeout_ms = 5000,
-                                            .idle_timeout_ms = 30000,
-                                            .ack_timeout_ms = 30000,
-                                            .return_after_ms = 1000,
-                                            .retry_first_ms = 100,
-                                            .retry_most_ms = 1000};
-    snprintf(desk->settings.ca, LINK_PATH_MAX, "%s", world_path(&desk->world, "ca", "pem"));
-    snprintf(desk->settings.certificate, LINK_PATH_MAX, "%s", world_path(&desk->world, "client", "pem"));
-    snprintf(desk->settings.key, LINK_PATH_MAX, "%s", world_path(&desk->world, "client", "key"));
-    desk->world.server_settings.receive_bytes_most = 5000;
-    *state = desk;
-    return 0;
-}
-
-static int close_desk(void **state) {
+    const int result = desk_open(state);
     struct desk *desk = *state;
-    link_free(desk->link);
-    world_close(&desk->world);
-    free(desk);
-    return 0;
-}
-
-static void come_up(struct desk *desk) {
-    link_configure(desk->link, &desk->settings);
-    world_run_to_count(&desk->world, &desk->nexts, 1);
-    assert_int_equal(link_status(desk->link)->state, STATUS_UP);
-}
-
-static void forward(struct desk *desk, enum parcel_kind kind, uint64_t number, const uint8_t *bytes, size_t length) {
-    const struct cloud_message parcel = {
-        .type = PROTOCOL_PARCEL, .kind = kind, .number = number, .store = STORE, .bytes = bytes, .length = length};
-    struct fb_cause cause;
-    assert_int_equal(link_forward(desk->link, &parcel, &cause), FB_OK);
+    desk->settings.encoding = CLOUD_SENML_JSON;
+    desk->world.server_settings.receive_bytes_most = 5000;
+    return result;
 }
 
 /* READINGS readings take about 10 KB as JSON: three messages of 5000 bytes. */
@@ -122,17 +28,18 @@ static void forward_batch(struct desk *desk, uint64_t number) {
     static uint8_t bytes[BATCH_BYTES_MAX];
     static struct reading readings[READINGS];
     struct batch_info info = {.gateway = "gw-1", .number = number, .sealed_ms = 1795293190000};
-    memcpy(info.store_id, STORE, sizeof info.store_id);
+    memcpy(info.store_id, DESK_STORE, sizeof info.store_id);
     size_t length;
     for (int i = 0; i < READINGS; i++)
         readings[i] = reading_integer(7, info.sealed_ms + i, 0, i);
     assert_int_equal(batch_encode(&info, readings, READINGS, bytes, &length, NULL), FB_OK);
-    forward(desk, PARCEL_BATCH, number, bytes, length);
+    desk_forward(desk, PARCEL_BATCH, number, bytes, length);
 }
 
 static void a_batch_of_several_messages_is_accepted_once_when_all_of_them_are(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
+    assert_true(desk->ups == 1 && desk->bytes_most == 0); /* a batch of any size can be cut */
     desk->world.server.hold = true;
     forward_batch(desk, 42);
     world_run_to_count(&desk->world, &desk->world.server.received, 3);
@@ -160,7 +67,7 @@ static void a_batch_of_several_messages_is_accepted_once_when_all_of_them_are(vo
 
 static void a_batch_is_refused_once_with_its_first_refused_message(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.answer = AMQP_REJECTED;
     forward_batch(desk, 42);
     world_run_to_count(&desk->world, &desk->decisions, 1);
@@ -180,13 +87,13 @@ static void a_catalogue_stays_here_and_is_accepted(void **state) {
     const struct catalogue catalogue = {.gateway = "gw-1", .revision = 1, .made_ms = 1, .tags = &tag, .tag_count = 1};
     size_t length;
     assert_int_equal(catalogue_encode(&catalogue, bytes, &length, NULL), FB_OK);
-    come_up(desk);
-    forward(desk, PARCEL_CATALOGUE, 1, bytes, length);
+    desk_come_up(desk);
+    desk_forward(desk, PARCEL_CATALOGUE, 1, bytes, length);
     assert_int_equal(desk->decisions, 1);
     assert_int_equal(desk->kind, PARCEL_CATALOGUE);
     assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
     link_settled(desk->link, PARCEL_CATALOGUE, 1);
-    forward(desk, PARCEL_CATALOGUE, 2, (const uint8_t *)"no catalogue", 12);
+    desk_forward(desk, PARCEL_CATALOGUE, 2, (const uint8_t *)"no catalogue", 12);
     assert_int_equal(desk->outcome, PARCEL_REJECTED);
     assert_int_equal(link_status(desk->link)->in_flight, 0);
     assert_int_equal(desk->world.server.received, 0);
@@ -194,8 +101,8 @@ static void a_catalogue_stays_here_and_is_accepted(void **state) {
 
 static void what_is_no_batch_is_refused_with_its_reason(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
-    forward(desk, PARCEL_BATCH, 42, (const uint8_t *)"no batch", 8);
+    desk_come_up(desk);
+    desk_forward(desk, PARCEL_BATCH, 42, (const uint8_t *)"no batch", 8);
     assert_int_equal(desk->decisions, 1);
     assert_int_equal(desk->outcome, PARCEL_REJECTED);
     assert_true(desk->reason[0] != '\0');
@@ -205,7 +112,7 @@ static void what_is_no_batch_is_refused_with_its_reason(void **state) {
 static void a_peer_that_takes_next_to_nothing_gets_nothing(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_bytes_most = 2000;
-    come_up(desk);
+    desk_come_up(desk);
     forward_batch(desk, 42);
     assert_int_equal(desk->outcome, PARCEL_REJECTED);
     assert_non_null(strstr(desk->reason, "too little for JSON"));
@@ -213,7 +120,7 @@ static void a_peer_that_takes_next_to_nothing_gets_nothing(void **state) {
 
 static void a_core_that_leaves_in_the_middle_gets_the_batch_handed_out_again(void **state) {
     struct desk *desk = *state;
-    come_up(desk);
+    desk_come_up(desk);
     desk->world.server.hold = true;
     forward_batch(desk, 42);
     world_run_to_count(&desk->world, &desk->world.server.received, 1);
@@ -229,7 +136,7 @@ static void a_core_that_leaves_in_the_middle_gets_the_batch_handed_out_again(voi
     assert_int_equal(desk->outcome, PARCEL_ACCEPTED);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, desk_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,4 +1,4 @@
-// links: drivers/figures.c drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c
+// links: drivers/figures.c drivers/plan.c gateway/common/plant.c gateway/common/json.c gateway/common/error.c gateway/common/quality.c gateway/common/plant_lines.c gateway/common/plant_write.c drivers/json_memory.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -60,6 +60,33 @@ static void only_the_reply_itself_is_taken(void **state) {
     }
 }
 
+/* What is whole but short is told apart: not from bytes that were lost on the way. */
+static void a_reply_with_less_than_was_asked_for_is_known_as_such(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+        bool is_short;
+    } rows[] = {
+        {"\x07\x03\x02\x00\x01", 5, true},
+        {"\x07\x03\x00", 3, true},
+        {"\x07\x03\x02\x00", 4, false},
+        {"\x07\x03\x02\x00\x01\x00\x02", 7, false},
+        {"\x07\x03\x04\x00\x01\x00\x02", 7, false},
+        {"\x07\x03\x06\x00\x01\x00\x02\x00\x03", 9, false},
+        {"\x08\x03\x02\x00\x01", 5, false},
+        {"\x07\x04\x02\x00\x01", 5, false},
+        {"\x07\x83\x02", 3, false},
+    };
+    const struct plan_request request = two_registers();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct driver_reply reply;
+        modbus_frame_judge(&request, (const uint8_t *)rows[i].bytes, rows[i].length, &reply);
+        assert_true(reply.is_short == rows[i].is_short);
+        assert_true(!reply.is_short || (reply.outcome == DRIVER_UNFIT && reply.data == NULL));
+    }
+}
+
 static void a_tcp_frame_must_carry_the_transaction(void **state) {
     (void)state;
     const uint8_t frame[] = {0xab, 0xcd, 0, 0, 0, 7, 7, 3, 4, 0, 1, 0, 2};
@@ -96,6 +123,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_only_ever_read),
         cmocka_unit_test(only_the_reply_itself_is_taken),
+        cmocka_unit_test(a_reply_with_less_than_was_asked_for_is_known_as_such),
         cmocka_unit_test(a_tcp_frame_must_carry_the_transaction),
         cmocka_unit_test(the_length_of_a_tcp_frame_is_known_from_its_header),
     };

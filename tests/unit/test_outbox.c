@@ -32,6 +32,7 @@ static struct world *new_world(void) {
 static void free_world(struct world *world) {
     close(world->sockets[0]);
     close(world->sockets[1]);
+    free(world->outbox.kept);
     free(world);
 }
 
@@ -77,7 +78,33 @@ static void many_readings_are_cut_into_messages(void **state) {
     free_world(world);
 }
 
-static void a_full_socket_costs_readings_that_are_accounted_for(void **state) {
+/* A parent that does not read for a while: what does not fit into the socket waits, in its order. */
+static void a_full_socket_costs_nothing_for_a_while(void **state) {
+    (void)state;
+    struct world *world = new_world();
+    int64_t sent = 0, taken = 0;
+    for (; world->outbox.kept_to < 5000; sent += 10)
+        send_numbered(world, sent, 10);
+    assert_true(outbox_waits(&world->outbox));
+    while (taken < sent) {
+        if (!take(world)) {
+            outbox_flush(&world->outbox);
+            assert_true(take(world));
+        }
+        for (size_t i = 0; i < world->message.units; i++)
+            assert_int_equal(world->message.readings[i].value.integer, taken++);
+    }
+    outbox_flush(&world->outbox);
+    assert_false(outbox_waits(&world->outbox));
+    assert_null(world->outbox.kept);
+    assert_int_equal(world->outbox.lost, 0);
+    send_numbered(world, sent, 10);
+    assert_true(take(world));
+    assert_int_equal(world->message.readings[0].value.integer, sent);
+    free_world(world);
+}
+
+static void what_is_more_than_can_be_kept_is_accounted_for(void **state) {
     (void)state;
     struct world *world = new_world();
     int64_t sent = 0;
@@ -86,7 +113,11 @@ static void a_full_socket_costs_readings_that_are_accounted_for(void **state) {
     send_numbered(world, sent, 10);
     sent += 10;
     assert_int_equal(world->outbox.lost, 20);
+    assert_in_range(world->outbox.kept_to, OUTBOX_KEPT_MAX - 9, OUTBOX_KEPT_MAX);
     uint64_t taken = 0;
+    for (; outbox_waits(&world->outbox); outbox_flush(&world->outbox))
+        while (take(world))
+            taken += world->message.units;
     while (take(world))
         taken += world->message.units;
     assert_int_equal(taken, sent - 20);
@@ -169,7 +200,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readings_arrive_as_they_were),
         cmocka_unit_test(many_readings_are_cut_into_messages),
-        cmocka_unit_test(a_full_socket_costs_readings_that_are_accounted_for),
+        cmocka_unit_test(a_full_socket_costs_nothing_for_a_while),
+        cmocka_unit_test(what_is_more_than_can_be_kept_is_accounted_for),
         cmocka_unit_test(messages_end_between_texts),
         cmocka_unit_test(a_status_arrives_as_text),
         cmocka_unit_test(an_untrue_worker_is_refused),

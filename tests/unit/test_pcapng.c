@@ -44,6 +44,7 @@ static void write_two(enum pcapng_kind kind) {
     assert_int_equal(pcapng_add(&pcapng, INT64_C(0x123456789a), true, (const uint8_t *)"abcde", 5, &cause), FB_OK);
     assert_int_equal(pcapng_add(&pcapng, INT64_C(0x123456789b), false, (const uint8_t *)"xyz", 3, &cause), FB_OK);
     fclose(file);
+    assert_int_equal(pcapng.bytes, length);
 }
 
 static void a_file_has_a_section_an_interface_and_the_frames(void **state) {

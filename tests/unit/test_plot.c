@@ -37,6 +37,17 @@ static void queries_are_read_and_wrong_ones_say_what_is_expected(void **state) {
     }
 }
 
+static void one_of_so_many_batches_is_read_that_the_time_suffices(void **state) {
+    (void)state;
+    assert_int_equal(plot_stride(1000000, 1, 15, 1000000), 1);      /* nobody knows yet what a batch takes */
+    assert_int_equal(plot_stride(1000, 100000, 100, 10000), 1);     /* just so */
+    assert_int_equal(plot_stride(1001, 100000, 100, 10000), 2);     /* one too many */
+    assert_int_equal(plot_stride(100000, 100000, 100, 10000), 101); /* leaves a little time */
+    assert_int_equal(plot_stride(0, 100000, 100, 10000), 1);
+    assert_int_equal(plot_stride(1, 0, 100, 10000), HISTORY_LOOK_MOST);
+    assert_int_equal(plot_stride(1000000000, 1, 100, 10000), HISTORY_LOOK_MOST);
+}
+
 struct world {
     sd_event *event;
     struct plot *plot;
@@ -89,7 +100,7 @@ static void a_large_history_is_complete_and_leaves_time_for_others(void **state)
         fixture_batch_of(fixture, 5000);
     fixture_append(fixture, 1000);
     const struct plot_request request = {
-        .tag = 3, .from_ms = FIXTURE_TIME_MS, .to_ms = FIXTURE_TIME_MS + 1501001, .buckets = 100};
+        .tag = 3, .from_ms = FIXTURE_TIME_MS, .to_ms = FIXTURE_TIME_MS + 1501001, .buckets = 100, .aim_ms = 8000};
     run(fixture, &world, &request);
     assert_int_equal(world.error, FB_OK);
     json_int_t readings = 0;
@@ -100,10 +111,33 @@ static void a_large_history_is_complete_and_leaves_time_for_others(void **state)
         readings += json_integer_value(json_array_get(json_array_get(buckets, i), 1));
     }
     assert_int_equal(readings, 1501000 / FIXTURE_TAGS);
+    assert_int_equal(json_integer_value(json_object_get(world.answer, "left_out_batches")), 0);
     assert_true(world.beats > 5);
     /* Slices are short; a busy machine may add to that. */
     print_message("beats %u, latest %lld ms\n", world.beats, (long long)world.latest_ms);
     assert_in_range(world.latest_ms, 0, 10 * PLOT_SLICE_MS);
+    json_decref(world.answer);
+}
+
+/* No time at all: after the first few one batch of 1024 is read. */
+static void a_history_that_takes_too_long_is_coarse_and_says_so(void **state) {
+    struct fixture *fixture = *state;
+    struct world world = {.done = false};
+    fixture_open(fixture);
+    for (size_t i = 0; i < 3000; i++)
+        fixture_batch_of(fixture, FIXTURE_TAGS);
+    fixture_append(fixture, FIXTURE_TAGS);
+    const struct plot_request request = {
+        .tag = 3, .from_ms = FIXTURE_TIME_MS, .to_ms = FIXTURE_TIME_MS + 1501001, .buckets = 100};
+    run(fixture, &world, &request);
+    assert_int_equal(world.error, FB_OK);
+    const json_int_t left_out = json_integer_value(json_object_get(world.answer, "left_out_batches"));
+    json_int_t readings = 0;
+    const json_t *buckets = json_object_get(world.answer, "buckets");
+    for (size_t i = 0; i < json_array_size(buckets); i++)
+        readings += json_integer_value(json_array_get(json_array_get(buckets, i), 1));
+    assert_in_range(left_out, 2900, 2999);
+    assert_int_equal(readings, 3000 - left_out + 1); /* the tail is never left out */
     json_decref(world.answer);
 }
 
@@ -119,7 +153,8 @@ static void append_before_the_clock_was_set(struct fixture *fixture, int64_t fro
 static json_int_t readings_within(struct fixture *fixture, int64_t from_ms, int64_t to_ms, double *ret_first,
                                   double *ret_last) {
     struct world world = {.done = false};
-    run(fixture, &world, &(struct plot_request){.tag = 1, .from_ms = from_ms, .to_ms = to_ms, .buckets = 1});
+    run(fixture, &world,
+        &(struct plot_request){.tag = 1, .from_ms = from_ms, .to_ms = to_ms, .buckets = 1, .aim_ms = 8000});
     assert_int_equal(world.error, FB_OK);
     const json_t *bucket = json_array_get(json_object_get(world.answer, "buckets"), 0);
     const json_int_t readings = json_integer_value(json_array_get(bucket, 1));
@@ -183,6 +218,9 @@ static void a_plot_can_be_given_up_at_any_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_are_read_and_wrong_ones_say_what_is_expected),
+        cmocka_unit_test(one_of_so_many_batches_is_read_that_the_time_suffices),
+        cmocka_unit_test_setup_teardown(a_history_that_takes_too_long_is_coarse_and_says_so, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_large_history_is_complete_and_leaves_time_for_others, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(readings_are_found_under_their_true_times, fixture_setup, fixture_teardown),

@@ -434,14 +434,17 @@ struct mapping {
     bool writable, locked;
 };
 
-static bool next_mapping(FILE *smaps, struct mapping *ret_mapping) {
-    char line[1024], rights[8];
-    unsigned long from, to;
+static bool next_mapping(FILE *smaps, struct mapping *mapping) {
+    char line[1024];
     while (fgets(line, sizeof line, smaps) != NULL) {
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3)
-            *ret_mapping = (struct mapping){from, to, rights[0] == 'r' && rights[1] == 'w', false};
+        char *end;
+        const unsigned long from = strtoul(line, &end, 16);
+        if (end > line && *end == '-') { /* else it is a field of the mapping */
+            const unsigned long to = strtoul(end + 1, &end, 16);
+            *mapping = (struct mapping){from, to, strncmp(end, " rw", 3) == 0, false};
+        }
         if (strncmp(line, "VmFlags:", 8) == 0) {
-            ret_mapping->locked = strstr(line, " lo") != NULL;
+            mapping->locked = strstr(line, " lo") != NULL;
             return true;
         }
     }
@@ -471,6 +474,7 @@ static struct hits count_in_memory(const uint8_t *bytes, size_t length) {
     struct mapping mapping = {0};
     FILE *smaps = fopen("/proc/self/smaps", "r");
     const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    assert_true(smaps != NULL && memory >= 0);
     while (next_mapping(smaps, &mapping)) {
         const bool is_ours = mapping.writable && mapping.to - mapping.from <= MAPPING_MOST;
         const size_t found = is_ours ? count_in_mapping(memory, &mapping, bytes, length) : 0;

@@ -107,7 +107,7 @@ static void the_time_out_follows_the_replies(void **state) {
     struct subject subject = {0};
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500);
     answer(&subject, 2000);
-    assert_int_equal(subject_timeout_ms(&subject, &bus, true), PATIENCE_LEAST_MS);
+    assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500 / PATIENCE_LEAST_PART);
     answer(&subject, 60000);
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 250);
     for (int i = 0; i < 50; i++)
@@ -115,6 +115,19 @@ static void the_time_out_follows_the_replies(void **state) {
     assert_in_range(subject_timeout_ms(&subject, &bus, true), 101, 200);
     answer(&subject, 400000);
     assert_int_equal(subject_timeout_ms(&subject, &bus, true), 500);
+}
+
+static void a_quick_instrument_keeps_a_part_of_what_is_configured(void **state) {
+    (void)state;
+    struct subject subject = {0};
+    struct plant_bus patient = bus, hasty = bus;
+    patient.timeout_ms = 4000;
+    hasty.timeout_ms = 60;
+    answer(&subject, 2000);
+    assert_int_equal(subject_timeout_ms(&subject, &patient, true), 1000);
+    assert_int_equal(subject_timeout_ms(&subject, &hasty, true), 60);
+    subject.health.probes = 0;
+    assert_int_equal(subject_probe_ms(&subject, &patient, 0), PATIENCE_LEAST_MS);
 }
 
 static void alone_on_its_bus_it_gets_all_the_time(void **state) {
@@ -165,12 +178,43 @@ static void every_second_probe_of_one_that_never_answered_has_all_the_time(void 
 
 static void only_refusals_of_addresses_split_a_request(void **state) {
     (void)state;
+    struct plan_request asked = request;
     for (uint16_t code = 1; code < 12; code++) {
         const struct connection_result result = {.quality = QUALITY_EXCEPTION, .detail = code, .sent = true};
-        assert_int_equal(subject_refused_addresses(&result), code == 2 || code == 3);
+        assert_int_equal(subject_lacks_registers(&asked, &result), code == 2 || code == 3);
     }
     const struct connection_result good = {.quality = QUALITY_GOOD, .detail = 2};
-    assert_false(subject_refused_addresses(&good));
+    assert_false(subject_lacks_registers(&asked, &good));
+}
+
+static void so_do_short_replies_that_no_whole_one_interrupts(void **state) {
+    (void)state;
+    const struct connection_result too_short = {.quality = QUALITY_BAD_REPLY, .sent = true, .is_short = true};
+    const struct connection_result others[] = {{.quality = QUALITY_BAD_REPLY, .sent = true},
+                                               {.quality = QUALITY_TIMEOUT, .sent = true},
+                                               {.quality = QUALITY_NOT_CONNECTED}};
+    const struct connection_result good = {.quality = QUALITY_GOOD, .sent = true};
+    struct plan_request asked = request;
+    for (int i = 1; i < SUBJECT_SHORT_REPLIES; i++) {
+        assert_false(subject_lacks_registers(&asked, &too_short));
+        assert_false(subject_lacks_registers(&asked, &others[i % 3]));
+    }
+    assert_false(subject_lacks_registers(&asked, &good));
+    for (int i = 1; i < SUBJECT_SHORT_REPLIES; i++)
+        assert_false(subject_lacks_registers(&asked, &too_short));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(subject_lacks_registers(&asked, &others[i]));
+    assert_true(subject_lacks_registers(&asked, &too_short));
+    assert_true(subject_lacks_registers(&asked, &too_short)); /* a part of it, which has inherited the count */
+}
+
+static void who_answers_with_less_is_alive(void **state) {
+    (void)state;
+    const struct connection_result too_short = {.quality = QUALITY_BAD_REPLY, .sent = true, .is_short = true};
+    struct subject subject = {0};
+    for (uint64_t i = 1; i < 10; i++)
+        subject_note(&subject, &too_short, &bus, true, (struct subject_times){i, i * 10000000, i * 10000000 + 5000});
+    assert_int_equal(health_advice(&subject.health, 100000), HEALTH_ASK);
 }
 
 static void the_dead_one_that_has_waited_longest_is_probed_first(void **state) {
@@ -192,11 +236,14 @@ int main(void) {
         cmocka_unit_test(a_lost_connection_says_nothing_of_the_heartbeat),
         cmocka_unit_test(readings_in_service_mode_are_uncertain),
         cmocka_unit_test(the_time_out_follows_the_replies),
+        cmocka_unit_test(a_quick_instrument_keeps_a_part_of_what_is_configured),
         cmocka_unit_test(alone_on_its_bus_it_gets_all_the_time),
         cmocka_unit_test(after_a_time_out_it_gets_all_the_time_again),
         cmocka_unit_test(a_probe_waits_as_long_as_the_instrument_was_wont_to_need),
         cmocka_unit_test(every_second_probe_of_one_that_never_answered_has_all_the_time),
         cmocka_unit_test(only_refusals_of_addresses_split_a_request),
+        cmocka_unit_test(so_do_short_replies_that_no_whole_one_interrupts),
+        cmocka_unit_test(who_answers_with_less_is_alive),
         cmocka_unit_test(the_dead_one_that_has_waited_longest_is_probed_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
