@@ -474,7 +474,8 @@ static struct hits count_in_memory(const uint8_t *bytes, size_t length) {
     struct mapping mapping = {0};
     FILE *smaps = fopen("/proc/self/smaps", "r");
     const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-    assert_true(smaps != NULL && memory >= 0);
+    if (smaps == NULL || memory < 0)
+        abort();
     while (next_mapping(smaps, &mapping)) {
         const bool is_ours = mapping.writable && mapping.to - mapping.from <= MAPPING_MOST;
         const size_t found = is_ours ? count_in_mapping(memory, &mapping, bytes, length) : 0;
