@@ -51,7 +51,7 @@ field_LIBS := libsystemd libmodbus jansson
 cloud_SOURCES := $(wildcard gateway/cloud/*.c) $(AMQP) $(BATCH) $(COMMON) $(CONFINE)
 cloud_LIBS := libsystemd jansson libseccomp libssl libcrypto libqpid-proton libcares libcbor libzstd zlib
 # What `forebay run` becomes, with few of the other commands' libraries.
-RUN := gateway/cli/run.c gateway/cli/nginx.c
+RUN := gateway/cli/run.c gateway/cli/nginx.c gateway/cli/page_files.c
 run_SOURCES := $(RUN) gateway/cli/supervisor.c gateway/cli/options.c gateway/cli/client.c gateway/cli/answer.c $(CONFIG) $(PLAN) $(COMMON)
 run_LIBS := libsystemd yaml-0.1 jansson
 cli_SOURCES := $(filter-out $(RUN),$(wildcard gateway/cli/*.c)) $(RECEIVE) $(AMQP) $(BATCH) $(CONFIG) $(PLAN) $(PROBE) $(COMMON)
@@ -228,10 +228,10 @@ help:
 	  'make lint       formatting, static analysis, page and man pages' 'make install   below PREFIX (/usr/local)' \
 	  'make clean      remove build'
 
-$(B)/tests/bare_sender: $(B)/tests/bench/bare_sender.o
+$(B)/tests/bare_%: $(B)/tests/bench/bare_%.o $$(call objects,$$(call links,tests/bench/bare_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
-	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,libqpid-proton)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(call libraries,$(ALL_LIBS))
 $(B)/tests/fill_%: $(B)/tests/bench/fill_%.o $$(call objects,$$(call links,tests/bench/fill_%.c))
 	@mkdir -p $(@D)
 	@echo '  LINK $@'

@@ -13,8 +13,9 @@
 #include "gateway/common/clock.h"
 
 /* proton keeps the buffer of a settled delivery for the next one, so what is handed over at a time times the messages
- * in flight is what stays allocated. */
-#define SLICE_BYTES 8192
+ * in flight is what stays allocated. Each slice becomes a frame of its own, which costs the peer time: most batches are
+ * one. */
+#define SLICE_BYTES 32768
 
 /* Sender: the tag is the number, and the context is set once the outcome has been told. Receiver: the context is the
  * number, since the tag is the peer's. */
@@ -77,6 +78,13 @@ void delivery_feed(struct amqp *amqp) {
     drop_outgoing(amqp);
 }
 
+/* Noted at once where it ends: until the next round it may have come back, and nobody would be told. */
+static bool note_room(struct amqp *amqp) {
+    const bool room = amqp_send_room(amqp) > 0;
+    amqp->starved = amqp->starved || !room;
+    return room;
+}
+
 enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
                         struct fb_cause *cause) {
     if (amqp_send_room(amqp) == 0)
@@ -97,6 +105,7 @@ enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_
     amqp->outgoing_sent = 0;
     amqp->outgoing_delivery = pn_delivery(amqp->link, pn_dtag((const char *)&delivery, sizeof delivery));
     delivery_feed(amqp);
+    note_room(amqp);
     connection_wake(amqp);
     return FB_OK;
 }
@@ -251,9 +260,9 @@ void delivery_grant(struct amqp *amqp) {
 }
 
 void delivery_room(struct amqp *amqp) {
-    const bool room = amqp_send_room(amqp) > 0;
-    const bool grown = room && amqp->starved;
-    amqp->starved = !room;
-    if (grown && amqp->settings.handlers->writable != NULL)
+    if (!note_room(amqp) || !amqp->starved)
+        return;
+    amqp->starved = false;
+    if (amqp->settings.handlers->writable != NULL)
         amqp->settings.handlers->writable(amqp, amqp->settings.user);
 }

@@ -16,6 +16,7 @@
 #include "gateway/cli/command.h"
 #include "gateway/cli/nginx.h"
 #include "gateway/cli/options.h"
+#include "gateway/cli/page_files.h"
 #include "gateway/cli/supervisor.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/file.h"
@@ -52,6 +53,7 @@ struct run {
     char pages[PATH_MAX];
     char nginx_prefix[PATH_MAX + 4], nginx_file[PATH_MAX];
     const char *nginx_path;
+    struct page_files *page_files; /* NULL while there is no page */
 };
 
 static void fail(struct run *run, const char *why) {
@@ -77,6 +79,20 @@ static void on_stopped(void *user) {
 
 static const struct supervisor_handlers handlers = {.ended = on_ended, .stopped = on_stopped};
 
+/* nginx reads its certificate and key again; it keeps the old ones when those cannot be used. */
+static void renew_page(const struct run *run) {
+    const pid_t nginx = supervisor_pid(run->supervisor, "nginx");
+    if (nginx != 0)
+        kill(nginx, SIGHUP);
+}
+
+static void on_page_files_changed(void *user) {
+    const struct run *run = user;
+    log_event(LOG_LEVEL_NOTICE, "page-files-changed", "certificate=%s key=%s", run->config.page.certificate,
+              run->config.page.key);
+    renew_page(run);
+}
+
 static enum fb_error add_nginx(struct run *run, struct fb_cause *cause) {
     enum fb_error error = nginx_find_pages(run->own_folder, run->pages, sizeof run->pages, cause);
     if (error == FB_OK)
@@ -87,7 +103,11 @@ static enum fb_error add_nginx(struct run *run, struct fb_cause *cause) {
     const struct supervisor_child nginx = {
         .name = "nginx",
         .arguments = {run->nginx_path, "-p", run->nginx_prefix, "-c", run->nginx_file, "-e", "stderr"}};
-    return supervisor_add(run->supervisor, &nginx, cause);
+    error = supervisor_add(run->supervisor, &nginx, cause);
+    if (error == FB_OK)
+        error = page_files_watch(run->event, run->config.page.certificate, run->config.page.key, on_page_files_changed,
+                                 run, &run->page_files, cause);
+    return error;
 }
 
 static enum fb_error add_others(struct run *run, struct fb_cause *cause) {
@@ -142,11 +162,9 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *sig
     (void)signal;
     const struct run *run = user;
     const pid_t core = supervisor_pid(run->supervisor, "forebay-core");
-    const pid_t nginx = supervisor_pid(run->supervisor, "nginx");
     if (core != 0)
         kill(core, SIGHUP);
-    if (nginx != 0)
-        kill(nginx, SIGHUP); /* reads its certificate again */
+    renew_page(run);
     return 0;
 }
 
@@ -243,6 +261,7 @@ static int serve(const char *config_file) {
         status = sd_event_loop(run.event);
     else
         log_event(LOG_LEVEL_ERROR, "cannot-start", "%s", cause.text);
+    page_files_free(run.page_files);
     supervisor_free(run.supervisor);
     sd_event_unref(run.event);
     config_done(&run.config);

@@ -1,24 +1,14 @@
 #include "gateway/cloud/certificates.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "gateway/common/file_stamp.h"
 #include "gateway/common/pkcs11_uri.h"
 
 #define TIMER_ACCURACY_US 1000000
 /* Authorities, certificate, key, PIN, key of tokens, lists. */
 #define FILES_MAX (5 + LINK_CRLS_MAX)
-
-/* What tells one content of a file from another. */
-struct stamp {
-    int error; /* errno; 0: the rest holds */
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified;
-};
 
 struct certificates {
     void (*changed)(void *user);
@@ -26,47 +16,30 @@ struct certificates {
     sd_event_source *timer;
     bool has_settings;
     struct link_settings settings;
-    struct stamp stamps[FILES_MAX];
+    struct file_stamp stamps[FILES_MAX];
     json_t *files;               /* of the files: an array of what validity_file_to_json() makes */
     struct validity_list broker; /* what the peer presented last */
 };
 
-static struct stamp stamp_of(const char *path) {
-    struct stat status;
-    if (stat(path, &status) < 0)
-        return (struct stamp){.error = errno};
-    return (struct stamp){
-        .device = status.st_dev, .inode = status.st_ino, .size = status.st_size, .modified = status.st_mtim};
-}
-
-static bool same_stamp(const struct stamp *a, const struct stamp *b) {
-    return a->error == b->error && a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
-}
-
-static bool same_stamps(const struct stamp a[static FILES_MAX], const struct stamp b[static FILES_MAX]) {
+static bool same_stamps(const struct file_stamp a[static FILES_MAX], const struct file_stamp b[static FILES_MAX]) {
     for (size_t i = 0; i < FILES_MAX; i++)
-        if (!same_stamp(&a[i], &b[i]))
+        if (!file_stamp_same(&a[i], &b[i]))
             return false;
     return true;
 }
 
-static void read_stamps(const struct certificates *certificates, struct stamp ret_stamps[static FILES_MAX]) {
+static void read_stamps(const struct certificates *certificates, struct file_stamp ret_stamps[static FILES_MAX]) {
     const struct link_settings *settings = &certificates->settings;
     memset(ret_stamps, 0, FILES_MAX * sizeof *ret_stamps);
     if (!certificates->has_settings)
         return;
-    ret_stamps[0] = stamp_of(settings->ca);
-    if (settings->certificate[0] != '\0')
-        ret_stamps[1] = stamp_of(settings->certificate);
-    if (settings->key[0] != '\0' && !pkcs11_uri_is(settings->key))
-        ret_stamps[2] = stamp_of(settings->key);
-    if (settings->key_pin_file[0] != '\0')
-        ret_stamps[3] = stamp_of(settings->key_pin_file);
-    if (settings->token_key[0] != '\0')
-        ret_stamps[4] = stamp_of(settings->token_key);
+    ret_stamps[0] = file_stamp_of(settings->ca);
+    ret_stamps[1] = file_stamp_of(settings->certificate);
+    ret_stamps[2] = file_stamp_of(pkcs11_uri_is(settings->key) ? "" : settings->key);
+    ret_stamps[3] = file_stamp_of(settings->key_pin_file);
+    ret_stamps[4] = file_stamp_of(settings->token_key);
     for (uint32_t i = 0; i < settings->crl_count; i++)
-        ret_stamps[5 + i] = stamp_of(settings->crls[i]);
+        ret_stamps[5 + i] = file_stamp_of(settings->crls[i]);
 }
 
 static void read_files(struct certificates *certificates) {
@@ -85,7 +58,7 @@ static void read_files(struct certificates *certificates) {
 static int on_look(sd_event_source *source, uint64_t now_us, void *user) {
     (void)now_us;
     struct certificates *certificates = user;
-    struct stamp stamps[FILES_MAX];
+    struct file_stamp stamps[FILES_MAX];
     sd_event_source_set_time_relative(source, (uint64_t)CERTIFICATES_LOOK_MS * 1000);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     read_stamps(certificates, stamps);
@@ -137,6 +110,18 @@ void certificates_watch(struct certificates *certificates, const struct link_set
 void certificates_presented(struct certificates *certificates, const struct validity_list *chain) {
     if (chain->count > 0)
         certificates->broker = *chain;
+}
+
+int64_t certificates_end_ms(const struct certificates *certificates, const char **ret_subject) {
+    const struct validity_list *broker = &certificates->broker;
+    const json_t *own = json_array_get(certificates->files, 0);
+    const bool has_own = certificates->has_settings && certificates->settings.certificate[0] != '\0';
+    const int64_t own_ms = has_own ? (int64_t)json_integer_value(json_object_get(own, "until_ms")) : 0;
+    const int64_t broker_ms = broker->count > 0 ? broker->entries[0].until_ms : 0;
+    const bool own_first = own_ms > 0 && (broker_ms == 0 || own_ms < broker_ms);
+    if (ret_subject != NULL)
+        *ret_subject = own_first ? json_string_value(json_object_get(own, "subject")) : broker->entries[0].subject;
+    return own_first ? own_ms : broker_ms;
 }
 
 json_t *certificates_to_json(const struct certificates *certificates) {

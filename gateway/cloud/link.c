@@ -19,6 +19,8 @@
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
+/* A certificate is valid through the second in which it expires (RFC 5280, 4.1.2.5). */
+#define LAST_SECOND_MS 1000
 
 struct link {
     sd_event *event;
@@ -39,8 +41,10 @@ struct link {
     uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
     struct renderer *renderer;
-    bool renewing; /* the connection ends because files of trust have changed: the next one follows at once */
+    char
+        closing_for[FB_CAUSE_MAX]; /* why the connection is ended here, the next one to follow at once; "": it is not */
     sd_event_source *retry;
+    sd_event_source *expiry; /* while the link is up: until a certificate that it was made with expires */
     sd_event_source *silence;
     sd_event_source *return_timer;
     struct status status;
@@ -74,6 +78,12 @@ static void set_state(struct link *link, enum status_state state) {
 static void arm(sd_event_source *timer, int64_t wait_ms) {
     sd_event_source_set_time_relative(timer, wait_ms > 0 ? (uint64_t)wait_ms * 1000 : 1);
     sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+/* End a connection that works: whether there may be another one shows at once. */
+static void close_for(struct link *link, const char *why) {
+    snprintf(link->closing_for, sizeof link->closing_for, "%s", why);
+    amqp_close(link->amqp);
 }
 
 static void disarm(sd_event_source *timer) {
@@ -122,6 +132,7 @@ static void down(struct link *link) {
     link->visit = NULL;
     disarm(link->retry);
     disarm(link->silence);
+    disarm(link->expiry);
     disarm(link->return_timer);
     link->status.tls[0] = '\0';
     link->status.peer[0] = '\0';
@@ -139,13 +150,14 @@ static void presented(struct link *link, const struct amqp *amqp) {
 
 /* The attempt or the session is over: wait, then try again. */
 static void failed(struct link *link, enum amqp_step step, const char *reason) {
-    note_end(link, link->stopping || link->renewing ? "closed" : "broken", step, reason);
+    const bool closing = link->closing_for[0] != '\0';
+    note_end(link, link->stopping || closing ? "closed" : "broken", step, reason);
     down(link);
     if (link->stopping) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = link->renewing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
+    const uint32_t wait_ms = closing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
@@ -160,7 +172,7 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
 static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
     struct link *link = user;
     presented(link, amqp);
-    failed(link, step, link->renewing ? "closed here, to use renewed certificate files" : reason);
+    failed(link, step, link->closing_for[0] != '\0' ? link->closing_for : reason);
 }
 
 /* Parcels of the first session of core's have been forgotten by now, so up() comes before anything is asked for. */
@@ -178,10 +190,20 @@ static void arm_return(struct link *link) {
         arm(link->return_timer, endpoints_return_ms(link->settings.return_after_ms, backoff_random()));
 }
 
+/* TLS looks at certificates only when a connection begins. */
+static void arm_expiry(struct link *link) {
+    const int64_t end_ms = certificates_end_ms(link->certificates, NULL) + LAST_SECOND_MS;
+    if (end_ms <= clock_utc_ms()) /* none, or one that both ends take all the same: they would close for ever */
+        return;
+    sd_event_source_set_time(link->expiry, (uint64_t)end_ms * 1000);
+    sd_event_source_set_enabled(link->expiry, SD_EVENT_ONESHOT);
+}
+
 static void came_up(struct link *link) {
     note_attempt(link, "attempt", "up", AMQP_UP, "");
     link->began_ms = clock_monotonic_ms();
     arm_return(link);
+    arm_expiry(link);
     link->status.reason[0] = '\0';
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
               link->status.address, link->status.tls);
@@ -390,7 +412,7 @@ static enum fb_error prepare(const struct link *link, const struct link_endpoint
 static void attempt(struct link *link) {
     struct link_connection wanted;
     struct fb_cause cause;
-    link->renewing = false;
+    link->closing_for[0] = '\0';
     link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
     link->began_ms = clock_monotonic_ms();
     link->accepted_before = link->status.accepted;
@@ -469,7 +491,7 @@ static void on_files_changed(void *user) {
     struct amqp_trust *trust = NULL;
     struct fb_cause cause;
     link->handlers->certificates(link->user);
-    if (link->stopping || link->renewing || link->status.state == STATUS_CONNECTING)
+    if (link->stopping || link->closing_for[0] != '\0' || link->status.state == STATUS_CONNECTING)
         return;
     if (link->status.state == STATUS_WAITING) {
         disarm(link->retry);
@@ -478,9 +500,20 @@ static void on_files_changed(void *user) {
         log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
     } else {
         amqp_trust_free(trust);
-        link->renewing = true;
-        amqp_close(link->amqp);
+        close_for(link, "closed here, to use renewed certificate files");
     }
+}
+
+static int on_expired(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    struct link *link = user;
+    char reason[FB_CAUSE_MAX];
+    const char *subject;
+    certificates_end_ms(link->certificates, &subject);
+    snprintf(reason, sizeof reason, "closed here, because the certificate of %s has expired", subject);
+    if (!link->stopping && link->closing_for[0] == '\0')
+        close_for(link, reason);
+    return 0;
 }
 
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
@@ -496,11 +529,30 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
-static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, sd_event_time_handler_t handler) {
-    if (sd_event_add_time(link->event, ret_timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, handler, link) < 0)
+static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, clockid_t clock,
+                               sd_event_time_handler_t handler) {
+    if (sd_event_add_time(link->event, ret_timer, clock, 0, TIMER_ACCURACY_US, handler, link) < 0)
         return FB_MEMORY;
     disarm(*ret_timer);
     return FB_OK;
+}
+
+/* Certificates expire by the calendar; all else waits. */
+static enum fb_error add_timers(struct link *link) {
+    const struct {
+        sd_event_source **timer;
+        clockid_t clock;
+        sd_event_time_handler_t handler;
+    } timers[] = {
+        {&link->retry, CLOCK_MONOTONIC, on_retry},
+        {&link->silence, CLOCK_MONOTONIC, on_silence},
+        {&link->return_timer, CLOCK_MONOTONIC, on_return},
+        {&link->expiry, CLOCK_REALTIME, on_expired},
+    };
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; error == FB_OK && i < sizeof timers / sizeof timers[0]; i++)
+        error = add_timer(link, timers[i].timer, timers[i].clock, timers[i].handler);
+    return error;
 }
 
 static void on_command(const struct command *command, void *user) {
@@ -521,9 +573,7 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
     if (error == FB_OK)
         error = renderer_new(&link->renderer, cause);
-    if (error == FB_OK &&
-        (add_timer(link, &link->retry, on_retry) != FB_OK || add_timer(link, &link->silence, on_silence) != FB_OK ||
-         add_timer(link, &link->return_timer, on_return) != FB_OK))
+    if (error == FB_OK && add_timers(link) != FB_OK)
         error = fb_fail(cause, FB_MEMORY, "out of memory");
     if (error != FB_OK) {
         link_free(link);
@@ -544,6 +594,7 @@ void link_free(struct link *link) {
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
+    sd_event_source_disable_unref(link->expiry);
     sd_event_source_disable_unref(link->return_timer);
     sd_event_unref(link->event);
     free(link);
@@ -556,7 +607,7 @@ static void apply(struct link *link, const struct link_settings *settings) {
     link->has_settings = settings != NULL;
     link->status.reason[0] = '\0';
     link->logged[0] = '\0';
-    link->renewing = false;
+    link->closing_for[0] = '\0';
     certificates_watch(link->certificates, settings);
     link->handlers->certificates(link->user);
     if (settings == NULL) {

@@ -18,8 +18,9 @@
 #include "gateway/common/error.h"
 #include "gateway/common/protocol.h"
 
-/* Bytes of one grant and of what waits already, at most: what arrives while the peer has no room waits in memory. */
-#define WINDOW_GRANT_BYTES_MAX (512u * 1024)
+/* Bytes of one grant and of what waits already, at most: what arrives while the peer has no room waits in memory. It
+ * bridges the fsyncs in which core hands out nothing. */
+#define WINDOW_GRANT_BYTES_MAX (1024u * 1024)
 /* Core hands a batch out together with its catalogue, so a grant below two would get nothing. */
 #define WINDOW_GRANT_MESSAGES_MIN 2
 /* Decided parcels that may wait for core's word beside the window. */

@@ -22,8 +22,8 @@
 #define PACE_RATE_MS 10000
 /* Over so long at least: what a path's buffers take at once says nothing of its rate. */
 #define PACE_SAMPLE_MS 500
-/* But this much is enough when a session begins, so that a fast path is soon filled. */
-#define PACE_BEGIN_MS 100
+/* But this much is enough when a session begins, so that a fast path is filled within some round trips. */
+#define PACE_BEGIN_MS 20
 /* What a message costs beside its body: AMQP, TLS. */
 #define PACE_MESSAGE_BYTES 300
 

@@ -1,8 +1,9 @@
 """What the link costs and how fast it is, against a real RabbitMQ 4 and `forebay receive`, all through TLS. Called by bench.py.
 
 link.drain.rabbitmq, .receive     a backlog of a day of 1000 readings a second: readings/s; against: bare_sender, which hands messages
-                                  of the same number and size to the same peer
-link.drain_bytes.*                the same in bytes/s on the wire
+                                  of the same number and size to the same peer, from memory. Medians of some drains, in turns
+link.drain.*.stored               the same; against: bare_sender, when it reads its batches from the same encrypted store first
+link.drain_bytes.*                the same as the first in bytes/s on the wire
 link.wire_bytes.live, .backlog    on the wire both ways, TLS and AMQP included, of noisy data: bytes a reading, live in batches of 10 s
                                   and in the backlog; against: JSON lines through zstd, of the same readings in the same batches
 link.latency_ms.p50, .p99         of live batches sealed every second: from the oldest reading of each to its acceptance, as the status
@@ -14,8 +15,10 @@ link.cpu_share, link.pss_mb       of forebay-cloud at 1000 live readings a secon
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -23,22 +26,22 @@ import time
 import zstandard
 from broker import Broker
 from common import free_port, make_certificates, program, wait_until
+from figures import figure
 from gateway import Gateway, cloud_part
 from plants import instrument_part, sequence_tags
+from processes import cpu_s, memory_mb
 from proxy import Proxy
 from simulator import Simulator, block
 
 DAY_S = 86400
 OUTAGE_S = 72 * 3600
 REGISTERS = 1000
+DRAINS = 5
+DRAINS_TO_RECEIVE = 3  # which takes ten times as long
 LIVE_S = 40
 LATENCY_S = 60
 SLOW_BYTES_PER_S = 1000 * 1000
 FORWARD_MS = 1000  # how long the oldest reading of a batch waits for its sealing
-
-
-def figure(value, unit, against):
-    return {"value": round(value, 4), "unit": unit, "against": round(against, 4), "ratio": round(value / against, 4)}
 
 
 def fill(folder, seconds, batch_s=180):
@@ -72,11 +75,11 @@ def drain(gateway, stored):
     return stored["readings"] / passed, wire(end) / passed, wire(end) / stored["readings"]
 
 
-def bare_s(port, address, pki, stock):
-    """Seconds that bare_sender takes for the same batches."""
-    words = [program("tests/bare_sender"), "localhost", str(port), address, pki / "ca.pem", pki / "gateway.pem", pki / "gateway.key",
-             stock["folder"] / "data" / "batches.bin"]  # fmt: skip
-    return float(subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout)
+def bare_s(port, address, pki, batches):
+    """Seconds that bare_sender takes to read the batches, and to send them."""
+    words = [program("tests/bare_sender"), "localhost", str(port), address, pki / "ca.pem", pki / "gateway.pem", pki / "gateway.key", batches]
+    said = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout
+    return [float(word) for word in said.split()]
 
 
 @contextlib.contextmanager
@@ -94,23 +97,33 @@ def receiving(folder, pki, port):
             process.wait(20)
 
 
-def measure_drain(stack, folder, port, address, pki, stock, receiver=None):
-    """A copy of the store in stock is drained to the peer, and then its batches by bare_sender; receiver: the peer is
-    `forebay receive`, with a folder of its own for each of the two."""
-    folder.mkdir()
-    shutil.copytree(stock["folder"] / "data", folder / "data")
-    cloud = {**cloud_part(port, "x", pki), "address": address}
-    gateway = stack.enter_context(Gateway(folder, {**no_plant(), "cloud": cloud}))
-
-    def peer(name):
-        return receiving(receiver.with_name(f"{receiver.name}-{name}"), pki, port) if receiver else contextlib.nullcontext()
-
-    with peer("ours"):
+def drain_once(folder, port, address, pki, stock, peer):
+    """One turn: the batches by bare_sender, and a copy of their store by a gateway. peer(name): the peer, as a context."""
+    shutil.copytree(stock["folder"] / "data", folder / "data", ignore=shutil.ignore_patterns("batches.bin"))
+    os.sync()  # or the first fsync would wait for the copy
+    with peer("bare"):
+        _, sending_s = bare_s(port, address, pki, stock["folder"] / "data" / "batches.bin")
+    with peer("stored"):
+        stored_s = sum(bare_s(port, address, pki, folder / "data"))
+    with Gateway(folder, {**no_plant(), "cloud": {**cloud_part(port, "x", pki), "address": address}}) as gateway, peer("ours"):
         readings_per_s, bytes_per_s, each = drain(gateway, stock)
         gateway.stop()
-    with peer("bare"):
-        bare_readings_per_s = stock["readings"] / bare_s(port, address, pki, stock)
-    return readings_per_s, bytes_per_s, each, bare_readings_per_s, bare_readings_per_s * each
+    shutil.rmtree(folder)
+    return readings_per_s, bytes_per_s, each, stock["readings"] / sending_s, stock["readings"] / stored_s
+
+
+def measure_drain(turns_wanted, folder, port, address, pki, stock, receiver=None):
+    """Medians of so many turns; receiver: the peer is `forebay receive`, with a folder of its own for each drain."""
+    turns = []
+    for turn in range(turns_wanted):
+
+        def peer(name, turn=turn):
+            return receiving(receiver.with_name(f"{receiver.name}-{name}-{turn}"), pki, port) if receiver else contextlib.nullcontext()
+
+        turns.append(drain_once(folder, port, address, pki, stock, peer))
+        ours, _, _, bare, stored = turns[-1]
+        print(f"{folder.name}: {ours:.3g} readings/s, bare {bare:.3g}, bare from the store {stored:.3g}", flush=True)
+    return [statistics.median(values) for values in zip(*turns)]
 
 
 def json_zstd_bytes(folder, seconds):
@@ -140,7 +153,7 @@ def measure_live(stack, folder, broker, pki, plant):
     after = next_accepted(gateway)
     passed = time.monotonic() - begun
     cpu = [100 * (cpu_s(cloud) - cpu[0]) / passed, 100 * (cpu_s(every) - cpu[1]) / passed]
-    memory = [pss_mb(cloud), pss_mb(every)]
+    memory = [memory_mb(cloud), memory_mb(every)]
     gateway.stop()
     sent = after["store"]["readings"] - after["store"]["unsent_readings"] - before["store"]["readings"] + before["store"]["unsent_readings"]
     return (wire(after) - wire(before)) / sent, cpu, memory
@@ -192,11 +205,12 @@ def measure():
         broker = stack.enter_context(Broker(base / "broker", pki, ("drain", "live", "fast", "slow")))
         day = stock_of(memory, DAY_S)
         port = free_port()
-        received = measure_drain(stack, base / "to-receive", port, "any", pki, day, base / "received")
-        brokered = measure_drain(stack, base / "to-rabbitmq", broker.port, "/queues/drain", pki, day)
-        for name, (readings, bytes_, _, bare_readings, bare_bytes) in {"rabbitmq": brokered, "receive": received}.items():
-            figures[f"link.drain.{name}"] = figure(readings, "readings/s", bare_readings)
-            figures[f"link.drain_bytes.{name}"] = figure(bytes_, "bytes/s", bare_bytes)
+        received = measure_drain(DRAINS_TO_RECEIVE, base / "to-receive", port, "any", pki, day, base / "received")
+        brokered = measure_drain(DRAINS, base / "to-rabbitmq", broker.port, "/queues/drain", pki, day)
+        for name, (readings, bytes_, each, bare, stored) in {"rabbitmq": brokered, "receive": received}.items():
+            figures[f"link.drain.{name}"] = figure(readings, "readings/s", bare)
+            figures[f"link.drain.{name}.stored"] = figure(readings, "readings/s", stored)
+            figures[f"link.drain_bytes.{name}"] = figure(bytes_, "bytes/s", bare * each)
         figures["link.wire_bytes.backlog"] = figure(brokered[2], "bytes/reading", json_zstd_bytes(base / "json-32", 32))
         plant = live_plant(stack, base / "plant")
         each, cpu, pss = measure_live(stack, base / "live", broker, pki, plant)
@@ -212,18 +226,6 @@ def measure():
                 figures[f"link.latency_ms.{part}{suffix}"] = figure(normal[i], "ms", FORWARD_MS)
                 figures[f"link.latency_ms.{part}.backfill{suffix}"] = figure(backfill[i], "ms", normal[i])
     return figures
-
-
-def cpu_s(pids):
-    from bench import cpu_s as of
-
-    return of(pids)
-
-
-def pss_mb(pids):
-    from bench import pss_mb as of
-
-    return of(pids)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,12 @@ class Reading:
 
 
 class Inbox(MessagingHandler):
-    """Takes every message of one queue, keeps its bytes, then accepts it; connects again for ever, to each url in turn."""
+    """Takes every message of one queue, keeps its bytes, then accepts it; connects again for ever, to each url in turn.
+    every_s: one message in so long at most, until that is set to 0."""
 
-    def __init__(self, urls, queue, pki):
-        super().__init__(prefetch=100, auto_accept=False)
+    def __init__(self, urls, queue, pki, every_s=0):
+        super().__init__(prefetch=0 if every_s else 100, auto_accept=False)
+        self.paced, self.every_s, self.due_s, self.receiver = every_s > 0, every_s, 0, None
         self.urls, self.queue = itertools.cycle(urls), queue
         self.domain = SSLDomain(SSLDomain.MODE_CLIENT)
         self.domain.set_credentials(f"{pki}/consumer.pem", f"{pki}/consumer.key", None)
@@ -52,13 +54,16 @@ class Inbox(MessagingHandler):
         connection = container.connect(
             next(self.urls), ssl_domain=self.domain, sasl_enabled=True, allowed_mechs="EXTERNAL", reconnect=False, heartbeat=10
         )
-        container.create_receiver(connection, f"/queues/{self.queue}")
+        self.receiver = container.create_receiver(connection, f"/queues/{self.queue}")
 
     def on_timer_task(self, event):
         if self.stopping.is_set():
             event.container.stop()
-        else:
-            event.container.schedule(0.1, self)
+            return
+        if self.paced and time.monotonic() >= self.due_s and self.receiver.credit <= 0:
+            self.due_s = time.monotonic() + self.every_s
+            self.receiver.flow(1 if self.every_s else 100)
+        event.container.schedule(0.1, self)
 
     def on_message(self, event):
         self.messages.append((time.time(), event.message))
@@ -88,10 +93,11 @@ class Again(MessagingHandler):
 
 
 class Consumer:
-    """Reads the queue until closed. What came stays in messages, repeats included. spares: ports to try when one fails."""
+    """Reads the queue until closed. What came stays in messages, repeats included. spares: ports to try when one fails.
+    every_s: see Inbox."""
 
-    def __init__(self, port, queue, pki, spares=()):
-        self.inbox = Inbox([f"amqps://localhost:{one}" for one in (port, *spares)], queue, pathlib.Path(pki))
+    def __init__(self, port, queue, pki, spares=(), every_s=0):
+        self.inbox = Inbox([f"amqps://localhost:{one}" for one in (port, *spares)], queue, pathlib.Path(pki), every_s)
         self._view, self.seen = View(), 0
         self.thread = threading.Thread(target=lambda: Container(self.inbox).run(), name="consumer", daemon=True)
 
@@ -103,6 +109,10 @@ class Consumer:
         self.inbox.stopping.set()
         self.thread.join(10)
         assert not self.thread.is_alive(), "the consumer does not end"
+
+    def hurry(self):
+        """From now on every message is taken at once."""
+        self.inbox.every_s = 0
 
     def wait_for_readings(self, tags, until_s, limit_s=60):
         """Wait until every one of the tags, (instrument, name), has a reading later than until_s (UTC seconds)."""

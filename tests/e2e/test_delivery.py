@@ -93,6 +93,35 @@ def run_large(site):
     return result
 
 
+def run_rejected(site):
+    """A queue that is full most of the time: RabbitMQ rejects many batches again and again, and takes some in between."""
+    folder = site.folder("delivery_rejected")
+    result = Outcome()
+    with contextlib.ExitStack() as stack:
+        full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        broker = stack.enter_context(Broker(folder / "broker", site.pki, {"rejected": full}))
+        consumer = stack.enter_context(Consumer(broker.port, "rejected", site.pki, every_s=2))
+        cloud, store = cloud_part(broker.port, "rejected", site.pki), {"commit_interval": "1s", "forward_interval": "1s"}
+        gateway = stack.enter_context(Gateway(folder, {**plant(stack, folder), "cloud": cloud, "store": store}))
+        gateway.start().wait_for_link()
+        gateway.wait_for_status(lambda status: status["link"]["parked"]["batches"] > 0, 120, "a batch is parked")
+        result.parked = parked(gateway)
+        before = gateway.status()["link"]["accepted"]
+        result.status = gateway.wait_for_status(lambda now: now["link"]["accepted"] > before + 2, 30, "others go")
+        consumer.hurry()
+        gateway.wait_for_status(
+            lambda now: now["store"]["unsent_batches"] <= now["link"]["parked"]["batches"] + 1, 120, "all others have gone"
+        )
+        result.left = parked(gateway)
+        gateway.command("export", "--parked", "--format", "raw", "-o", folder / "raw", "-c", gateway.file)
+        result.raw = [path.read_bytes() for path in (folder / "raw").glob("*.fbb")]
+        gateway.command("parked", "retry", "all", "-c", gateway.file)
+        wait_until(lambda: not missing(consumer.view()), 60, "all have arrived", every_s=0.2)
+        result.view = consumer.view()
+        gateway.stop()
+    return result
+
+
 def missing(view):
     (store,) = view.stores() or ([None],)
     return store is None or view.missing_numbers(store)
@@ -134,6 +163,7 @@ def is_historical(message):
 
 large = pytest.mark.scenario(run_large, turn=4)
 budget = pytest.mark.scenario(run_budget, turn=4)
+rejected = pytest.mark.scenario(run_rejected, turn=4)
 
 
 @large
@@ -177,6 +207,23 @@ def test_parked_batches_outlive_a_kill_and_go_when_the_peer_takes_them(outcome):
 def test_parking_is_told_as_an_event(outcome):
     told = [event for event in outcome.view.events.values() if event["event"] == "batch-parked"]
     assert told and "larger than the peer takes" in told[0]["details"]["reason"]
+
+
+@rejected
+def test_a_batch_that_is_rejected_five_times_is_parked_and_the_others_go(outcome):
+    assert outcome.parked and outcome.status["link"]["state"] == "up"
+    for one in outcome.parked:
+        assert one["rejections"] == 5 and not one["too_large"], one
+        assert one["reason"].startswith("rejected: the peer gave no reason; RabbitMQ does so when a queue"), one
+    assert outcome.status["store"]["lost_readings"] == 0
+
+
+@rejected
+def test_what_was_rejected_is_offered_for_export_and_goes_when_asked_for(outcome):
+    numbers = sorted(forebay_batch.decode_batch(raw).number for raw in outcome.raw)
+    assert numbers == [one["number"] for one in outcome.left] and {one["number"] for one in outcome.parked} <= set(numbers)
+    outcome.view.check_chain()
+    assert not outcome.view.losses() and not outcome.view.wrong_properties
 
 
 @budget

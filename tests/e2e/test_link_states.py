@@ -33,7 +33,7 @@ REFUSALS = {
 }
 
 
-def make_cases(site, broker, starved, stack):
+def make_cases(site, broker, stack):
     """{case: what the cloud part has instead}"""
     reader = issue(site.pki, "writer-not", "client", "writer-not")
     own = {"certificate": reader.with_suffix(".pem"), "key": reader.with_suffix(".key")}
@@ -42,7 +42,6 @@ def make_cases(site, broker, starved, stack):
         "missing queue": {"address": "/queues/nowhere"},
         "silent before TLS": {"port": stack.enter_context(Silent()).port},
         "silent before open": {"port": stack.enter_context(Mute(site.pki / "server")).port},
-        "memory alarm": {"port": starved.port},
         "full queue": {"address": "/queues/full"},
         "unroutable": {"address": "/exchanges/nobody"},
     }
@@ -93,6 +92,27 @@ def half_open(folder, base, site):
         return status["link"], record, took_s
 
 
+def alarm(folder, base, site, limits):
+    """RabbitMQ runs short of memory while the link works, and has enough again later: what is told, and what is left to send."""
+    with contextlib.ExitStack() as stack:
+        starved = stack.enter_context(Broker(folder / "starved", site.pki, ["readings"]))
+        cloud = cloud_part(starved.port, "readings", site.pki, **limits)
+        gateway = stack.enter_context(Gateway(folder / "alarm", {**base, "cloud": cloud, "store": OFTEN}))
+        gateway.start()
+        gateway.wait_for_status(lambda now: now["link"]["accepted"] > 0, 20, "batches go")
+        starved.control("set_vm_memory_high_watermark", "absolute", "1MB")
+        status = gateway.wait_for_status(lambda now: now["link"]["state"] == "waiting", 30, "the link is given up")
+        record = failure(gateway, starved.port)
+        short = gateway.wait_for_status(lambda now: now["store"]["unsent_batches"] > 5, 30, "batches are kept")
+        starved.control("set_vm_memory_high_watermark", "0.6")
+        after = gateway.wait_for_status(
+            lambda now: now["store"]["unsent_batches"] <= 1 and now["link"]["accepted"] > short["link"]["accepted"], 60,
+            "all goes once the alarm has ended",
+        )
+        gateway.stop()
+    return status["link"], record, short, after
+
+
 def run(site):
     folder = site.folder("link_states")
     plant = SequencePlant(10)
@@ -103,16 +123,14 @@ def run(site):
             Broker(folder / "broker", site.pki, {"readings": {}, "full": FULL}, users=("gateway", "writer-not"),
                    exchanges={"nobody": ()}, permissions={"writer-not": none})
         )  # fmt: skip
-        starved = stack.enter_context(
-            Broker(folder / "starved", site.pki, ["readings"], settings="vm_memory_high_watermark.absolute = 1MB\n")
-        )
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
         base = plant.configuration(sim.where)
         limits = {"connect_timeout": "2s", "open_timeout": "3s", "ack_timeout": "4s"}
         usual = cloud_part(broker.port, "readings", site.pki, **limits)
-        for case, changed in make_cases(site, broker, starved, stack).items():
+        for case, changed in make_cases(site, broker, stack).items():
             found[case] = try_case(folder, base, {**usual, **changed}, case)
         found["half-open"] = half_open(folder, base, site)
+        found["memory alarm"] = alarm(folder, base, site, limits)
     return found
 
 
@@ -137,10 +155,16 @@ def test_a_refused_batch_says_why_and_the_link_stays_up(outcome, case):
 
 
 def test_a_broker_that_takes_nothing_is_left_and_its_alarm_guessed(outcome):
-    link, record = outcome["memory alarm"]
+    link, record, _, _ = outcome["memory alarm"]
     assert (record["what"], record["outcome"], record["step"]) == ("connection", "broken", "up"), record
     assert "left messages unanswered for 4 s" in record["reason"] and ALARM in record["reason"], record
     assert link["oldest_unacknowledged_ms"] is not None, link
+
+
+def test_when_the_alarm_ends_everything_goes_by_itself(outcome):
+    _, _, short, after = outcome["memory alarm"]
+    assert short["store"]["lost_readings"] == after["store"]["lost_readings"] == 0
+    assert after["link"]["parked"]["batches"] == 0 and after["link"]["state"] == "up"
 
 
 def test_a_broken_cable_is_found_within_the_idle_timeout(outcome):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 
@@ -16,7 +17,7 @@ sys.path[:0] = [str(TESTS / "e2e"), str(TESTS / "decoder")]
 
 from broker import Broker  # noqa: E402  of tests/e2e
 from cluster import QUEUE, Cluster  # noqa: E402
-from common import wait_until  # noqa: E402
+from common import TOP, wait_until  # noqa: E402
 from consumer import Consumer  # noqa: E402
 from fleet import Fleet, gateways, make_certificates, permissions  # noqa: E402
 from proton import Message  # noqa: E402
@@ -95,6 +96,14 @@ def one_broker(tmp_path_factory, pki, routes):
     with Broker(folder, pki, queues, (*routes, "consumer"), permissions=permissions(routes)) as broker:
         yield broker
         broker.kill()
+
+
+def test_its_links_are_told_what_core_tells():
+    """forebay-cloud drops a core that leaves a setting out: the list in fleet.py must follow link_settings.c."""
+    source = (TOP / "gateway/common/link_settings.c").read_text(encoding="ascii")
+    table = source.partition("fields[] = {")[2].partition("};")[0]
+    wanted = set(re.findall(r'^    \{(?:\w+\()?"?(\w+)', table, re.MULTILINE))
+    assert "window_bytes" in wanted and wanted == set(Fleet._link("gw-1", "queue", [1], pathlib.Path("pki"), {}))
 
 
 def test_one_broker_takes_every_gateways_batches(tmp_path, pki, broker, routes):

@@ -84,8 +84,17 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
 
 static void on_writable(struct amqp *amqp, void *user) {
     struct end *end = user;
+    static const uint8_t body[4096];
+    const struct amqp_message message = {.message_id = "1",
+                                         .subject = "batch",
+                                         .group_id = "gw-1",
+                                         .content_type = "text/plain",
+                                         .body = body,
+                                         .body_length = sizeof body};
     assert_true(amqp_send_room(amqp) > 0);
     end->writables++;
+    while (end->to_send > 0 && amqp_send_room(amqp) > 0)
+        assert_int_equal(amqp_send(amqp, end->to_send--, &message, NULL), FB_OK);
 }
 
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,

@@ -32,7 +32,8 @@ struct end {
     size_t body_length;
     bool hold;                /* server: keep messages unanswered */
     enum amqp_outcome answer; /* server: what to answer */
-    unsigned free_at_step;    /* client: call amqp_free() in the handler of this step; 0: never */
+    unsigned to_send;      /* client: messages of 4 KB that writable() sends, as many at a time as there is room for */
+    unsigned free_at_step; /* client: call amqp_free() in the handler of this step; 0: never */
 };
 
 struct world {

@@ -112,6 +112,16 @@ static void many_messages_pass_under_back_pressure_each_once(void **state) {
     assert_int_equal(world->client.outcomes, 3000);
 }
 
+/* A handler fills all the room, and writing makes some before the next look: what is left must not wait for ever. */
+static void room_that_a_handler_used_up_is_told_again(void **state) {
+    struct world *world = *state;
+    world->server_settings.receive_credit = 3000;
+    world->client.to_send = 3000;
+    world_connect(world);
+    world_run_to_count(world, &world->client.outcomes, 3000);
+    assert_int_equal(world->server.received, 3000);
+}
+
 static void unread_bytes_close_the_room_before_memory_grows(void **state) {
     struct world *world = *state;
     world->server_settings.receive_credit = 1000;
@@ -397,6 +407,7 @@ int main(void) {
         TEST(a_name_with_several_addresses_is_tried_address_by_address),
         TEST(each_outcome_comes_back_as_it_was_given),
         TEST(many_messages_pass_under_back_pressure_each_once),
+        TEST(room_that_a_handler_used_up_is_told_again),
         TEST(unread_bytes_close_the_room_before_memory_grows),
         TEST(one_large_message_at_a_time_is_taken),
         TEST(without_credit_nothing_is_taken),

@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/cloud_hand_out.c gateway/core/cloud_outcomes.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
 /* test_cloud_peer.c - what core hands out to forebay-cloud and what it makes of the outcomes, over a real socket. */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -201,8 +201,8 @@ static void what_is_in_flight_stays_within_the_configured_window(void **state) {
     expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
     expect_nothing(world);
     say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL); /* at once, whenever the acceptance is written down */
     expect_settled(world, 1);
-    expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL);
     assert_int_equal(figures_of(world).unsent_batches, 4);
     close_world(world);
 }
@@ -226,6 +226,8 @@ static void a_link_that_went_down_is_handed_nothing_more(void **state) {
     expect(world, PARCEL_CATALOGUE, 1, 0);
     expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
     say_outcome(world, 1, PARCEL_ACCEPTED, ""); /* makes room in the window */
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    say_outcome(world, 2, PARCEL_RELEASED, "");
     say(world, PROTOCOL_LINK_DOWN, NULL, 0);
     expect_nothing(world);
     assert_false(world->link_up);
