@@ -115,8 +115,10 @@ enum fb_error batch_frame_unpack(const uint8_t *frame, size_t length, size_t mos
         return fb_fail(cause, FB_MEMORY, "out of memory");
     const size_t got = ZSTD_decompress(plain, (size_t)size, frame, length);
     if (got != size) {
+        const bool is_memory = ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation;
         free(plain);
-        return fb_fail(cause, FB_INVALID, "zstd: %s", ZSTD_isError(got) ? ZSTD_getErrorName(got) : "wrong size");
+        return fb_fail(cause, is_memory ? FB_MEMORY : FB_INVALID, "zstd: %s",
+                       ZSTD_isError(got) ? ZSTD_getErrorName(got) : "wrong size");
     }
     *ret_plain = plain;
     *ret_plain_length = got;

@@ -147,8 +147,7 @@ static enum fb_error open_with(const char *path, enum fb_error (*load_keys)(stru
     if (ring == MAP_FAILED)
         return fb_fail_errno(cause, FB_MEMORY, errno, "key");
     /* Not fatal where the limit on locked memory is 0: swap is encrypted or absent on the appliance. */
-    if (mlock(ring, sizeof *ring) < 0)
-        errno = 0;
+    ring->locked = mlock(ring, sizeof *ring) == 0;
     madvise(ring, sizeof *ring, MADV_DONTDUMP);
     if ((size_t)snprintf(ring->path, sizeof ring->path, "%s", path) >= sizeof ring->path) {
         key_close(ring);

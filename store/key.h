@@ -23,6 +23,7 @@ struct key_ring {
     bool has_next;
     bool created;         /* there was no key: a new one was made and is on disk */
     bool from_credential; /* else from the file */
+    bool locked; /* in memory: else the limit on it (RLIMIT_MEMLOCK) is too small, and the key may be swapped */
     char path[KEY_PATH_MAX];
 };
 

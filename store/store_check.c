@@ -8,22 +8,41 @@
 #include "store/store_walk.h"
 
 #define TABLE_NAME_MAX 64
+#define ROW_KEYS_MAX 3
 
 struct store_check {
     struct store *store;
     sqlite3_stmt *tables;       /* the first name behind ?1 */
     char table[TABLE_NAME_MAX]; /* that was checked last */
     size_t long_table;          /* of long_tables, that is read */
-    sqlite3_stmt *rows;         /* its first row above ?1 */
-    int64_t row;
-    sqlite3_stmt *dead; /* whether a batch was given up before */
+    sqlite3_stmt *rows;         /* its next row */
+    int64_t row[ROW_KEYS_MAX];  /* where the one before stands */
+    sqlite3_stmt *dead;         /* whether a batch was given up before */
     struct store_walk walk;
     bool tables_done, finished;
     uint64_t batches, unreadable;
 };
 
-/* Without an index, and so large that they are read row by row; the batches come after them. */
-static const char *const long_tables[] = {"queue", "records"};
+/* So large that they are read row by row, the first keys columns of a row telling where the next one is looked for; the
+ * batches come after them. Indexes are in the order of their entries, so each of their pages is met. Those of the
+ * hashes of catalogues are few. */
+static const struct {
+    const char *name;
+    const char *sql;
+    int keys;
+} long_tables[] = {
+    {"queue", "SELECT number, * FROM queue WHERE number > ?1 ORDER BY number LIMIT 1", 1},
+    {"queue_parked",
+     "SELECT number FROM queue INDEXED BY queue_parked WHERE parked_ms > 0 AND number > ?1 ORDER BY number LIMIT 1", 1},
+    {"records", "SELECT id, * FROM records WHERE id > ?1 ORDER BY id LIMIT 1", 1},
+    {"catalogues", "SELECT revision, * FROM catalogues WHERE revision > ?1 ORDER BY revision LIMIT 1", 1},
+    {"hashes of catalogues",
+     "SELECT count(hash) FROM catalogues INDEXED BY sqlite_autoindex_catalogues_1 WHERE hash >= x''", 0},
+    {"batches_times",
+     "SELECT last_ms, first_ms, number FROM batches INDEXED BY batches_times"
+     " WHERE (last_ms, first_ms, number) > (?1, ?2, ?3) ORDER BY last_ms, first_ms, number LIMIT 1",
+     3},
+};
 #define LONG_TABLES (sizeof long_tables / sizeof long_tables[0])
 
 /* SQLite's own check of a table with its indexes, for those that are small. */
@@ -57,12 +76,19 @@ static enum fb_error check_next_table(struct store_check *check, struct fb_cause
 }
 
 static enum fb_error begin_long_table(struct store_check *check, struct fb_cause *cause) {
-    char sql[TABLE_NAME_MAX + 64];
-    const char *name = long_tables[check->long_table];
-    snprintf(sql, sizeof sql, "SELECT rowid, * FROM \"%s\" WHERE rowid > ?1 ORDER BY rowid LIMIT 1", name);
-    check->row = INT64_MIN;
-    return store_result(check->store->db, sqlite3_prepare_v2(check->store->db, sql, -1, &check->rows, NULL), cause,
-                        name);
+    sqlite3 *db = check->store->db;
+    for (size_t i = 0; i < ROW_KEYS_MAX; i++)
+        check->row[i] = INT64_MIN;
+    return store_result(db, sqlite3_prepare_v2(db, long_tables[check->long_table].sql, -1, &check->rows, NULL), cause,
+                        long_tables[check->long_table].name);
+}
+
+static bool blobs_hold(sqlite3_stmt *row) {
+    for (int i = 0; i < sqlite3_column_count(row); i++)
+        if (sqlite3_column_type(row, i) == SQLITE_BLOB && sqlite3_column_bytes(row, i) > 0 &&
+            sqlite3_column_blob(row, i) == NULL)
+            return false;
+    return true;
 }
 
 /* Reads the whole row, with the pages that it goes on in. */
@@ -70,22 +96,23 @@ static enum fb_error check_next_row(struct store_check *check, struct fb_cause *
     enum fb_error error = check->rows == NULL ? begin_long_table(check, cause) : FB_OK;
     if (error != FB_OK)
         return error;
-    sqlite3_bind_int64(check->rows, 1, check->row);
+    const char *name = long_tables[check->long_table].name;
+    const int keys = long_tables[check->long_table].keys;
+    for (int i = 0; i < keys; i++)
+        sqlite3_bind_int64(check->rows, i + 1, check->row[i]);
     const int code = sqlite3_step(check->rows);
-    error = store_result(check->store->db, code, cause, long_tables[check->long_table]);
-    for (int i = 0; code == SQLITE_ROW && i < sqlite3_column_count(check->rows); i++)
-        if (sqlite3_column_type(check->rows, i) == SQLITE_BLOB && sqlite3_column_bytes(check->rows, i) > 0 &&
-            sqlite3_column_blob(check->rows, i) == NULL)
-            error = fb_fail(cause, FB_CORRUPT, "damaged: a row of %s", long_tables[check->long_table]);
-    if (code == SQLITE_ROW)
-        check->row = sqlite3_column_int64(check->rows, 0);
+    error = store_result(check->store->db, code, cause, name);
+    if (code == SQLITE_ROW && !blobs_hold(check->rows))
+        error = fb_fail(cause, FB_CORRUPT, "damaged: a row of %s", name);
+    for (int i = 0; code == SQLITE_ROW && i < keys; i++)
+        check->row[i] = sqlite3_column_int64(check->rows, i);
     sqlite3_reset(check->rows);
-    if (code != SQLITE_DONE)
+    if (code == SQLITE_ROW && keys > 0)
         return error;
     sqlite3_finalize(check->rows);
     check->rows = NULL;
     check->long_table++;
-    return FB_OK;
+    return error;
 }
 
 static bool row_holds(const struct store_check *check) {
@@ -150,10 +177,11 @@ enum fb_error store_check_begin(struct store *store, struct store_check **ret_ch
     if (check == NULL)
         return fb_fail(cause, FB_MEMORY, "out of memory");
     check->store = store;
-    int code = sqlite3_prepare_v2(store->db,
-                                  "SELECT min(name) FROM sqlite_master WHERE type = 'table' AND name > ?1"
-                                  " AND name NOT IN ('batches', 'queue', 'records') HAVING min(name) NOT NULL",
-                                  -1, &check->tables, NULL);
+    int code =
+        sqlite3_prepare_v2(store->db,
+                           "SELECT min(name) FROM sqlite_master WHERE type = 'table' AND name > ?1"
+                           " AND name NOT IN ('batches', 'queue', 'records', 'catalogues') HAVING min(name) NOT NULL",
+                           -1, &check->tables, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(store->db, "SELECT 1 FROM queue WHERE number = ?1 AND damaged = 1", -1, &check->dead,
                                   NULL);

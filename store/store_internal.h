@@ -333,7 +333,7 @@ enum fb_error store_last_batches_next(struct store_last_batches *last, size_t by
 /* Stands for the identity of a store set aside that cannot tell it any more. */
 void store_salvage_name_id(const char *path, uint8_t ret_id[static BATCH_STORE_ID_BYTES]);
 
-/* Bring the schema to the version of this program, each step in a transaction; also makes a new one. FB_VERSION: it is
+/* Bring the schema to the version of this program, in one transaction; also makes a new one. FB_VERSION: it is
  * newer. */
 enum fb_error store_schema_migrate(sqlite3 *db, struct fb_cause *cause) FB_MUST_USE;
 

@@ -102,30 +102,40 @@ static enum fb_error evict_history(struct store *store, struct fb_cause *cause) 
     return delete_batch(store, number, cause);
 }
 
-/* A batch that goes unsent takes the losses that it should have told with it: they are told again. */
+/* What cannot be decoded though its pages hold tells nobody anything any more. */
+static enum fb_error tell_again(struct store_state *state, uint64_t number, const uint8_t *bytes, size_t length,
+                                struct batch_info *info, struct fb_cause *cause) {
+    struct reading *readings = NULL;
+    size_t units;
+    const enum fb_error error = batch_decode(bytes, length, info, &readings, &units, cause);
+    for (size_t i = 0; error == FB_OK && i < info->loss_count; i++) {
+        struct batch_loss loss = info->losses[i];
+        if (number >= STORE_SALVAGED_FIRST) /* the batches it names are another store's */
+            loss.first_batch = loss.last_batch = 0;
+        store_losses_add(state, &loss);
+    }
+    free(readings);
+    return error == FB_MEMORY ? error : FB_OK;
+}
+
+/* A batch that goes unsent takes the losses that it should have told with it: they are told again. FB_MEMORY: it must
+ * not go yet. */
 static enum fb_error keep_its_losses(struct store *store, uint64_t number, struct fb_cause *cause) {
     struct batch_info *info = calloc(1, sizeof *info);
     if (info == NULL)
         return fb_fail(cause, FB_MEMORY, "store: out of memory");
     const int code = store_step(store, STORE_READ_BATCH, "i", number);
-    struct reading *readings = NULL;
-    size_t length, units;
+    enum fb_error error = code == SQLITE_DONE ? FB_OK : store_result(store->db, code, cause, "evicting");
     if (code == SQLITE_ROW) {
+        size_t length;
         const uint8_t *bytes = store_bytes(store, STORE_READ_BATCH, 0, &length);
-        if (batch_decode(bytes, length, info, &readings, &units, NULL) == FB_OK)
-            for (size_t i = 0; i < info->loss_count; i++) {
-                struct batch_loss loss = info->losses[i];
-                if (number >= STORE_SALVAGED_FIRST) /* the batches it names are another store's */
-                    loss.first_batch = loss.last_batch = 0;
-                store_losses_add(&store->state, &loss);
-            }
+        error = tell_again(&store->state, number, bytes, length, info, cause);
+    } else if (error != FB_OK) {
+        store->unreadable_batch = number;
     }
     store_reset(store, STORE_READ_BATCH);
-    free(readings);
     free(info);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        store->unreadable_batch = number;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? FB_OK : store_result(store->db, code, cause, "evicting");
+    return error;
 }
 
 /* Take the lowest batch in [number, number's end] off the queue and note its readings as lost. */

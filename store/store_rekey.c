@@ -222,6 +222,9 @@ static enum fb_error take_place(struct store_rekey *rekey, struct fb_cause *caus
     snprintf(wal, sizeof wal, "%s-wal", store->path);
     if (access(wal, F_OK) == 0)
         return fb_fail(cause, FB_IO, "the old log stays");
+    const enum fb_error error = store_database_sync_folder(store->path, cause); /* nor does a power cut bring it back */
+    if (error != FB_OK)
+        return error;
     store_database_forget_old(store->path);
     snprintf(rekey->old, sizeof rekey->old, "%s" STORE_OLD_SUFFIX, store->path);
     if (link(store->path, rekey->old) < 0)

@@ -6,7 +6,7 @@
 /* "FBST": tells our databases from others that the same key opens. */
 #define APPLICATION_ID 0x46425354
 
-/* Each step brings the schema one version up, in a transaction of its own; steps are never changed once released.
+/* Each step brings the schema one version up; steps are never changed once released.
  * Every table has an INTEGER PRIMARY KEY: store_rekey.c copies rows by it.
  *
  * batches are never written again after they were sealed, unless they are thinned: what changes with their fate stands
@@ -79,16 +79,19 @@ static enum fb_error read_number(sqlite3 *db, const char *sql, int *ret_number, 
     return store_result(db, code, cause, sql);
 }
 
-static enum fb_error run_step(sqlite3 *db, int step, struct fb_cause *cause) {
+static int run_steps(sqlite3 *db, int version) {
     char last[96];
     snprintf(last, sizeof last, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-             step + 1);
+             SCHEMA_VERSION);
     int code = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_exec(db, steps[step], NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_exec(db, last, NULL, NULL, NULL);
-    const enum fb_error error = store_result(db, code, cause, "making the schema");
+    for (; code == SQLITE_OK && version < SCHEMA_VERSION; version++)
+        code = sqlite3_exec(db, steps[version], NULL, NULL, NULL);
+    return code == SQLITE_OK ? sqlite3_exec(db, last, NULL, NULL, NULL) : code;
+}
+
+/* All in one transaction: whatever cuts it off leaves the schema that was there. */
+static enum fb_error bring_up(sqlite3 *db, int version, struct fb_cause *cause) {
+    const enum fb_error error = store_result(db, run_steps(db, version), cause, "making the schema");
     if (error != FB_OK && !sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return error;
@@ -109,7 +112,5 @@ enum fb_error store_schema_migrate(sqlite3 *db, struct fb_cause *cause) {
     if (version > SCHEMA_VERSION)
         return fb_fail(cause, FB_VERSION, "made by a newer Forebay (schema %d, this one knows %d): install that one",
                        version, SCHEMA_VERSION);
-    for (; error == FB_OK && version < SCHEMA_VERSION; version++)
-        error = run_step(db, version, cause);
-    return error;
+    return version < SCHEMA_VERSION ? bring_up(db, version, cause) : FB_OK;
 }

@@ -166,10 +166,13 @@ static enum fb_error load_config(const char *file, struct config *ret_config, st
     return error;
 }
 
-static void log_opening(const struct core *core, const char *path, bool key_created) {
+static void log_opening(const struct core *core, const char *path, const struct key_ring *key) {
     const struct store_opening *opening = &core->opening;
-    if (key_created)
+    if (key->created)
         log_event(LOG_LEVEL_NOTICE, "key-created", "file=%s/" KEY_FILE, core->config.data);
+    if (!key->locked)
+        log_event(LOG_LEVEL_WARNING, "key-not-locked", "the limit on locked memory is too small (LimitMEMLOCK=): %s",
+                  "where there is swap it must be encrypted");
     if (opening->set_aside[0] != '\0')
         log_event(LOG_LEVEL_ERROR, "store-set-aside", "file=%s reason=\"%s\" %s", opening->set_aside, opening->reason,
                   opening->inherited ? "the new one goes on where it stood" : "the new one is empty");
@@ -222,7 +225,7 @@ static enum fb_error open_with_key(struct core *core, const char *path, struct f
     if (error == FB_OK)
         error = settle_keys(core, ring, cause);
     if (error == FB_OK)
-        log_opening(core, path, ring->created);
+        log_opening(core, path, ring);
     key_close(ring);
     return error;
 }

@@ -4,6 +4,7 @@
  *
  * For each kind of call the same work is done again and again, the first, second, third ... call failing, until it is
  * through without a failure. */
+#include <dlfcn.h>
 #include <sqlite3.h>
 
 #include "fault_alloc.h"
@@ -17,7 +18,9 @@
 #define STEP_READINGS 400
 #define SEAL_EACH 3
 #define FILL_READINGS 120000 /* more than the quota holds */
-#define MOST (FILL_READINGS + STEPS * STEP_READINGS)
+#define DROP_READINGS 160000 /* the same, of batches that are too small to be thinned */
+#define DROP_BATCH 400
+#define MOST (DROP_READINGS + STEPS * STEP_READINGS)
 #define EACH_UP_TO 64
 #define ENOUGH 100000 /* a fault that never stops being met is a fault of the test */
 
@@ -25,21 +28,43 @@
 struct work {
     struct fixture *fixture;
     struct account *account;
-    uint64_t kept; /* what the last audit record said that was committed */
+    uint64_t kept;      /* what the last audit record said that was committed */
+    bool sealing_alone; /* may fail */
 };
 
-/* Memory is there while the file is opened: SQLCipher 4.6.1 crashes in sqlcipher_openssl_setup() without. */
-static enum fb_error open_store(struct fixture *fixture) {
+static bool is_quiet;
+
+static void be_quiet(bool quiet) {
+    is_quiet = quiet;
+    fault_alloc_pause(quiet);
+}
+
+/* These stand before SQLCipher's: from the key to the first page read with it memory is there, as 4.6.1 crashes in
+ * sqlcipher_openssl_setup() without, and frees twice what it made of the key. */
+static int (*real_key)(sqlite3 *, const char *, const void *, int);
+static int (*real_exec)(sqlite3 *, const char *, int (*)(void *, int, char **, char **), void *, char **);
+static bool key_is_new;
+
+int sqlite3_key_v2(sqlite3 *db, const char *schema, const void *key, int length) {
     fault_alloc_pause(true);
-    const enum fb_error error = fixture_try_open(fixture);
-    fault_alloc_pause(false);
-    return error;
+    const int code = real_key(db, schema, key, length);
+    fault_alloc_pause(is_quiet);
+    key_is_new = true;
+    return code;
+}
+
+int sqlite3_exec(sqlite3 *db, const char *sql, int (*callback)(void *, int, char **, char **), void *user, char **why) {
+    fault_alloc_pause(is_quiet || key_is_new);
+    const int code = real_exec(db, sql, callback, user, why);
+    fault_alloc_pause(is_quiet);
+    key_is_new = key_is_new && strncmp(sql, "PRAGMA", 6) == 0;
+    return code;
 }
 
 static bool reopen(struct work *work) {
     struct fixture *fixture = work->fixture;
     fixture_close(fixture);
-    enum fb_error error = open_store(fixture);
+    enum fb_error error = fixture_try_open(fixture);
     if (error == FB_OK)
         error = store_number_tags(fixture->store, &fixture->plant, &fixture->cause);
     if (error == FB_OK)
@@ -79,10 +104,20 @@ static bool forward(struct work *work) {
     const enum fb_error error = store_next(fixture->store, 1, UINT64_MAX, &batch, &fixture->cause);
     if (error != FB_OK)
         return after(work, error);
-    fault_alloc_pause(true); /* the receiver is another machine */
+    be_quiet(true); /* the receiver is another machine */
     account_take(work->account, &batch);
-    fault_alloc_pause(false);
+    be_quiet(work->sealing_alone);
     return after(work, store_mark_sent(fixture->store, &batch.number, 1, FIXTURE_TIME_MS, &fixture->cause));
+}
+
+static bool seal(struct work *work) {
+    struct fixture *fixture = work->fixture;
+    size_t sealed;
+    be_quiet(false);
+    const enum fb_error error =
+        store_seal(fixture->store, FIXTURE_TIME_MS, CLOCK_SYNCHRONISED, &sealed, &fixture->cause);
+    be_quiet(work->sealing_alone);
+    return after(work, error);
 }
 
 static bool step(struct work *work, size_t i) {
@@ -97,9 +132,7 @@ static bool step(struct work *work, size_t i) {
         return false;
     if (i % SEAL_EACH != SEAL_EACH - 1)
         return true;
-    size_t sealed;
-    return after(work, store_seal(fixture->store, FIXTURE_TIME_MS, CLOCK_SYNCHRONISED, &sealed, &fixture->cause)) &&
-           forward(work);
+    return seal(work) && forward(work);
 }
 
 static void work_through(struct work *work) {
@@ -124,13 +157,22 @@ static void copy(const char *from, const char *to) {
     unlink(wal);
 }
 
-/* A store that has taken more than its quota, so that each seal evicts; the account has what was sent of it. */
-static void make_full(struct fixture *fixture) {
+static void fill(struct fixture *fixture, uint64_t readings, size_t batch) {
     fixture->quota_bytes = QUOTA_BYTES;
     fixture_open(fixture);
-    while (fixture->sequence < FILL_READINGS)
-        fixture_batch_of(fixture, 4000);
+    while (fixture->sequence < readings)
+        fixture_batch_of(fixture, batch);
     fixture_close(fixture);
+}
+
+/* A store that has taken more than its quota, so that batches were thinned, and will be. */
+static void make_full(struct fixture *fixture) {
+    fill(fixture, FILL_READINGS, 4000);
+}
+
+/* One that drops unsent batches, of which the oldest tell what was dropped before. */
+static void make_dropping(struct fixture *fixture) {
+    fill(fixture, DROP_READINGS, DROP_BATCH);
 }
 
 static void make_empty(struct fixture *fixture) {
@@ -144,6 +186,7 @@ struct fault {
     bool of_crypto;       /* OpenSSL's */
     int code;
     bool lasting;
+    bool sealing_alone; /* it meets nothing else */
     const char *name;
 };
 
@@ -165,11 +208,14 @@ static bool try_nth(struct fixture *fixture, const char *start, const struct fau
     char label[96];
     snprintf(label, sizeof label, "%s %llu", fault->name, (unsigned long long)n);
     struct account account = account_make(label, MOST);
-    struct work work = {.fixture = fixture, .account = &account};
+    struct work work = {.fixture = fixture, .account = &account, .sealing_alone = fault->sealing_alone};
     copy(start, fixture->path);
     arm(fault, n);
+    be_quiet(work.sealing_alone);
     work_through(&work);
+    be_quiet(false);
     const bool failed = disarm(fault);
+    work.sealing_alone = false;
     if (!reopen(&work))
         fail_msg("%s: %s", label, fixture->cause.text);
     if (trail_check(fixture, label) < work.kept)
@@ -181,9 +227,12 @@ static bool try_nth(struct fixture *fixture, const char *start, const struct fau
     return failed;
 }
 
-/* OpenSSL allocates for each page: with ABUSE=1 each call fails in turn, else the first ones, then fewer and fewer. */
+/* OpenSSL allocates for each page, and each opening allocates a thousand times: with ABUSE=1 each call fails in turn,
+ * else the first ones, then fewer and fewer. */
 static uint64_t step_behind(const struct fault *fault, uint64_t n) {
-    return fault->of_crypto && getenv("ABUSE") == NULL && n >= EACH_UP_TO ? n / 8 : 1;
+    const bool has_many = fault->kind == FAULT_NONE && !fault->sealing_alone;
+    const uint64_t step = n / (fault->of_crypto ? 8 : EACH_UP_TO);
+    return has_many && getenv("ABUSE") == NULL && n >= EACH_UP_TO ? step : 1;
 }
 
 static void try_all(struct fixture *fixture, const struct fault *fault) {
@@ -219,13 +268,17 @@ FAULT_TEST(an_open_fails, make_full, .kind = FAULT_OPEN, .code = SQLITE_CANTOPEN
 FAULT_TEST(an_allocation_fails, make_empty, .kind = FAULT_NONE)
 FAULT_TEST(allocations_fail_from_then_on, make_empty, .kind = FAULT_NONE, .lasting = true)
 
+FAULT_TEST(an_allocation_of_a_seal_that_thins_fails, make_full, .kind = FAULT_NONE, .sealing_alone = true)
+FAULT_TEST(an_allocation_of_a_seal_that_drops_fails, make_dropping, .kind = FAULT_NONE, .sealing_alone = true)
 FAULT_TEST(an_allocation_of_openssl_fails, make_full, .of_crypto = true)
 FAULT_TEST(allocations_of_openssl_fail_from_then_on, make_full, .of_crypto = true, .lasting = true)
 
 static int install(void **state) {
     (void)state;
+    *(void **)&real_key = dlsym(RTLD_NEXT, "sqlite3_key_v2");
+    *(void **)&real_exec = dlsym(RTLD_NEXT, "sqlite3_exec");
     fault_vfs_install();
-    return 0;
+    return real_key != NULL && real_exec != NULL ? 0 : -1;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, account_setup, fixture_teardown)
@@ -243,6 +296,8 @@ int main(void) {
         TEST(an_open_fails),
         TEST(an_allocation_fails),
         TEST(allocations_fail_from_then_on),
+        TEST(an_allocation_of_a_seal_that_thins_fails),
+        TEST(an_allocation_of_a_seal_that_drops_fails),
         TEST(an_allocation_of_openssl_fails),
         TEST(allocations_of_openssl_fail_from_then_on),
     };
