@@ -70,9 +70,13 @@ static enum fb_error rename_if_there(const char *from, const char *to, struct fb
     return FB_OK;
 }
 
-/* A link that an attempt before left, which was cut off, is made anew. */
-static enum fb_error link_if_there(const char *from, const char *to, struct fb_cause *cause) {
-    if ((unlink(to) < 0 && errno != ENOENT) || (link(from, to) < 0 && errno != ENOENT))
+/* A link that an attempt before left, which was cut off, is made anew. ret_linked: false, too, where the file system
+ * has no links. */
+static enum fb_error link_if_there(const char *from, const char *to, bool *ret_linked, struct fb_cause *cause) {
+    if (unlink(to) < 0 && errno != ENOENT)
+        return fb_fail_errno(cause, FB_IO, errno, "%s", to);
+    *ret_linked = link(from, to) == 0;
+    if (!*ret_linked && errno != ENOENT && errno != EPERM && errno != EOPNOTSUPP)
         return fb_fail_errno(cause, FB_IO, errno, "linking to %s", to);
     return FB_OK;
 }
@@ -85,10 +89,13 @@ enum fb_error store_aside_rename(const char *path, const char *name, struct fb_c
     snprintf(log_aside, sizeof log_aside, "%s-wal", name);
     snprintf(shared, sizeof shared, "%s-shm", path);
     snprintf(shared_aside, sizeof shared_aside, "%s-shm", name);
-    enum fb_error error = link_if_there(log, log_aside, cause);
+    bool linked = false;
+    enum fb_error error = link_if_there(log, log_aside, &linked, cause);
     if (error == FB_OK)
         error = rename_if_there(path, name, cause);
-    if (error == FB_OK && unlink(log) < 0 && errno != ENOENT)
+    if (error == FB_OK && !linked)
+        error = rename_if_there(log, log_aside, cause);
+    else if (error == FB_OK && unlink(log) < 0)
         error = fb_fail_errno(cause, FB_IO, errno, "%s", log);
     if (error == FB_OK)
         error = rename_if_there(shared, shared_aside, cause);

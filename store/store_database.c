@@ -203,9 +203,13 @@ static enum fb_error clear_stray_log(const struct store_settings *settings, stru
 
 enum fb_error store_database_install(struct store *store, const struct store_settings *settings,
                                      struct fb_cause *cause) {
-    char fresh[PATH_MAX], ready[PATH_MAX];
+    char fresh[PATH_MAX] = "", ready[PATH_MAX] = "";
+    /* Closing would write the log back, too, but would not say when it could not: the file would go without it. */
+    const int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    enum fb_error error = store_result(store->db, code, cause, "writing the log back");
     store_database_detach(store);
-    enum fb_error error = other_name(settings->path, ".new", fresh, cause);
+    if (error == FB_OK)
+        error = other_name(settings->path, ".new", fresh, cause);
     if (error == FB_OK)
         error = other_name(settings->path, ".ready", ready, cause);
     if (error == FB_OK && rename(fresh, ready) < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "gateway/common/file.h"
@@ -43,7 +44,11 @@ int link(const char *from, const char *to) {
 }
 
 int fsync(int descriptor) {
-    return step_on_disk() ? fdatasync(descriptor) : -1;
+    return step_on_disk() ? (int)syscall(SYS_fsync, descriptor) : -1;
+}
+
+int fdatasync(int descriptor) {
+    return step_on_disk() ? (int)syscall(SYS_fsync, descriptor) : -1;
 }
 
 static void run(const struct fixture *fixture, const char *commands) {
