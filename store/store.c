@@ -34,8 +34,6 @@ static enum fb_error replace(struct store *store, const struct store_settings *s
     error = store_inherit(store, settings->path, aside, settings, key, &opening->inherited, cause);
     if (error != FB_OK)
         return error;
-    struct batch_loss noted[BATCH_LOSS_THINNED + 1]; /* are still to be told to people */
-    memcpy(noted, store->state.noted, sizeof noted);
     error = store_database_install(store, settings, cause);
     if (error == FB_OK)
         error = store_aside_rename(settings->path, aside, cause);
@@ -45,7 +43,6 @@ static enum fb_error replace(struct store *store, const struct store_settings *s
     error = store_database_take_ready(settings, cause);
     if (error == FB_OK)
         error = open_once(store, settings, key, opening, cause);
-    memcpy(store->state.noted, noted, sizeof noted);
     return error;
 }
 

@@ -236,6 +236,8 @@ void store_records_inherit(struct store *heir, sqlite3 *old);
 
 /* Loss records in the state: neighbours are merged, so that they are never more than BATCH_LOSSES_MAX. */
 void store_losses_add(struct store_state *state, const struct batch_loss *loss);
+/* Have people told, see store_take_noted_loss(). */
+void store_losses_note(struct store_state *state, const struct batch_loss *loss);
 /* Before a transaction that keeps a cursor older than what was noted, since the readings in between come later: a kill
  * would let the same losses be told twice. True: put losses_changed back afterwards. What is lost in the transaction
  * itself takes all with it. */

@@ -42,10 +42,12 @@ static bool take_catalogue(struct store *store, sqlite3_stmt *row) {
     return take_fixed(row, 1, store->state.catalogue_hash, BATCH_HASH_BYTES);
 }
 
+/* Whether people were told of it before the end, nobody knows: better twice than never. */
 static bool take_loss(struct store *store, sqlite3_stmt *row) {
     if (store->state.loss_count == BATCH_LOSSES_MAX)
         return false;
-    store->state.losses[store->state.loss_count++] = (struct batch_loss){
+    struct batch_loss *loss = &store->state.losses[store->state.loss_count++];
+    *loss = (struct batch_loss){
         .reason = (enum batch_loss_reason)sqlite3_column_int64(row, 0),
         .readings = (uint64_t)sqlite3_column_int64(row, 1),
         .from_ms = sqlite3_column_int64(row, 2),
@@ -53,6 +55,9 @@ static bool take_loss(struct store *store, sqlite3_stmt *row) {
         .first_batch = (uint64_t)sqlite3_column_int64(row, 4),
         .last_batch = (uint64_t)sqlite3_column_int64(row, 5),
     };
+    if (loss->reason < BATCH_LOSS_QUOTA || loss->reason > BATCH_LOSS_THINNED)
+        return false;
+    store_losses_note(&store->state, loss);
     return true;
 }
 

@@ -46,7 +46,8 @@ void store_losses_add(struct store_state *state, const struct batch_loss *loss) 
     state->losses[state->loss_count++] = fresh;
 }
 
-static void note(struct batch_loss *noted, const struct batch_loss *loss) {
+void store_losses_note(struct store_state *state, const struct batch_loss *loss) {
+    struct batch_loss *noted = &state->noted[loss->reason];
     const bool is_first = noted->to_ms == 0;
     noted->readings += loss->readings;
     if (is_first || loss->from_ms < noted->from_ms)
@@ -74,6 +75,6 @@ bool store_hold_losses(struct store *store) {
 void store_note_loss(struct store *store, const struct batch_loss *loss) {
     store->losses_noted = true;
     store->state.lost_readings += loss->readings;
-    note(&store->state.noted[loss->reason], loss);
+    store_losses_note(&store->state, loss);
     store_losses_add(&store->state, loss);
 }

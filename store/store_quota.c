@@ -20,9 +20,9 @@ static int count(struct store *store, enum store_statement statement, uint64_t *
     return code;
 }
 
-/* What records leave of the disk, and of the file's unused pages where the disk has none. */
+/* What records leave of the disk; and where the disk has none, the part of what is kept free ahead in the file. */
 #define RECORDS_LEAVE_BYTES (UINT64_C(256) * 1024)
-#define RECORDS_LEAVE_PAGES 64
+#define RECORDS_LEAVE_SHARE 2
 /* A disk that was full has room again when the file may grow by so much. */
 #define DISK_HAS_ROOM_PAGES 64
 
@@ -34,12 +34,19 @@ struct room {
     uint64_t disk;    /* by which the file may still grow */
 };
 
+static uint64_t pages_ahead(const struct store *store) {
+    const uint64_t one = BATCH_BYTES_MAX / STORE_PAGE_BYTES + STORE_TABLE_PAGES;
+    const uint64_t share = store->batch_pages_most / AHEAD_SHARE;
+    return share < one ? one : share < AHEAD_BATCHES * one ? share : AHEAD_BATCHES * one;
+}
+
 /* Records may use of the reserve what readings leave, but never so much that the log could not be written back. */
 bool store_quota_disk_takes(struct store *store, uint64_t pages) {
     uint64_t unused = 0;
     if (store_room_beyond_reserve(store, pages * STORE_PAGE_BYTES + RECORDS_LEAVE_BYTES))
         return true;
-    return count(store, STORE_COUNT_FREE_PAGES, &unused) == SQLITE_ROW && pages + RECORDS_LEAVE_PAGES <= unused;
+    const uint64_t leave = pages_ahead(store) / RECORDS_LEAVE_SHARE;
+    return count(store, STORE_COUNT_FREE_PAGES, &unused) == SQLITE_ROW && pages + leave <= unused;
 }
 
 static enum fb_error measure(struct store *store, struct room *ret_room, struct fb_cause *cause) {
@@ -275,12 +282,6 @@ enum fb_error store_quota_room_from_history(struct store *store, uint64_t pages,
 
 bool store_disk_is_full(const struct store *store) {
     return store->disk_is_full;
-}
-
-static uint64_t pages_ahead(const struct store *store) {
-    const uint64_t one = BATCH_BYTES_MAX / STORE_PAGE_BYTES + STORE_TABLE_PAGES;
-    const uint64_t share = store->batch_pages_most / AHEAD_SHARE;
-    return share < one ? one : share < AHEAD_BATCHES * one ? share : AHEAD_BATCHES * one;
 }
 
 enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) {

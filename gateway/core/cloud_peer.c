@@ -369,6 +369,10 @@ void cloud_peer_committed(struct cloud_peer *cloud) {
     cloud_hand_out_event(cloud);
 }
 
+void cloud_peer_mark_accepted(struct cloud_peer *cloud) {
+    cloud_outcomes_commit(cloud);
+}
+
 enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint64_t last, size_t *ret_released,
                                  struct fb_cause *cause) {
     const enum fb_error error = store_release(cloud->store, first, last, ret_released, cause);

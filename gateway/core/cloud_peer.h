@@ -68,6 +68,8 @@ enum fb_error cloud_peer_release(struct cloud_peer *cloud, uint64_t first, uint6
 
 /* Something was committed, events maybe: hand those out. */
 void cloud_peer_committed(struct cloud_peer *cloud);
+/* Mark those batches as sent that were accepted and wait for it. (fsync) */
+void cloud_peer_mark_accepted(struct cloud_peer *cloud);
 /* New batches were sealed: hand them out. */
 void cloud_peer_sealed(struct cloud_peer *cloud);
 /* Batches were salvaged from a store set aside: hand them out behind the backlog. */

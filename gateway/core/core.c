@@ -42,6 +42,12 @@ static void on_committed(struct store_cursor cursor, void *user) {
         watch_losses(core->watch);
 }
 
+static void on_making_room(void *user) {
+    struct core *core = user;
+    if (core->cloud != NULL)
+        cloud_peer_mark_accepted(core->cloud);
+}
+
 static void on_sealed(void *user) {
     struct core *core = user;
     if (core->cloud != NULL)
@@ -125,7 +131,12 @@ static void on_expiry(const json_t *certificate, int level_days, void *user) {
 }
 
 static const struct intake_handlers intake_handlers = {
-    .committed = on_committed, .sealed = on_sealed, .state_changed = on_store_state, .clock_changed = on_clock};
+    .making_room = on_making_room,
+    .committed = on_committed,
+    .sealed = on_sealed,
+    .state_changed = on_store_state,
+    .clock_changed = on_clock,
+};
 static const struct cloud_peer_handlers cloud_handlers = {.link_changed = on_link_changed,
                                                           .command = on_command,
                                                           .attempted = on_attempted,

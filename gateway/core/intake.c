@@ -66,8 +66,14 @@ static enum fb_error commit(struct intake *intake, struct fb_cause *cause) {
     return FB_OK;
 }
 
+static void before_room(struct intake *intake) {
+    if (intake->handlers->making_room != NULL)
+        intake->handlers->making_room(intake->user);
+}
+
 static enum fb_error seal(struct intake *intake, struct fb_cause *cause) {
     size_t sealed = 0;
+    before_room(intake);
     const enum fb_error error = store_seal(intake->store, clock_utc_ms(), clock_state(), &sealed, cause);
     if (error != FB_OK)
         return error;
@@ -76,6 +82,11 @@ static enum fb_error seal(struct intake *intake, struct fb_cause *cause) {
     if (sealed > 0)
         intake->handlers->sealed(intake->user);
     return FB_OK;
+}
+
+static enum fb_error keep_room(struct intake *intake, struct fb_cause *cause) {
+    before_room(intake);
+    return store_keep_room(intake->store, cause);
 }
 
 /* A store that has reached its quota makes the room that committing wants when it seals what was committed before. */
@@ -164,7 +175,7 @@ static int on_commit_timer(sd_event_source *source, uint64_t time_us, void *user
     if (error == FB_OK && seal_due(intake))
         error = seal(intake, &cause);
     else if (error == FB_OK)
-        error = store_keep_room(intake->store, &cause);
+        error = keep_room(intake, &cause);
     note_state(intake, error, &cause);
     /* A long tail goes on after whatever else there is to do. */
     const bool more = error == FB_OK && store_commit_waits(intake->store);

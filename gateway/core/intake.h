@@ -14,6 +14,8 @@
 struct intake;
 
 struct intake_handlers {
+    /* Unsent batches may have to give way now: those that were sent are to be marked first. May be NULL. */
+    void (*making_room)(void *user);
     /* Everything up to this sequence of this epoch is on disk. */
     void (*committed)(struct store_cursor cursor, void *user);
     /* There are new batches. */
