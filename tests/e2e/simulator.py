@@ -9,7 +9,8 @@ from common import PYTHON, TESTS
 
 sys.path.insert(0, str(TESTS / "sim"))
 
-import values  # noqa: E402  of tests/sim
+import lines  # noqa: E402,F401  of tests/sim, for the tests
+import values  # noqa: E402
 
 
 def block(table, address, kind, form, count=1, **more):

@@ -1,14 +1,13 @@
 """Text instruments that misbehave in every way: a bad reading with its reason, and never a wrong value. Each reply carries a
 number that was never sent before; only those of honest replies may become readings, and each once."""
 
-import asyncio
 import contextlib
-import threading
 import time
 
 import pytest
 from consumer import Consumer
 from gateway import Gateway, cloud_part
+from simulator import lines
 
 TIMEOUT_MS = 1200  # long enough that an honest reply is in time on a busy machine, too
 INTERVAL_S = 0.5
@@ -76,73 +75,6 @@ FAULTS = {
 }
 
 
-class Instrument:
-    """One TCP serial server whose instrument answers each line that ends in CR."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        self.count = 0
-        self.left = 0  # replies still to spoil
-        self.honest = set()  # numbers that may be believed
-        self.port = None
-
-    async def start(self):
-        server = await asyncio.start_server(self.converse, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-
-    async def converse(self, reader, writer):
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                await reader.readuntil(b"\r")
-                self.reply(writer)
-
-    def reply(self, writer):
-        self.count += 1
-        self.honest.add(self.count)
-        pieces = [(0, f"V {self.count} 12.5\r\n".encode())]
-        if self.left > 0:
-            self.left -= 1
-            pieces = FAULTS[self.kind][0](self.count)
-        loop = asyncio.get_running_loop()
-        for delay_s, data in pieces:
-            if data is None:
-                loop.call_later(delay_s, writer.close)
-            else:
-                loop.call_later(delay_s, writer.write, data)
-
-
-class Plant(threading.Thread):
-    """All instruments, on a loop of their own."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.instruments = {kind: Instrument(kind) for kind in FAULTS}
-        self.loop = asyncio.new_event_loop()
-        self.ready = threading.Event()
-
-    def run(self):
-        for one in self.instruments.values():
-            self.loop.run_until_complete(one.start())
-        self.loop.call_soon(self.ready.set)
-        self.loop.run_forever()
-
-    def __enter__(self):
-        self.start()
-        assert self.ready.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.join(5)
-
-    def spoil(self):
-        def all_at_once():
-            for one in self.instruments.values():
-                one.left = REPLIES
-
-        self.loop.call_soon_threadsafe(all_at_once)
-
-
 def configure(plant):
     protocol = {"kind": "lines", "ask": "READ {unit}\\r", "end": "\\r\\n"}
     tags = [{"name": name, "line": "V ", "field": field} for field, name in enumerate(("first", "second"), 1)]
@@ -170,14 +102,14 @@ class Outcome:
 def run(site):
     with contextlib.ExitStack() as stack:
         consumer = stack.enter_context(Consumer(site.broker.port, "lines", site.pki))
-        plant = stack.enter_context(Plant())
+        plant = stack.enter_context(lines.Repliers({kind: fault for kind, (fault, _) in FAULTS.items()}))
         cloud = cloud_part(site.broker.port, "lines", site.pki)
         gateway = stack.enter_context(Gateway(site.folder("line_faults"), {**configure(plant), "cloud": cloud}))
         gateway.start().wait_for_link()
         gateway.wait_for_buses()
         time.sleep(GOOD_S)
         fault_s = time.time()
-        plant.spoil()
+        plant.spoil(REPLIES)
         time.sleep(FAULTS_S)
         gateway.wait_for_buses()
         time.sleep(GOOD_S)

@@ -1,162 +1,20 @@
 """Instruments that speak in lines of text: asked and by themselves, SDI-12, over TCP and a pseudo terminal, honest or
 not. Each answer carries a number that was never sent before, so that a late one taken for another would show."""
 
-import contextlib
-import functools
-import os
-import pty
-import select
-import socket
-import threading
 import time
-import tty
 
 from common import wait_until
 from gateway import Gateway
+from simulator import lines
 
 
-def nmea(body):
-    return f"${body}*{functools.reduce(lambda a, b: a ^ b, body.encode()):02X}\r\n"
-
-
-def sdi12_crc(text):
-    crc = 0
-    for byte in text.encode():
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-    return text + "".join(chr(0x40 | part) for part in (crc >> 12, crc >> 6 & 63, crc & 63))
-
-
-class Line(threading.Thread):
-    """One instrument at the other end of a TCP serial server or a pseudo terminal. mode: what it does now."""
-
-    def __init__(self, serial=False):
-        super().__init__(daemon=True)
-        self.mode = "good"
-        self.count = 0
-        self.asked = []
-        self.ending = False
-        self.server = self.ours = None
-        if serial:
-            self.ours, self.theirs = pty.openpty()
-            tty.setraw(self.theirs)
-            self.where = os.ttyname(self.theirs)
-        else:
-            self.server = socket.create_server(("127.0.0.1", 0))
-            self.server.settimeout(0.1)
-            self.where = self.server.getsockname()[1]
-        self.start()
-
-    def end(self):
-        self.ending = True
-        self.join(5)
-        if self.server is not None:
-            self.server.close()
-
-    def send(self, text):
-        os.write(self.ours, text.encode("latin-1"))
-
-    def run(self):
-        while not self.ending:
-            if self.server is None:
-                self.serve()
-                return
-            try:
-                peer, _ = self.server.accept()
-            except TimeoutError:
-                continue
-            with peer:
-                self.ours = peer.fileno()
-                with contextlib.suppress(OSError):
-                    self.serve()
-
-    def serve(self):
-        text = ""
-        while not self.ending:
-            if self.mode == "gone":
-                self.mode = "good"
-                return
-            ready, _, _ = select.select([self.ours], [], [], 0.02)
-            if ready:
-                got = os.read(self.ours, 100).decode("latin-1")
-                if not got:
-                    return
-                text += got
-            text = self.answer(text)
-
-
-class Asked(Line):
-    """READ 5 is answered with: V <count> 12.5"""
-
-    def answer(self, text):
-        if "\r" not in text:
-            return text
-        question, _, rest = text.partition("\r")
-        self.asked.append(question)
-        self.count += 1
-        reply = f"V {self.count} 12.5\r\n"
-        if self.mode == "late":
-            time.sleep(0.35)
-        if self.mode == "strange":
-            reply = "V off 12.5\r\n"
-        if self.mode == "other":
-            reply = "ERROR 7\r\n"
-        if self.mode == "endless":
-            reply = "V 7 12.5 " * 60
-        if self.mode != "silent":
-            self.send(reply)
-        return rest
-
-
-class Speaking(Line):
-    """A sentence of another talker and one of ours every 50 ms."""
-
-    def answer(self, text):
-        if self.mode != "still":
-            self.count += 1
-        ours = nmea(f"YXMTW,{self.count}.5,C")
-        if self.mode == "wrong":
-            ours = ours.replace(".5", ".6")
-        if self.mode == "empty":
-            ours = nmea("YXMTW,,C")
-        if self.mode != "silent":
-            self.send(nmea("GPZDA,160012.71,11,03,2004,-1,00") + ours)
-        time.sleep(0.05)
-        return ""
-
-
-class Sensor(Line):
-    """SDI-12 address 3: one second announced, ready sooner, three values in two answers with CRC."""
-
-    def answer(self, text):
-        if "!" not in text:
-            return text
-        command, _, rest = text.partition("!")
-        self.asked.append(command)
-        if self.mode == "silent":
-            return rest
-        if command == "3MC":
-            self.count += 1
-            self.send("30013\r\n")
-            time.sleep(0.1)
-            self.send("3\r\n")
-        elif command == "3D0":
-            good = sdi12_crc(f"3+{self.count}.25-7")
-            self.send((good if self.mode == "good" else good.replace(".25", ".35")) + "\r\n")
-        elif command == "3D1":
-            self.send(sdi12_crc("3+0.5") + "\r\n")
-        return rest
-
-
-def configuration(lines):
-    sdi12 = {"kind": "sdi12", "ask": "MC", "checksum": "sdi12"}
+def configuration(served):
     return f"""
 buses:
-  - {{name: asked, kind: serial-tcp, host: 127.0.0.1, port: {lines["asked"].where}, timeout: 200ms}}
-  - {{name: port, kind: serial, device: {lines["port"].where}, baud: 9600, timeout: 200ms}}
-  - {{name: speaking, kind: serial-tcp, host: 127.0.0.1, port: {lines["speaking"].where}, timeout: 400ms}}
-  - {{name: sensor, kind: serial-tcp, host: 127.0.0.1, port: {lines["sensor"].where}, timeout: 2s}}
+  - {{name: asked, kind: serial-tcp, host: 127.0.0.1, port: {served["asked"].where}, timeout: 200ms}}
+  - {{name: port, kind: serial, device: {served["port"].where}, baud: 9600, timeout: 200ms}}
+  - {{name: speaking, kind: serial-tcp, host: 127.0.0.1, port: {served["speaking"].where}, timeout: 400ms}}
+  - {{name: sensor, kind: serial-tcp, host: 127.0.0.1, port: {served["sensor"].where}, timeout: 2s}}
 instruments:
   - {{name: asked, bus: asked, unit: 5, profile: generic-text, interval: 300ms}}
   - {{name: port, bus: port, unit: 5, profile: generic-text, interval: 300ms}}
@@ -173,7 +31,7 @@ instruments:
 
 class Site:
     def __init__(self, folder):
-        self.lines = {"asked": Asked(), "port": Asked(serial=True), "speaking": Speaking(), "sensor": Sensor()}
+        self.lines = {"asked": lines.Asked(), "port": lines.Asked(serial=True), "speaking": lines.Speaking(), "sensor": lines.Sensor()}
         self.gateway = Gateway(folder, {"buses": [], "instruments": []})
         own = f"gateway: {{name: lines, data: {folder}/data, run: {self.gateway.run}}}\n"
         self.gateway.write(own + configuration(self.lines))

@@ -6,8 +6,7 @@ import json
 from common import wait_until
 from gateway import Gateway
 from plants import TIMEOUT, tcp_part
-from simulator import Simulator, block
-from test_lines import Line
+from simulator import Simulator, block, lines
 
 
 def registers_of(text, swapped=False):
@@ -22,7 +21,7 @@ def text_blocks(address, text, swapped=False):
     return [block("holding", address + i, "uint16", "constant", value=word) for i, word in enumerate(words)]
 
 
-class Talkative(Line):
+class Talkative(lines.Line):
     """READ 5 is answered with a number and what the instrument says of itself."""
 
     words = b"LAMP FAILURE 40 \xb0C"
@@ -34,7 +33,7 @@ class Talkative(Line):
         return text.partition("\r")[2]
 
 
-class Lettered(Line):
+class Lettered(lines.Line):
     """An SDI-12 sensor with the address b."""
 
     def answer(self, text):
