@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from authority import issue, issue_for_dates, pin, revoke
+from authority import issue_for_dates, pin, revoke
 from broker import CONFIGURATION, Broker
 from common import free_port, make_certificates, wait_until
 from consumer import Consumer
