@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from common import PYTHON, TESTS
+from common import PYTHON, TESTS, wait_until
 from gateway import Gateway
 from plants import rtu_part, rtu_tcp_part, tcp_part
 from wires import Wires
@@ -70,6 +70,10 @@ def read_beside(ports, end):
     return read
 
 
+def all_are_good(gateway):
+    return all(one["quality"] == "good" for one in gateway.call("values")["values"] if one["name"] != "nobody")
+
+
 def run(site):
     folder = site.folder("third_parties")
     with contextlib.ExitStack() as stack:
@@ -84,6 +88,7 @@ def run(site):
         gateway.start()
         ports = {bus["name"]: bus["port"] for bus in buses if bus["kind"] == "modbus-tcp"}
         read = read_beside(ports, time.monotonic() + DURATION_S)
+        wait_until(lambda: all_are_good(gateway), 20, "what a server does not have is read around")
         outcome = gateway.call("values")["values"], {bus["name"]: bus for bus in gateway.status()["buses"]}, read
         gateway.stop()
         return outcome
