@@ -2,8 +2,8 @@
 
 In make check for a minute; `make soak MINUTES=10` longer. What is measured is the anonymous memory of each kind of program
 (heap, stacks, data; not the rings of the recorded frames, which fill up once and are shared), every second once it has
-settled: its slope, by the middle of all slopes between a sample and that half the run later, so that a single step does not
-count as a leak and a steady climb does."""
+settled: its slope in each half of the run, by the middle of all slopes between a sample and that a quarter of the run later,
+and of the two the lesser: a single step, as what is needed for the first time makes it, is in one half, a leak in both."""
 
 import contextlib
 import json
@@ -96,7 +96,7 @@ def trouble(sim, dice):
 
 
 def slope_a_s(samples):
-    """samples: of one a second. The middle of the slopes between each sample and the one half the run later."""
+    """samples: of one a second. The middle of the slopes between each sample and the one half of them later."""
     half = len(samples) // 2
     return statistics.median((samples[i + half] - samples[i]) / half for i in range(len(samples) - half))
 
@@ -108,7 +108,8 @@ class Outcome:
 
     def growth_mb(self, kind):
         samples = self.memory[kind]
-        return slope_a_s(samples) * len(samples)
+        half = len(samples) // 2
+        return min(slope_a_s(samples[:half]), slope_a_s(samples[half:])) * len(samples)
 
     def summary(self):
         since_s, until_s = self.times
