@@ -229,9 +229,9 @@ function drawBuses(live, { buses }) {
   fillTable(byId('buses'), buses.map((bus) => ({
     key: bus.name,
     cells: [
-      [bus.name, { note: `${bus.kind} ${bus.endpoint}` }, { note: requestsOf(bus) }],
+      [bus.name, { note: `${bus.kind} ${bus.endpoint}` }, { note: requestsOf(bus) }, ...timesOf(bus)],
       [stateBadge(live, 'bus', bus.state, bus.reason), { time: bus.since_ms }],
-      [format.percent(bus.load_percent / 100), ...timesOf(bus)],
+      [format.percent(bus.load_percent / 100)],
       errorPieces(bus.errors),
     ],
   })), ['', '', 'number', 'number']);
