@@ -234,6 +234,13 @@ def test_what_a_full_disk_cost_is_told(outcome):
     assert "readings-lost" in outcome["events"]
 
 
+def stores_known(state):
+    """How many corrections the receiver has of each store."""
+    if not state.exists():
+        return []
+    return [len(store["corrections"]) for store in json.loads(state.read_text(encoding="utf-8"))["received"]["stores"]]
+
+
 def run_aside(site):
     """1970; core is killed, its store damaged and set aside, the clock set; only then the receiver comes."""
     folder = site.folder("losses_aside")
@@ -263,10 +270,12 @@ def run_aside(site):
         receiver = stack.enter_context(Receiver(folder / "receiver", site.pki, *source, certificate="receiver"))
         gateway.wait_for_link()
         gateway.wait_for_status(lambda now: now["store"]["unsent_batches"] <= 1, 60, "the backlog is gone")
+        state = folder / "receiver" / "state" / "state.json"
+        wait_until(lambda: all(stores_known(state)) and len(stores_known(state)) == 2, 60, "both stores are corrected")
         gateway.stop()
         record = sim.record()
         receiver.stop()
-        known = json.loads((folder / "receiver" / "state" / "state.json").read_text(encoding="utf-8"))
+        known = json.loads(state.read_text(encoding="utf-8"))
     return receiver.readings(), served_ms(record), (killed_s, set_s), aside, known["received"]["stores"]
 
 
