@@ -276,6 +276,7 @@ static int serve(int64_t duration_s, uint16_t page_port, bool keep) {
         sd_event_loop(demo.event);
     supervisor_free(demo.supervisor);
     sd_event_unref(demo.event);
+    demo_scene_release(&demo.scene);
     if (error == FB_OK)
         print_outcome(&demo, duration_s);
     const bool good = error == FB_OK && demo.good;

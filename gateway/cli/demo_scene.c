@@ -104,12 +104,14 @@ static const char instruments[] =
     "    tags:\n"
     "      - {name: nitrate, address: 1, type: float32, unit: mg/l}\n";
 
-/* A port that was free a moment ago; whoever it is for binds it at once. */
-static enum fb_error free_port(uint16_t *ret_port, struct fb_cause *cause) {
-    FB_CLEANUP(file_close_descriptor) int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+static enum fb_error keep_port(struct demo_scene *scene, uint16_t *ret_port, struct fb_cause *cause) {
+    const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (descriptor >= 0)
+        scene->kept[scene->n_kept++] = descriptor;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    if (descriptor < 0 || bind(descriptor, (const struct sockaddr *)&address, length) < 0 ||
+    if (descriptor < 0 || setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        bind(descriptor, (const struct sockaddr *)&address, length) < 0 ||
         getsockname(descriptor, (struct sockaddr *)&address, &length) < 0)
         return fb_fail_errno(cause, FB_IO, errno, "no free port");
     *ret_port = ntohs(address.sin_port);
@@ -117,13 +119,12 @@ static enum fb_error free_port(uint16_t *ret_port, struct fb_cause *cause) {
 }
 
 static enum fb_error choose_ports(struct demo_scene *scene, struct fb_cause *cause) {
-    enum fb_error error = free_port(&scene->hall_ports[0], cause);
-    if (error == FB_OK)
-        error = free_port(&scene->hall_ports[1], cause);
-    if (error == FB_OK)
-        error = free_port(&scene->receiver_port, cause);
-    if (error == FB_OK && scene->page_port == 0)
-        error = free_port(&scene->page_port, cause);
+    uint16_t *const ports[DEMO_PORTS] = {&scene->hall_ports[0], &scene->hall_ports[1], &scene->receiver_port,
+                                         &scene->page_port};
+    enum fb_error error = FB_OK;
+    for (size_t i = 0; i < DEMO_PORTS && error == FB_OK; i++)
+        if (*ports[i] == 0)
+            error = keep_port(scene, ports[i], cause);
     return error;
 }
 
@@ -180,6 +181,11 @@ enum fb_error demo_scene_make(struct demo_scene *scene, const char *own_folder, 
     if (error == FB_OK)
         error = demo_scene_configure(scene, true, cause);
     return error;
+}
+
+void demo_scene_release(struct demo_scene *scene) {
+    while (scene->n_kept > 0)
+        close(scene->kept[--scene->n_kept]);
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {

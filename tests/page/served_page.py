@@ -11,10 +11,12 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 WEB = TESTS.parent / "gateway" / "web"
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def kept_port():
+    """A socket bound to a port: nginx still gets it, nobody else does."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 def make_certificate(folder):
@@ -33,7 +35,8 @@ class ServedPage:
 
     def __init__(self, folder):
         self.folder = folder
-        self.port = free_port()
+        self.kept = kept_port()
+        self.port = self.kept.getsockname()[1]
         self.address = f"https://localhost:{self.port}/"
         self.process = None
 
@@ -70,6 +73,7 @@ class ServedPage:
             return
         self.process.terminate()
         self.process.wait(10)
+        self.kept.close()
 
     def tls(self, **options):
         """A TLS connection to the page. options: attributes of the SSL context."""
