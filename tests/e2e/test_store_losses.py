@@ -147,9 +147,8 @@ def assert_told(outcome, *reasons, beside=("core away",)):
     late = sum(
         one.value is None and one.time_ms < outcome["silent_ms"] for batch in outcome["batches"] for one in batch.readings
     )  # fmt: skip
-    # What damage took may have been received just before it could be noted, and what gave way was perhaps under way.
-    both = aside or lost[REASONS["quota"]] > 0
-    assert -late <= surplus and (surplus <= 0 or both), (outcome["served"], received, late, lost)
+    # What damage took may have been received just before it could be noted.
+    assert -late <= surplus and (surplus <= 0 or aside), (outcome["served"], received, late, lost)
 
 
 def smallest_disk(folder):

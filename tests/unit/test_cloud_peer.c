@@ -8,7 +8,7 @@
 #include "gateway/core/cloud_peer.h"
 #include "store/store_parked.h"
 #include "store/store_records.h"
-#include "store_fixture.h"
+#include "store_account.h"
 
 #define LIMIT_US 10000000
 /* The longest wait of a batch that was refused once, see lanes.c. */
@@ -204,6 +204,33 @@ static void what_is_in_flight_stays_within_the_configured_window(void **state) {
     expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL); /* at once, whenever the acceptance is written down */
     expect_settled(world, 1);
     assert_int_equal(figures_of(world).unsent_batches, 4);
+    close_world(world);
+}
+
+/* More than the smallest store holds, in batches that are too small to be thinned. */
+#define FLOOD_BATCHES 600
+#define FLOOD_READINGS 300
+
+/* As long as nothing else is left. */
+static void what_is_in_flight_does_not_give_way_to_the_quota(void **state) {
+    ((struct fixture *)*state)->quota_bytes = STORE_QUOTA_MIN;
+    struct world *world = open_world(state, 3, 2);
+    struct store_batch *batch = &(struct store_batch){0};
+    say_next(world, 100);
+    expect(world, PARCEL_CATALOGUE, 1, 0);
+    expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    for (unsigned i = 0; i < FLOOD_BATCHES; i++)
+        fixture_batch_of(world->store, FLOOD_READINGS);
+    assert_true(figures_of(world).lost_readings > 0);
+    assert_int_equal(store_next(world->store->store, 3, 3, batch, NULL), FB_NOT_FOUND);
+    assert_int_equal(store_next(world->store->store, 1, 1, batch, NULL), FB_OK);
+    const uint64_t unsent = figures_of(world).unsent_batches;
+    for (uint64_t number = 1; number <= 2; number++)
+        say_outcome(world, number, PARCEL_ACCEPTED, "");
+    for (uint64_t number = 1; number <= 2; number++)
+        expect_settled(world, number);
+    assert_int_equal(figures_of(world).unsent_batches, unsent - 2);
     close_world(world);
 }
 
@@ -676,6 +703,8 @@ int main(void) {
         TEST(nothing_goes_out_before_it_is_asked_for),
         TEST(a_window_of_one_message_is_enough),
         TEST(what_is_in_flight_stays_within_the_configured_window),
+        cmocka_unit_test_setup_teardown(what_is_in_flight_does_not_give_way_to_the_quota, account_setup,
+                                        fixture_teardown),
         TEST(what_is_accepted_is_marked_even_if_the_program_leaves_at_once),
         TEST(a_link_that_went_down_is_handed_nothing_more),
         TEST(a_new_session_begins_anew_with_its_catalogue),
