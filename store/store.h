@@ -156,10 +156,10 @@ enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state c
 enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 
 /* Tell which batches are under way: handed out, and nobody knows yet what became of them. They give way last, when no
- * other unsent batch can be thinned or dropped any more: told as lost, they would perhaps arrive all the same. Not never:
- * in a small store they may be all that there is, and new readings need a place whatever the peer does. What thinning
- * passed over so is dropped whole, should it come back and its turn come. is_under_way: asked while room is made, may
- * not call the store; NULL: none is. user: borrowed until the next call. */
+ * other unsent batch can be thinned or dropped any more: told as lost, they would perhaps arrive all the same. Not
+ * never: in a small store they may be all that there is, and new readings need a place whatever the peer does. What
+ * thinning passed over so is dropped whole, should it come back and its turn come. is_under_way: asked while room is
+ * made, may not call the store; NULL: none is. user: borrowed until the next call. */
 void store_set_under_way(struct store *store, bool (*is_under_way)(uint64_t number, void *user), void *user);
 
 /* Whether the disk, which is fuller than the quota foresees, has no room for another batch but that of unsent ones. The
