@@ -39,7 +39,7 @@ struct names {
     size_t file[NAMES_MAX]; /* or NONE; by name */
 };
 
-static char watched[PATH_BYTES]; /* "": nothing */
+static char watched[PATH_BYTES];                             /* "": nothing */
 static char endings[NAMES_MAX][ENDING_BYTES] = {"", "-wal"}; /* of names, name_count of them */
 static size_t name_count;
 static struct names begun_names, names;

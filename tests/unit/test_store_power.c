@@ -17,6 +17,7 @@
 #define MOST (STEPS * STEP_READINGS_MAX)
 #define HANDED_MAX 512
 #define SWITCHES_MAX STEPS
+#define AFTERMATH 8 /* moments, up to which something may still have to reach the disk */
 /* So much that a slice ends by its bytes, the same in each run. */
 #define SLICE_US 1000000
 
@@ -177,7 +178,8 @@ static size_t random_moment(const struct work *work, size_t moments, unsigned i,
     if (work->change_over_count == 0 || i % 2 == 0)
         return (size_t)rand_r(seed) % (moments + 1);
     const struct change_over *at = &work->change_overs[(size_t)rand_r(seed) % work->change_over_count];
-    return at->from + (size_t)rand_r(seed) % (at->to - at->from + 1);
+    const size_t to = at->to + AFTERMATH < moments ? at->to + AFTERMATH : moments;
+    return at->from + (size_t)rand_r(seed) % (to - at->from + 1);
 }
 
 static void cut_often(struct work *work, struct fixture *after, size_t moments) {
