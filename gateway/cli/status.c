@@ -120,6 +120,14 @@ static void print_lanes(const json_t *link) {
                json_is_true(json_object_get(month, "spent")) ? ": backlog waits for the next month" : "");
 }
 
+/* What wears flash; a day's rate only once it can be told. */
+static void print_written(const json_t *store) {
+    printf("            %.1f MB written since the start", (double)number(store, "written_bytes") / 1e6);
+    if (json_is_integer(json_object_get(store, "written_bytes_per_day")))
+        printf(", %.1f MB a day", (double)number(store, "written_bytes_per_day") / 1e6);
+    putchar('\n');
+}
+
 /* What a certificate is for, and how long it holds. */
 static void print_certificate(const json_t *certificate) {
     const json_t *days = json_object_get(certificate, "days_left");
@@ -163,6 +171,7 @@ static void print_status(const json_t *status) {
         printf(" (oldest %lld s)", (number(gateway, "now_ms") - unsent_ms) / 1000);
     printf(", %lld lost, %.1f of %.1f MB\n", number(store, "lost_readings"), (double)number(store, "bytes") / 1e6,
            (double)number(store, "quota_bytes") / 1e6);
+    print_written(store);
     print_buses(json_object_get(status, "buses"));
     print_list("instrument", json_object_get(status, "instruments"));
 }

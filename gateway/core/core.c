@@ -32,6 +32,7 @@
 
 static void on_committed(struct store_cursor cursor, void *user) {
     struct core *core = user;
+    wear_note(&core->wear, clock_monotonic_ms(), wear_process_bytes());
     if (core->field != NULL)
         field_peer_committed(core->field, cursor);
     if (core->cloud != NULL && store_records_waiting(core->store) == 0)
@@ -350,6 +351,7 @@ static enum fb_error start_upkeep(struct core *core, struct fb_cause *cause) {
 enum fb_error core_start(struct core *core, const char *config_file, struct fb_cause *cause) {
     struct document document = {0};
     *core = (struct core){.config_file = config_file, .started_ms = clock_utc_ms(), .rate_ms = clock_monotonic_ms()};
+    wear_note(&core->wear, core->rate_ms, wear_process_bytes());
     const int loop = sd_event_default(&core->event);
     if (loop < 0)
         return fb_fail_errno(cause, FB_IO, -loop, "event loop");

@@ -12,6 +12,7 @@
 #include "gateway/core/intake.h"
 #include "gateway/core/numbering.h"
 #include "gateway/core/values.h"
+#include "gateway/core/wear.h"
 #include "store/store.h"
 
 struct cloud_commands;
@@ -54,6 +55,7 @@ struct core {
     uint64_t rate_readings; /* intake's count at rate_ms, for readings_per_s */
     int64_t rate_ms;        /* monotonic */
     double readings_per_s;
+    struct wear wear;
 };
 
 /* Read the configuration, open the store, listen. config_file is borrowed. On failure core_stop() still has to be

@@ -86,22 +86,32 @@ static enum fb_error store_state(const struct core *core, char *ret_reason, size
     return FB_FULL;
 }
 
+static void report_wear(const struct core *core, json_t *store) {
+    const uint64_t bytes = wear_process_bytes();
+    uint64_t day;
+    const bool is_known = wear_per_day(&core->wear, clock_monotonic_ms(), bytes, &day);
+    json_object_set_new(store, "written_bytes", json_integer((json_int_t)bytes));
+    json_object_set_new(store, "written_bytes_per_day", is_known ? json_integer((json_int_t)day) : json_null());
+}
+
 static json_t *report_store(const struct core *core) {
     struct store_figures figures;
     store_figures(core->store, &figures);
     const struct intake_status *intake = intake_status(core->intake);
     char reason[FB_CAUSE_MAX];
     const enum fb_error state = store_state(core, reason, sizeof reason);
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:I, s:o}", "state",
-                     store_state_word(state), "reason", text_to_json(reason), "identity", report_identity(core->store),
-                     "readings", (json_int_t)figures.readings, "unsent_readings", (json_int_t)figures.unsent_readings,
-                     "batches", (json_int_t)figures.batches, "unsent_batches", (json_int_t)figures.unsent_batches,
-                     "last_number", (json_int_t)figures.last_number, "oldest_unsent_ms",
-                     time_or_null(figures.oldest_unsent_ms), "lost_readings", (json_int_t)figures.lost_readings,
-                     "bytes", (json_int_t)figures.bytes, "quota_bytes", (json_int_t)figures.quota_bytes,
-                     "last_commit_ms", time_or_null(intake->last_commit_ms), "set_aside",
-                     report_set_aside(&core->opening), "waiting_tags", (json_int_t)core->numbering.waiting_tags,
-                     "upkeep", upkeep_to_json(core->upkeep));
+    json_t *store =
+        json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:o, s:I, s:o}", "state",
+                  store_state_word(state), "reason", text_to_json(reason), "identity", report_identity(core->store),
+                  "readings", (json_int_t)figures.readings, "unsent_readings", (json_int_t)figures.unsent_readings,
+                  "batches", (json_int_t)figures.batches, "unsent_batches", (json_int_t)figures.unsent_batches,
+                  "last_number", (json_int_t)figures.last_number, "oldest_unsent_ms",
+                  time_or_null(figures.oldest_unsent_ms), "lost_readings", (json_int_t)figures.lost_readings, "bytes",
+                  (json_int_t)figures.bytes, "quota_bytes", (json_int_t)figures.quota_bytes, "last_commit_ms",
+                  time_or_null(intake->last_commit_ms), "set_aside", report_set_aside(&core->opening), "waiting_tags",
+                  (json_int_t)core->numbering.waiting_tags, "upkeep", upkeep_to_json(core->upkeep));
+    report_wear(core, store);
+    return store;
 }
 
 static void bus_endpoint(const struct plant_bus *bus, char *ret_text, size_t size) {

@@ -165,6 +165,11 @@ function drawQuota(store) {
   setText(byId('quota-label'), text);
 }
 
+function written({ written_bytes: bytes, written_bytes_per_day: day }) {
+  return day === null ? say('written_since', { bytes: format.bytes(bytes) })
+    : say('written_per_day', { bytes: format.bytes(bytes), day: format.bytes(day) });
+}
+
 function drawStore(live, { store }) {
   const lost = format.count(store.lost_readings);
   const facts = [
@@ -177,6 +182,7 @@ function drawStore(live, { store }) {
       [store.last_commit_ms === null ? say('never') : { age: store.last_commit_ms, as: 'ago' }]],
     ['batches', say('batches'),
       [say('batches_unsent', { all: format.count(store.batches), unsent: format.count(store.unsent_batches) })]],
+    ['written', say('written'), [written(store)]],
   ];
   const waiting = store.waiting_tags;
   if (waiting > 0) facts.push(['waiting', say('waiting_tags'), [{ badge: 'bad', word: format.count(waiting) }]]);

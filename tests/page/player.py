@@ -86,7 +86,7 @@ class Plant:
                 "state": "good", "reason": "", "identity": "6f" * 16, "readings": 3_600_000, "unsent_readings": 9000,
                 "batches": 362, "unsent_batches": 1, "last_number": 362, "oldest_unsent_ms": now - 8300,
                 "lost_readings": 0, "bytes": 734_003_200, "quota_bytes": 8_589_934_592, "last_commit_ms": now - 400,
-                "set_aside": None, **self.store,
+                "written_bytes": 5_368_709_120, "written_bytes_per_day": 1_288_490_188, "set_aside": None, **self.store,
             },
             "buses": [self._bus(*bus) for bus in BUSES],
             "instruments": [self._instrument(i, name, now) for i, name in enumerate(self.names)],

@@ -59,6 +59,7 @@ def test_a_good_gateway_is_called_good(page, plant, browser):
     assert browser.text("#sentence") == "All good"
     assert browser.text("#name") == "plant-north" and browser.text("#problems") == ""
     assert "up" in browser.text("#link") and "amqps://broker.example:5671" in browser.text("#link")
+    assert "5.0 GiB since the start, 1.2 GiB a day" in browser.text("#store")
     assert "3,600,000" in browser.text("#store") and "700 MiB of 8.0 GiB" in browser.text("#quota-label")
     assert "late 0.3 ms, at most 12.4 ms (99 %)" in browser.text("#buses")
     assert "answers in 41.5 ms, at most 99.0 ms (99 %)" in browser.text("#buses")
