@@ -162,8 +162,8 @@ static void backlog_waits_when_the_months_budget_is_spent_and_live_batches_go_on
 
 static void backlog_keeps_to_its_rate_and_live_batches_do_not(void **state) {
     struct cloud_world *world = cloud_open(state, 3, 8);
-    const struct delivery_settings delivery = {.backlog_bytes_per_s = 500};
-    cloud_peer_set_delivery(world->cloud, &delivery);
+    const struct delivery_settings crawling = {.backlog_bytes_per_s = 1}, slow = {.backlog_bytes_per_s = 200};
+    cloud_peer_set_delivery(world->cloud, &crawling); /* minutes for each batch */
     cloud_say_next(world, 8);
     cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
     cloud_expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
@@ -171,10 +171,12 @@ static void backlog_keeps_to_its_rate_and_live_batches_do_not(void **state) {
     cloud_seal_batches(world, 1);
     cloud_expect(world, PARCEL_BATCH, 4, 0);
     cloud_expect_nothing(world);
+    cloud_peer_set_delivery(world->cloud, &slow); /* a new rate begins with a second's worth: less than a batch */
+    cloud_expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
     struct cloud_parcel parcel;
-    while (!cloud_hear_parcel(world, &parcel))
+    while (!cloud_hear_parcel(world, &parcel)) /* by itself, in a second or two */
         assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
-    assert_int_equal(parcel.number, 2);
+    assert_int_equal(parcel.number, 3);
     cloud_close(world);
 }
 
