@@ -6,7 +6,6 @@ import select
 import signal
 import subprocess
 import termios
-import time
 import tty
 
 from common import program, wait_until
@@ -228,9 +227,8 @@ def test_a_long_trace_can_be_ended(tmp_path):
             size = file.stat().st_size
             wait_until(lambda: file.stat().st_size > size, 20, "new frames are added")
             assert "for 5 minutes" in running.stderr.readline()
-            began = time.monotonic()
             running.send_signal(signal.SIGINT)
-            assert running.wait(10) == 0 and time.monotonic() - began < 10
+            assert running.wait(60) == 0, "it ends long before its five minutes are over"
             assert re.search(r"\d+ frames", running.stderr.read())
             running.stderr.close()
             gateway.stop()
