@@ -184,6 +184,8 @@ void store_reset(struct store *store, enum store_statement statement);
 int64_t store_integer(struct store *store, enum store_statement statement, int column);
 /* Borrowed until store_reset(). */
 const uint8_t *store_bytes(struct store *store, enum store_statement statement, int column, size_t *ret_length);
+/* Copy the bytes of any row's column. False, and nothing taken, when it has another length. */
+bool store_take_bytes(sqlite3_stmt *row, int column, uint8_t *ret_bytes, size_t length);
 int store_prepare_all(struct store *store);
 
 /* SQLite's code as ours; the cause says what, then SQLite's text. SQLITE_OK, _ROW and _DONE are FB_OK. */

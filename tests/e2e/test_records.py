@@ -67,6 +67,32 @@ def test_a_reload_stands_in_the_audit_under_its_user(running):
     ]  # fmt: skip
 
 
+def test_only_what_came_since_a_time_is_shown(running):
+    gateway = running
+    gateway.command("reload", "-c", str(gateway.file))
+    known = lines(gateway, "events")
+    assert known
+    for time_before in ("1h", "2026-01-01", "1970-01-01T00:00:01Z"):
+        assert lines(gateway, "events", "--since", time_before)[: len(known)] == known
+    for time_behind in ("now", "2199-12-31T10:00"):
+        assert not [one for one in lines(gateway, "events", "--since", time_behind) if one in known]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--since", "yesterday"], "forebay: --since yesterday: a time is 2026-11-21, "),
+        (["--after", "x"], "forebay: --after x: it is the number of a record, or 0\n"),
+        (["--after", "-1"], "forebay: --after -1: it is the number of a record, or 0\n"),
+        (["--sinced", "now"], "forebay: see forebay KIND --help\n"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["audit", "events", "attempts"])
+def test_what_is_no_time_or_number_is_refused_with_what_is(kind, words, said):
+    done = subprocess.run([program("forebay"), kind, *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and done.stdout == "" and said.replace("KIND", kind) in done.stderr, done.stderr
+
+
 def test_looking_for_long_is_one_entry(running):
     gateway = running
     wait_until(lambda: gateway.status()["store"]["last_number"] >= 3, 20, "batches are there")
