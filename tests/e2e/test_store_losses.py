@@ -280,7 +280,6 @@ def run_aside(site):
 
 
 @pytest.mark.scenario(run_aside, turn=2)
-@pytest.mark.skipif(os.environ.get("V") == "asan", reason="the sanitizer must be loaded first itself")
 def test_a_clock_set_later_gives_true_times_to_a_store_set_aside(outcome):
     lines, served, (killed_s, set_s), aside, stores = outcome
     assert "damaged" in aside["reason"] and aside["inherited"]
