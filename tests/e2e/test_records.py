@@ -165,7 +165,8 @@ def change(gateway, sql):
     """As somebody who has the key may: the store's own checks do not see it."""
     key = (gateway.folder / "data" / "store.key").read_text().strip()
     gateway.stop()
-    statements = f"PRAGMA key = \"x'{key}'\"; PRAGMA locking_mode = EXCLUSIVE; {sql}"
+    opening = f"PRAGMA key = \"x'{key}'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256"
+    statements = f"{opening}; PRAGMA locking_mode = EXCLUSIVE; {sql}"
     done = subprocess.run(["sqlcipher", gateway.folder / "data" / "store.db", statements],
                           capture_output=True, text=True, timeout=30)  # fmt: skip
     assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
