@@ -7,7 +7,8 @@ def change_store(data, sql):
     """Run the statements on the store in the folder, while no gateway runs; the lines that they print."""
     key = (data / "store.key").read_text().strip()
     # What the key answers by itself goes nowhere.
-    text = f".output /dev/null\nPRAGMA key = \"x'{key}'\"; PRAGMA locking_mode = EXCLUSIVE;\n.output stdout\n{sql};\n"
+    opening = f"PRAGMA key = \"x'{key}'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256; PRAGMA locking_mode = EXCLUSIVE;"
+    text = f".output /dev/null\n{opening}\n.output stdout\n{sql};\n"
     done = subprocess.run(["sqlcipher", "-batch", "-bail", data / "store.db"], input=text, capture_output=True, text=True,
                           timeout=30)  # fmt: skip
     assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
