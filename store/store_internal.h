@@ -10,9 +10,9 @@
 #include "store/store_records.h"
 
 #define STORE_PAGE_BYTES 4096 /* SQLCipher's default, and what a disk writes at least */
-/* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
+/* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 48 for vector and HMAC, the tree 35, and the
  * row's head 13. More would spill over into a second page. */
-#define STORE_SLOT_BYTES 3960
+#define STORE_SLOT_BYTES 3992
 #define STORE_STATE_COLUMNS 18 /* of the table state */
 /* Pages of the other tables and indexes that a new batch may touch. */
 #define STORE_TABLE_PAGES 10
@@ -171,6 +171,8 @@ struct store {
     size_t records_waiting_bytes;
     unsigned records_hold; /* commits that leave them out, since the disk had no room for them */
     uint64_t record_quotas[STORE_RECORD_KINDS + 1];
+    bool (*is_under_way)(uint64_t number, void *user); /* see store_set_under_way() */
+    void *under_way_user;
     bool marked;               /* by this run, see store_aside_mark() */
     uint64_t unreadable_batch; /* which one made the last call fail with FB_CORRUPT; 0: none did */
 };
@@ -265,8 +267,8 @@ enum fb_error store_database_attach(struct store *store, const char *path, const
 enum fb_error store_database_make_empty(const char *path, struct fb_cause *cause) FB_MUST_USE;
 /* Close it and forget all prepared statements. */
 void store_database_detach(struct store *store);
-/* Give the key to a database just opened. Returns SQLite's code. */
-int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[static STORE_KEY_BYTES]);
+/* Give the key to a database just opened, and choose how its pages are kept. Returns SQLite's code. */
+int store_database_set_key(sqlite3 *db, const uint8_t key[static STORE_KEY_BYTES]);
 /* Open an existing store reading only: the file, also one set aside, is not written to. FB_CORRUPT: the key does not
  * fit, or it cannot be read. ret_db: sqlite3_close(). */
 enum fb_error store_database_look(const char *path, const uint8_t key[static STORE_KEY_BYTES], sqlite3 **ret_db,
@@ -356,6 +358,9 @@ void store_slots_restart(struct store *store, uint32_t slot);
 /* Put the readings of all slots, given one after the other, into the tail. */
 enum fb_error store_slots_load(struct store *store, const uint8_t *bytes, size_t length,
                                struct fb_cause *cause) FB_MUST_USE;
+/* Step STORE_FIRST_QUEUED to the first batch in [first, last], those under way left out unless wanted. Returns SQLite's
+ * code; the row stays until store_reset(). */
+int store_first_queued(struct store *store, uint64_t first, uint64_t last, bool under_way_too);
 /* Find out anew when the oldest queued batch begins. */
 enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 

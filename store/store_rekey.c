@@ -199,6 +199,8 @@ enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, boo
     return error == FB_OK ? FB_OK : fb_context(cause, error, "rekey");
 }
 
+/* Without a log nothing is left to be written here, where SQLite would not tell of a failure: the last commit's fsync
+ * did it. */
 static void close_copy(struct store_rekey *rekey) {
     sqlite3_update_hook(rekey->store->db, NULL, NULL);
     for (size_t i = 0; i < rekey->table_count; i++) {
@@ -302,7 +304,7 @@ static enum fb_error open_copy(struct store_rekey *rekey, const uint8_t key[stat
         return error;
     int code = sqlite3_open_v2(rekey->path, &rekey->copy, flags, NULL);
     if (code == SQLITE_OK)
-        code = store_database_set_key(rekey->copy, "main", key);
+        code = store_database_set_key(rekey->copy, key);
     if (code == SQLITE_OK)
         code = sqlite3_exec(
             rekey->copy,

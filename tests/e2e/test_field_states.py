@@ -4,6 +4,7 @@ import os
 import re
 import select
 import signal
+import statistics
 import subprocess
 import termios
 import tty
@@ -128,9 +129,10 @@ def test_a_line_is_as_busy_as_check_config_has_said(tmp_path):
             loads = loads_for(gateway, 15 * SCATTERED)
             gateway.stop()
         cycles = cycles_ms(sim.record())
-    # The least: what else this machine does can only make a cycle longer.
+    # The least: what else this machine does can only make a cycle longer, and then the line really is busier.
     assert abs(min(cycles) / float(cycle_ms) - 1) < 0.10, (cycles, said)
-    assert abs(min(loads) / float(load) - 1) < 0.10, (loads, said)
+    met = 100 * statistics.mean(cycles) / 1000
+    assert 0.90 * float(load) < min(loads) < 1.10 * max(float(load), met), (loads, met, said)
 
 
 class Instrument:

@@ -11,6 +11,7 @@ import pytest
 from broker import Broker
 from common import program, wait_until
 from gateway import Gateway, cloud_part
+from key_holder import change_store
 from plants import SequencePlant
 from simulator import Simulator
 
@@ -188,13 +189,8 @@ def test_the_chain_of_the_audit_holds_and_is_checked(running):
 
 
 def change(gateway, sql):
-    """As somebody who has the key may: the store's own checks do not see it."""
-    key = (gateway.folder / "data" / "store.key").read_text().strip()
     gateway.stop()
-    statements = f"PRAGMA key = \"x'{key}'\"; PRAGMA locking_mode = EXCLUSIVE; {sql}"
-    done = subprocess.run(["sqlcipher", gateway.folder / "data" / "store.db", statements],
-                          capture_output=True, text=True, timeout=30)  # fmt: skip
-    assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
+    change_store(gateway.folder / "data", sql)
     gateway.start()
 
 

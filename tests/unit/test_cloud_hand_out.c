@@ -2,6 +2,7 @@
 /* test_cloud_hand_out.c - what core hands out to forebay-cloud, in which order, and how much of it at a time. */
 #include "cloud_world.h"
 #include "store/store_records.h"
+#include "store_account.h"
 
 static void nothing_goes_out_before_it_is_asked_for(void **state) {
     struct cloud_world *world = cloud_open(state, 2, 8);
@@ -39,6 +40,33 @@ static void what_is_in_flight_stays_within_the_configured_window(void **state) {
     cloud_expect(world, PARCEL_BATCH, 3, PARCEL_HISTORICAL); /* at once, whenever the acceptance is written down */
     cloud_expect_settled(world, 1);
     assert_int_equal(cloud_figures(world).unsent_batches, 4);
+    cloud_close(world);
+}
+
+/* More than the smallest store holds, in batches that are too small to be thinned. */
+#define FLOOD_BATCHES 600
+#define FLOOD_READINGS 300
+
+/* As long as nothing else is left. */
+static void what_is_in_flight_does_not_give_way_to_the_quota(void **state) {
+    ((struct fixture *)*state)->quota_bytes = STORE_QUOTA_MIN;
+    struct cloud_world *world = cloud_open(state, 3, 2);
+    struct store_batch *batch = &(struct store_batch){0};
+    cloud_say_next(world, 100);
+    cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
+    cloud_expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    cloud_expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    for (unsigned i = 0; i < FLOOD_BATCHES; i++)
+        fixture_batch_of(world->store, FLOOD_READINGS);
+    assert_true(cloud_figures(world).lost_readings > 0);
+    assert_int_equal(store_next(world->store->store, 3, 3, batch, NULL), FB_NOT_FOUND);
+    assert_int_equal(store_next(world->store->store, 1, 1, batch, NULL), FB_OK);
+    const uint64_t unsent = cloud_figures(world).unsent_batches;
+    for (uint64_t number = 1; number <= 2; number++)
+        cloud_say_outcome(world, number, PARCEL_ACCEPTED, "");
+    for (uint64_t number = 1; number <= 2; number++)
+        cloud_expect_settled(world, number);
+    assert_int_equal(cloud_figures(world).unsent_batches, unsent - 2);
     cloud_close(world);
 }
 
@@ -256,6 +284,8 @@ int main(void) {
         TEST(nothing_goes_out_before_it_is_asked_for),
         TEST(a_window_of_one_message_is_enough),
         TEST(what_is_in_flight_stays_within_the_configured_window),
+        cmocka_unit_test_setup_teardown(what_is_in_flight_does_not_give_way_to_the_quota, account_setup,
+                                        fixture_teardown),
         TEST(what_was_sent_goes_again_when_asked_for_and_marked_so),
         TEST(what_is_live_goes_before_what_goes_again),
         TEST(what_goes_again_begins_anew_with_the_session),
