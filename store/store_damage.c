@@ -11,11 +11,11 @@
 
 /* SQLCipher says "not a database" of a wrong key, of a foreign file and of a damaged first page. But each page carries
  * its own HMAC, made with a key that follows from ours and the salt in the first 16 bytes of the file: whether any page
- * holds tells the three apart. (SQLCipher 4: HMAC-SHA512 over cipher text, vector and page number; its key by
- * PBKDF2-HMAC-SHA512, two rounds, from the salt with each byte XOR 0x3a.) */
+ * holds tells the three apart. (SQLCipher 4 as store_database.c sets it: HMAC-SHA256 over cipher text, vector and page
+ * number; its key by PBKDF2-HMAC-SHA512, two rounds, from the salt with each byte XOR 0x3a.) */
 #define SALT_BYTES 16
 #define BLOCK_BYTES 16
-#define HMAC_BYTES 64
+#define HMAC_BYTES 32
 #define HMAC_ROUNDS 2
 #define HMAC_SALT_MASK 0x3a
 #define PAGES_LOOKED_AT 256
@@ -69,7 +69,7 @@ static bool page_holds(struct sample *sample, uint32_t number) {
     memcpy(text, sample->page + from, length);
     for (size_t i = 0; i < sizeof number; i++)
         text[length + i] = (uint8_t)(number >> 8 * i);
-    if (HMAC(EVP_sha512(), sample->hmac_key, sizeof sample->hmac_key, text, length + sizeof number, hmac, NULL) ==
+    if (HMAC(EVP_sha256(), sample->hmac_key, sizeof sample->hmac_key, text, length + sizeof number, hmac, NULL) ==
         NULL) {
         sample->cannot_tell = true;
         return false;
@@ -220,7 +220,7 @@ bool store_damage_can_tell(void) {
     uint8_t hmac[HMAC_BYTES];
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     const bool works = cipher != NULL && EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key, key, 1) == 1 &&
-                       HMAC(EVP_sha512(), key, sizeof key, key, sizeof key, hmac, NULL) != NULL;
+                       HMAC(EVP_sha256(), key, sizeof key, key, sizeof key, hmac, NULL) != NULL;
     EVP_CIPHER_CTX_free(cipher);
     return works;
 }

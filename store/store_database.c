@@ -64,8 +64,10 @@ static enum fb_error set_quota(struct store *store, const char *path, struct fb_
     return store_result(store->db, sqlite3_exec(store->db, sql, NULL, NULL, NULL), cause, "setting the quota");
 }
 
-/* The key as SQLCipher takes it raw, without derivation: x'64 digits'. */
-int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[static STORE_KEY_BYTES]) {
+/* The key as SQLCipher takes it raw, without derivation: x'64 digits'. Pages carry an HMAC-SHA256 instead of
+ * SQLCipher's SHA512: the processors of gateways have instructions for the one alone. It must be chosen before the
+ * first page. */
+int store_database_set_key(sqlite3 *db, const uint8_t key[static STORE_KEY_BYTES]) {
     static const char digits[] = "0123456789abcdef";
     char text[2 * STORE_KEY_BYTES + 4] = "x'";
     for (size_t i = 0; i < STORE_KEY_BYTES; i++) { /* not by printf, which would leave the digits in its buffer */
@@ -73,9 +75,9 @@ int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[st
         text[3 + 2 * i] = digits[key[i] & 15];
     }
     text[sizeof text - 2] = '\'';
-    const int code = sqlite3_key_v2(db, schema, text, (int)sizeof text - 1);
+    const int code = sqlite3_key_v2(db, "main", text, (int)sizeof text - 1);
     explicit_bzero(text, sizeof text);
-    return code;
+    return code == SQLITE_OK ? sqlite3_exec(db, "PRAGMA cipher_hmac_algorithm = HMAC_SHA256", NULL, NULL, NULL) : code;
 }
 
 void store_database_detach(struct store *store) {
@@ -95,7 +97,7 @@ static enum fb_error unlock(const char *path, int flags, const uint8_t key[stati
     if (code == SQLITE_OK)
         code = sqlite3_busy_timeout(*ret_db, BUSY_MS);
     if (code == SQLITE_OK)
-        code = store_database_set_key(*ret_db, "main", key);
+        code = store_database_set_key(*ret_db, key);
     if (code == SQLITE_OK) /* it would write to standard error what comes back as an error anyway */
         code = sqlite3_exec(*ret_db, "PRAGMA cipher_log_level = NONE", NULL, NULL, NULL);
     /* Before the first read, which would else make a -shm: a full disk has no room for one. */

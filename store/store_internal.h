@@ -10,9 +10,9 @@
 #include "store/store_records.h"
 
 #define STORE_PAGE_BYTES 4096 /* SQLCipher's default, and what a disk writes at least */
-/* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 80 for vector and HMAC, the tree 35, and the
+/* A row of the tail fills one page: 4096 bytes, of which SQLCipher takes 48 for vector and HMAC, the tree 35, and the
  * row's head 13. More would spill over into a second page. */
-#define STORE_SLOT_BYTES 3960
+#define STORE_SLOT_BYTES 3992
 #define STORE_STATE_COLUMNS 18 /* of the table state */
 /* Pages of the other tables and indexes that a new batch may touch. */
 #define STORE_TABLE_PAGES 10
@@ -186,6 +186,8 @@ void store_reset(struct store *store, enum store_statement statement);
 int64_t store_integer(struct store *store, enum store_statement statement, int column);
 /* Borrowed until store_reset(). */
 const uint8_t *store_bytes(struct store *store, enum store_statement statement, int column, size_t *ret_length);
+/* Copy the bytes of any row's column. False, and nothing taken, when it has another length. */
+bool store_take_bytes(sqlite3_stmt *row, int column, uint8_t *ret_bytes, size_t length);
 int store_prepare_all(struct store *store);
 
 /* SQLite's code as ours; the cause says what, then SQLite's text. SQLITE_OK, _ROW and _DONE are FB_OK. */
@@ -265,8 +267,8 @@ enum fb_error store_database_attach(struct store *store, const char *path, const
 enum fb_error store_database_make_empty(const char *path, struct fb_cause *cause) FB_MUST_USE;
 /* Close it and forget all prepared statements. */
 void store_database_detach(struct store *store);
-/* Give the key to a database just opened. Returns SQLite's code. */
-int store_database_set_key(sqlite3 *db, const char *schema, const uint8_t key[static STORE_KEY_BYTES]);
+/* Give the key to a database just opened, and choose how its pages are kept. Returns SQLite's code. */
+int store_database_set_key(sqlite3 *db, const uint8_t key[static STORE_KEY_BYTES]);
 /* Open an existing store reading only: the file, also one set aside, is not written to. FB_CORRUPT: the key does not
  * fit, or it cannot be read. ret_db: sqlite3_close(). */
 enum fb_error store_database_look(const char *path, const uint8_t key[static STORE_KEY_BYTES], sqlite3 **ret_db,

@@ -304,7 +304,7 @@ static enum fb_error open_copy(struct store_rekey *rekey, const uint8_t key[stat
         return error;
     int code = sqlite3_open_v2(rekey->path, &rekey->copy, flags, NULL);
     if (code == SQLITE_OK)
-        code = store_database_set_key(rekey->copy, "main", key);
+        code = store_database_set_key(rekey->copy, key);
     if (code == SQLITE_OK)
         code = sqlite3_exec(
             rekey->copy,

@@ -77,6 +77,7 @@ struct amqp {
     bool driver_ready;
     pn_connection_driver_t driver;
     pn_link_t *link;             /* the one link; NULL before and after */
+    bool corked;                 /* the socket holds small segments back, see pump.c */
     bool write_blocked;          /* TLS waits for the socket to take more */
     bool write_broken;           /* the peer takes nothing more; it may still have said why */
     struct fb_cause write_cause; /* what broke it, if nothing better is read */

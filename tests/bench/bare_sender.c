@@ -2,7 +2,8 @@
 /* What the drain of a backlog is held against: proton's own I/O and TLS, and nothing else. Hands the batches that
  * fill_store has written to a peer as fast as its credit allows, and waits until all are accepted. Usage: bare_sender
  * HOST PORT ADDRESS CA CERTIFICATE KEY FILE. FILE: batches.bin of fill_store, or its folder, to read them from the
- * store. Prints the seconds that reading the store took (0 without), and those from the first message to the last. */
+ * store. Prints the seconds that reading the store took (0 without), those from the first message to the last, and the
+ * processor's seconds of the latter. */
 #include <proton/connection.h>
 #include <proton/delivery.h>
 #include <proton/link.h>
@@ -37,13 +38,22 @@ static struct {
     pn_message_t *parts;
     char message[MESSAGE_BYTES_MOST];
     size_t length;
-    double reading_s, begun_s;
+    double reading_s, begun_s, begun_cpu_s;
 } bare;
 
-static double now_s(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double now_s(void) {
+    return seconds_of(CLOCK_MONOTONIC);
+}
+
+/* All threads of this program. */
+static double cpu_s(void) {
+    return seconds_of(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void read_file(const char *path) {
@@ -131,8 +141,10 @@ static bool encode_next(void) {
 static void send_some(pn_link_t *sender) {
     while (pn_link_credit(sender) > 0 && pn_session_outgoing_bytes(pn_link_session(sender)) < UNSENT_BYTES_MOST &&
            encode_next()) {
-        if (bare.sent == 0)
+        if (bare.sent == 0) {
             bare.begun_s = now_s();
+            bare.begun_cpu_s = cpu_s();
+        }
         bare.sent++;
         pn_delivery(sender, pn_dtag((const char *)&bare.sent, sizeof bare.sent));
         pn_link_send(sender, bare.message, bare.length);
@@ -148,7 +160,7 @@ static void settle(pn_delivery_t *delivery) {
     pn_delivery_settle(delivery);
     if (++bare.accepted < bare.sent || bare.at < bare.size)
         return;
-    printf("%.6f %.6f\n", bare.reading_s, now_s() - bare.begun_s);
+    printf("%.6f %.6f %.6f\n", bare.reading_s, now_s() - bare.begun_s, cpu_s() - bare.begun_cpu_s);
     exit(0);
 }
 

@@ -4,6 +4,10 @@ link.drain.rabbitmq, .receive     a backlog of a day of 1000 readings a second: 
                                   of the same number and size to the same peer, from memory. Medians of some drains, in turns
 link.drain.*.stored               the same; against: bare_sender, when it reads its batches from the same encrypted store first
 link.drain_bytes.*                the same as the first in bytes/s on the wire
+link.drain.*.cpu_s.*              processor seconds that such a drain takes forebay-core, forebay-cloud and the peer; against: those that
+                                  bare_sender takes, and the peer with it
+link.drain.*.bound                the rate at which all this machine's processors would do nothing but that, readings/s; against: the
+                                  same for bare_sender. No way of sending can come nearer to it than this ratio
 link.wire_bytes.live, .backlog    on the wire both ways, TLS and AMQP included, of noisy data: bytes a reading, live in batches of 10 s
                                   and in the backlog; against: JSON lines through zstd, of the same readings in the same batches
 link.latency_ms.p50, .p99         of live batches sealed every second: from the oldest reading of each to its acceptance, as the status
@@ -29,7 +33,7 @@ from common import free_port, make_certificates, program, wait_until
 from figures import figure
 from gateway import Gateway, cloud_part
 from plants import instrument_part, sequence_tags
-from processes import cpu_s, memory_mb
+from processes import below, cpu_s, memory_mb
 from proxy import Proxy
 from simulator import Simulator, block
 
@@ -38,6 +42,8 @@ OUTAGE_S = 72 * 3600
 REGISTERS = 1000
 DRAINS = 5
 DRAINS_TO_RECEIVE = 3  # which takes ten times as long
+WIRE = "bytes on the wire a reading"
+AFTERMATH_S = 0.5  # what a peer still does after its last answer
 LIVE_S = 40
 LATENCY_S = 60
 SLOW_BYTES_PER_S = 1000 * 1000
@@ -66,64 +72,115 @@ def wire(status):
     return status["link"]["bytes_in"] + status["link"]["bytes_out"]
 
 
-def drain(gateway, stored):
-    """Start the gateway on its backlog; readings and wire bytes a second from the link's coming up to the last acceptance, as the status
-    tells them: asking for it is too slow for that, and would take its share of the processors."""
-    gateway.start()
-    end = gateway.wait_for_status(lambda s: s["link"]["accepted"] >= stored["batches"], 600, "the backlog is gone")
-    passed = (end["link"]["last_accepted_ms"] - end["link"]["since_ms"]) / 1000
-    return stored["readings"] / passed, wire(end) / passed, wire(end) / stored["readings"]
+def drain(gateway, cloud, stock, peer_pids):
+    """Let a gateway that runs, and had nowhere to send to, have its backlog forwarded: seconds from the link's coming up to the last
+    acceptance, as the status tells them, bytes on the wire, and the processor seconds of core, cloud and peer."""
+    gateway.configure({**no_plant(), "cloud": cloud})
+    pids = {name: gateway.pids()[f"forebay-{name}"] for name in ("core", "cloud")} | {"peer": peer_pids}
+    before = {name: cpu_s(some) for name, some in pids.items()}
+    gateway.reload()
+    # Seldom: asking takes its share of the processors.
+    end = wait_until(lambda: all_accepted(gateway, stock), 600, "the backlog is gone", every_s=1)
+    return {
+        "s": (end["link"]["last_accepted_ms"] - end["link"]["since_ms"]) / 1000,
+        "bytes": wire(end),
+        **{f"cpu_s.{name}": cpu_s(some) - before[name] for name, some in pids.items()},
+    }
 
 
-def bare_s(port, address, pki, batches):
-    """Seconds that bare_sender takes to read the batches, and to send them."""
+def all_accepted(gateway, stock):
+    status = gateway.status()
+    return status if status["link"]["accepted"] >= stock["batches"] else None
+
+
+def bare(port, address, pki, batches, peer_pids):
+    """What bare_sender takes: seconds to read the batches and to send them, and processor seconds of its own and of the peer."""
     words = [program("tests/bare_sender"), "localhost", str(port), address, pki / "ca.pem", pki / "gateway.pem", pki / "gateway.key", batches]
+    before = cpu_s(peer_pids)
     said = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout
-    return [float(word) for word in said.split()]
+    reading_s, sending_s, sending_cpu_s = map(float, said.split())
+    return {"reading_s": reading_s, "s": sending_s, "cpu_s.sender": sending_cpu_s, "cpu_s.peer": settled_cpu_s(peer_pids) - before}
+
+
+def settled_cpu_s(pids):
+    """When what came last has been worked off."""
+    time.sleep(AFTERMATH_S)
+    return cpu_s(pids)
 
 
 @contextlib.contextmanager
 def receiving(folder, pki, port):
-    """`forebay receive`, its lines thrown away by whoever reads them."""
+    """`forebay receive`, its lines thrown away by whoever reads them; its process ids."""
     words = [program("forebay"), "receive", "--listen", f"127.0.0.1:{port}", "--ca", pki / "ca.pem", "--certificate",
              pki / "server.pem", "--key", pki / "server.key", "--state", folder]  # fmt: skip
     with open("/dev/null", "wb") as nowhere, open(f"{folder}.log", "wb") as log:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=nowhere, stderr=log)
         try:
             wait_until(lambda: b"listening" in pathlib.Path(f"{folder}.log").read_bytes(), 20, "the receiver listens")
-            yield
+            yield [process.pid]
         finally:
             process.terminate()
             process.wait(20)
 
 
 def drain_once(folder, port, address, pki, stock, peer):
-    """One turn: the batches by bare_sender, and a copy of their store by a gateway. peer(name): the peer, as a context."""
+    """One turn: the batches by bare_sender, and a copy of their store by a gateway. peer(name): the peer's process ids, as a context."""
     shutil.copytree(stock["folder"] / "data", folder / "data", ignore=shutil.ignore_patterns("batches.bin"))
     os.sync()  # or the first fsync would wait for the copy
-    with peer("bare"):
-        _, sending_s = bare_s(port, address, pki, stock["folder"] / "data" / "batches.bin")
-    with peer("stored"):
-        stored_s = sum(bare_s(port, address, pki, folder / "data"))
-    with Gateway(folder, {**no_plant(), "cloud": {**cloud_part(port, "x", pki), "address": address}}) as gateway, peer("ours"):
-        readings_per_s, bytes_per_s, each = drain(gateway, stock)
+    with peer("bare") as pids:
+        plain = bare(port, address, pki, stock["folder"] / "data" / "batches.bin", pids)
+    with peer("stored") as pids:
+        stored = bare(port, address, pki, folder / "data", pids)
+    cloud = {**cloud_part(port, "x", pki), "address": address}
+    with Gateway(folder, {**no_plant(), "cloud": {**cloud, "port": free_port()}}) as gateway, peer("ours") as pids:
+        gateway.start()
+        ours = drain(gateway, cloud, stock, pids)
         gateway.stop()
     shutil.rmtree(folder)
-    return readings_per_s, bytes_per_s, each, stock["readings"] / sending_s, stock["readings"] / stored_s
+    return figures_of_turn(stock["readings"], ours, plain, stored)
 
 
-def measure_drain(turns_wanted, folder, port, address, pki, stock, receiver=None):
-    """Medians of so many turns; receiver: the peer is `forebay receive`, with a folder of its own for each drain."""
+def figures_of_turn(readings, ours, plain, stored):
+    """{name: (value, what it is against)}."""
+
+    def bound(turn):
+        return readings * os.cpu_count() / sum(value for name, value in turn.items() if name.startswith("cpu_s."))
+
+    return {
+        "link.drain.{}": (readings / ours["s"], readings / plain["s"]),
+        "link.drain.{}.stored": (readings / ours["s"], readings / (stored["reading_s"] + stored["s"])),
+        "link.drain_bytes.{}": (ours["bytes"] / ours["s"], ours["bytes"] / plain["s"]),
+        "link.drain.{}.cpu_s.core": (ours["cpu_s.core"], plain["cpu_s.sender"]),
+        "link.drain.{}.cpu_s.cloud": (ours["cpu_s.cloud"], plain["cpu_s.sender"]),
+        "link.drain.{}.cpu_s.peer": (ours["cpu_s.peer"], plain["cpu_s.peer"]),
+        "link.drain.{}.bound": (bound(ours), bound(plain)),
+        WIRE: (ours["bytes"] / readings, 0),
+    }
+
+
+def measure_drain(turns_wanted, folder, port, address, pki, stock, peer):
+    """Medians of so many turns."""
     turns = []
     for turn in range(turns_wanted):
+        turns.append(drain_once(folder, port, address, pki, stock, lambda name, turn=turn: peer(f"{name}-{turn}")))
+        said = ", ".join(f"{name.format('*')} {value:.3g} ({against:.3g})" for name, (value, against) in turns[-1].items())
+        print(f"{folder.name}: {said}", flush=True)
+    return {name: [statistics.median(turn[name][i] for turn in turns) for i in (0, 1)] for name in turns[0]}
 
-        def peer(name, turn=turn):
-            return receiving(receiver.with_name(f"{receiver.name}-{name}-{turn}"), pki, port) if receiver else contextlib.nullcontext()
 
-        turns.append(drain_once(folder, port, address, pki, stock, peer))
-        ours, _, _, bare, stored = turns[-1]
-        print(f"{folder.name}: {ours:.3g} readings/s, bare {bare:.3g}, bare from the store {stored:.3g}", flush=True)
-    return [statistics.median(values) for values in zip(*turns)]
+DRAIN_FIGURES = {
+    "link.drain.{}": "readings/s",
+    "link.drain.{}.stored": "readings/s",
+    "link.drain.{}.bound": "readings/s",
+    "link.drain.{}.cpu_s.core": "s",
+    "link.drain.{}.cpu_s.cloud": "s",
+    "link.drain.{}.cpu_s.peer": "s",
+    "link.drain_bytes.{}": "bytes/s",
+}
+
+
+def figures_of_drain(peer, medians):
+    return {name.format(peer): figure(medians[name][0], unit, medians[name][1]) for name, unit in DRAIN_FIGURES.items()}
 
 
 def json_zstd_bytes(folder, seconds):
@@ -205,13 +262,13 @@ def measure():
         broker = stack.enter_context(Broker(base / "broker", pki, ("drain", "live", "fast", "slow")))
         day = stock_of(memory, DAY_S)
         port = free_port()
-        received = measure_drain(DRAINS_TO_RECEIVE, base / "to-receive", port, "any", pki, day, base / "received")
-        brokered = measure_drain(DRAINS, base / "to-rabbitmq", broker.port, "/queues/drain", pki, day)
-        for name, (readings, bytes_, each, bare, stored) in {"rabbitmq": brokered, "receive": received}.items():
-            figures[f"link.drain.{name}"] = figure(readings, "readings/s", bare)
-            figures[f"link.drain.{name}.stored"] = figure(readings, "readings/s", stored)
-            figures[f"link.drain_bytes.{name}"] = figure(bytes_, "bytes/s", bare * each)
-        figures["link.wire_bytes.backlog"] = figure(brokered[2], "bytes/reading", json_zstd_bytes(base / "json-32", 32))
+        broker_pids = below(broker.process.pid)
+        received = measure_drain(DRAINS_TO_RECEIVE, base / "to-receive", port, "any", pki, day,
+                                 lambda name: receiving(base / f"received-{name}", pki, port))  # fmt: skip
+        brokered = measure_drain(DRAINS, base / "to-rabbitmq", broker.port, "/queues/drain", pki, day,
+                                 lambda _: contextlib.nullcontext(broker_pids))  # fmt: skip
+        figures.update(figures_of_drain("rabbitmq", brokered) | figures_of_drain("receive", received))
+        figures["link.wire_bytes.backlog"] = figure(brokered[WIRE][0], "bytes/reading", json_zstd_bytes(base / "json-32", 32))
         plant = live_plant(stack, base / "plant")
         each, cpu, pss = measure_live(stack, base / "live", broker, pki, plant)
         figures["link.wire_bytes.live"] = figure(each, "bytes/reading", json_zstd_bytes(base / "json-10", 10))

@@ -105,7 +105,8 @@ void made_store_multiply(const char *path, const uint8_t key[static STORE_KEY_BY
     const unsigned long long more = count;
     const long long step = step_ms;
     snprintf(statements, sizeof statements,
-             "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; BEGIN; DELETE FROM queue;"
+             "PRAGMA cipher_hmac_algorithm = HMAC_SHA256; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; BEGIN; "
+             "DELETE FROM queue;"
              "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < %llu) INSERT INTO batches"
              " SELECT number + i, catalogue, readings, first_ms + i * %lld, last_ms + i * %lld, hash, bytes FROM n,"
              " batches WHERE number = (SELECT last_number FROM state);"

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "gateway/common/quality.h"
 #include "store/store.h"
@@ -50,6 +51,16 @@ static inline enum fb_error fixture_try_open(struct fixture *fixture) {
     const struct store_settings settings = {
         .path = fixture->path, .gateway = "plant-1", .quota_bytes = fixture->quota_bytes, .now_ms = FIXTURE_TIME_MS};
     return store_open(&settings, fixture->key, &fixture->store, &fixture->opening, &fixture->cause);
+}
+
+/* The database alone, as SQLCipher's shell would open it: nothing of the store's own looks at it. */
+static inline sqlite3 *fixture_open_database(const struct fixture *fixture) {
+    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA cipher_hmac_algorithm = HMAC_SHA256", NULL, NULL, NULL), SQLITE_OK);
+    return db;
 }
 
 /* Open, and name the tags as core does. */

@@ -113,16 +113,9 @@ static void a_plain_sqlite_file_is_set_aside(void **state) {
     assert_set_aside(fixture, file_size(fixture->path), "not a database");
 }
 
-static void open_with_key(struct fixture *fixture, sqlite3 **ret_db) {
-    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
-    assert_int_equal(sqlite3_open(fixture->path, ret_db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(*ret_db, key, (int)sizeof key - 1), SQLITE_OK);
-}
-
 static void a_foreign_database_of_the_same_key_is_set_aside(void **state) {
     struct fixture *fixture = *state;
-    sqlite3 *db;
-    open_with_key(fixture, &db);
+    sqlite3 *db = fixture_open_database(fixture);
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(x)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_set_aside(fixture, file_size(fixture->path), "not one of Forebay");
@@ -130,9 +123,8 @@ static void a_foreign_database_of_the_same_key_is_set_aside(void **state) {
 
 static void a_store_without_its_state_is_set_aside(void **state) {
     struct fixture *fixture = *state;
-    sqlite3 *db;
     make_store(fixture);
-    open_with_key(fixture, &db);
+    sqlite3 *db = fixture_open_database(fixture);
     assert_int_equal(sqlite3_exec(db, "DELETE FROM state", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_set_aside(fixture, file_size(fixture->path), "state is missing");
@@ -140,9 +132,8 @@ static void a_store_without_its_state_is_set_aside(void **state) {
 
 static void a_store_of_a_newer_forebay_is_left_as_it_is(void **state) {
     struct fixture *fixture = *state;
-    sqlite3 *db;
     make_store(fixture);
-    open_with_key(fixture, &db);
+    sqlite3 *db = fixture_open_database(fixture);
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     const size_t bytes = file_size(fixture->path);
@@ -269,8 +260,7 @@ static void a_flipped_bit_anywhere_costs_a_batch_or_sets_the_store_aside(void **
 
 /* False when the damage hits more than the bytes of batches. */
 static bool rows_can_be_walked(struct fixture *fixture) {
-    sqlite3 *db;
-    open_with_key(fixture, &db);
+    sqlite3 *db = fixture_open_database(fixture);
     const int code = sqlite3_exec(db,
                                   "SELECT sum(first_ms) FROM batches NOT INDEXED;"
                                   "SELECT sum(number) FROM batches INDEXED BY batches_times WHERE last_ms > 0;"

@@ -15,17 +15,13 @@
 #define OLDEST "tests/data/store/0.1.0.sql"
 #define ENOUGH 1000
 
-static char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
-
 /* The dumps hold no key: the store is made here, under the test's. */
 static void make_from_dump(struct fixture *fixture, const char *dump) {
     FB_CLEANUP(file_free) char *sql = NULL;
     char *why = NULL;
     size_t length;
-    sqlite3 *db;
+    sqlite3 *db = fixture_open_database(fixture);
     assert_int_equal(file_read(dump, DUMP_BYTES_MAX, &sql, &length, NULL), FB_OK);
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
         fail_msg("%s: %s", dump, why);
     sqlite3_close(db);
@@ -74,10 +70,8 @@ static void stores_of_released_versions_open_with_all_in_them(void **state) {
 
 /* As the file and its log tell it to who reads them with the key. */
 static int version_on_disk(const struct fixture *fixture) {
-    sqlite3 *db;
+    sqlite3 *db = fixture_open_database(fixture);
     sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     const int version = sqlite3_column_int(statement, 0);

@@ -279,13 +279,10 @@ static void a_batch_that_is_sent_late_becomes_history_that_can_go(void **state) 
 
 /* Of the file, once it is closed. */
 static uint64_t used_pages(struct fixture *fixture) {
-    sqlite3 *db;
     sqlite3_stmt *statement;
     uint64_t used = 0;
-    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
     fixture_close(fixture);
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
+    sqlite3 *db = fixture_open_database(fixture);
     const char *const sql = "SELECT p.page_count - f.freelist_count FROM pragma_page_count p, pragma_freelist_count f";
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
@@ -345,11 +342,8 @@ static void catalogues_that_no_batch_names_any_more_go_too(void **state) {
     }
     const uint64_t batches = figures_of(fixture).batches;
     fixture_close(fixture);
-    sqlite3 *db;
+    sqlite3 *db = fixture_open_database(fixture);
     sqlite3_stmt *statement;
-    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM catalogues", -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     assert_int_equal(sqlite3_column_int64(statement, 0), batches);

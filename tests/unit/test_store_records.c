@@ -120,11 +120,8 @@ static void bodies_have_a_limit(void **state) {
 }
 
 static int64_t pages_used(const struct fixture *fixture) {
-    char key[] = "x'4242424242424242424242424242424242424242424242424242424242424242'";
-    sqlite3 *db;
+    sqlite3 *db = fixture_open_database(fixture);
     sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_key(db, key, (int)sizeof key - 1), SQLITE_OK);
     assert_int_equal(
         sqlite3_prepare_v2(db, "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count", -1,
                            &statement, NULL),

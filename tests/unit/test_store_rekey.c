@@ -463,6 +463,7 @@ static void a_disk_that_fails_at_any_call_leaves_a_store_that_opens(void **state
 }
 
 #define MAPPING_MOST (UINT64_C(64) * 1024 * 1024) /* larger ones are a sanitizer's own */
+#define OTHERS 20
 
 struct hits {
     size_t all;
@@ -562,6 +563,15 @@ static void assert_held(const uint8_t masked[static STORE_KEY_BYTES], size_t lea
     assert_int_equal(texts.unlocked, 1);
 }
 
+/* SQLCipher takes memory for a key of its own beside what it already holds, and gives it back. */
+static void open_and_close_another(void) {
+    static const char other[] = "x'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'";
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_key(db, other, sizeof other - 1), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* SQLCipher keeps the key and its digits (the "key spec") twice, for reading and for writing, locked, and wipes them.
  * What we held is gone. */
 static void nothing_but_sqlcipher_keeps_the_key(void **state) {
@@ -585,6 +595,9 @@ static void nothing_but_sqlcipher_keeps_the_key(void **state) {
     assert_int_equal(store_set_catalogue(fixture->store, &fixture->plant, FIXTURE_TIME_MS, NULL), FB_OK);
     fixture_batch_of(fixture, READINGS);
     assert_held(masked, 1, 2, locked); /* nor does work unlock it */
+    for (size_t i = 0; i < OTHERS; i++)
+        open_and_close_another();
+    assert_held(masked, 1, 2, locked); /* nor what is given back beside it */
     fixture_close(fixture);
     assert_held(masked, 0, 0, locked);
 }
