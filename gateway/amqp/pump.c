@@ -60,8 +60,8 @@ static void write_failed(struct amqp *amqp, const struct fb_cause *cause) {
     connection_deadline(amqp, CONNECTION_GOODBYE_MS);
 }
 
-/* While it is on, the kernel joins what is written to segments as large as the path takes. Each TLS record is written by
- * itself, and a peer that is woken for each of them takes half as much time again for its bytes. */
+/* While it is on, the kernel joins what is written to segments as large as the path takes. Each TLS record is written
+ * by itself, and a peer that is woken for each of them takes half as much time again for its bytes. */
 static void cork(struct amqp *amqp, bool on) {
     const int value = on;
     if (amqp->corked != on)

@@ -6,6 +6,7 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/protocol.h"
 #include "gateway/core/cloud_peer.h"
+#include "gateway/core/lanes.h"
 #include "store/store_parked.h"
 #include "store/store_records.h"
 #include "store_fixture.h"
@@ -23,6 +24,8 @@ struct world {
     unsigned attempts;
     char happened[32]; /* what has happened last */
     uint8_t packet[MESSAGE_BYTES_MAX];
+    uint64_t settled[LANES_IN_FLIGHT_MAX]; /* numbers of the last SETTLED, heard up to settled_at */
+    size_t settled_at, settled_end;
 };
 
 struct parcel {
@@ -113,13 +116,25 @@ static void expect_nothing(struct world *world) {
     assert_false(hear_parcel(world, &parcel));
 }
 
-static void expect_settled(struct world *world, uint64_t number) {
+static void hear_settled(struct world *world) {
     struct message_reader reader;
+    size_t length;
     settle(world);
     while (!hear(world, PROTOCOL_SETTLED, &reader))
         assert_true(sd_event_run(world->event, LIMIT_US) > 0);
     assert_int_equal(message_get_u8(&reader), PARCEL_BATCH);
-    assert_int_equal(message_get_u64(&reader), number);
+    const uint8_t *numbers = message_get_rest(&reader, &length);
+    assert_in_range(length, 1, sizeof world->settled);
+    memcpy(world->settled, numbers, length);
+    world->settled_end = length / sizeof world->settled[0];
+    world->settled_at = 0;
+}
+
+/* The next number that core says is settled. */
+static void expect_settled(struct world *world, uint64_t number) {
+    if (world->settled_at == world->settled_end)
+        hear_settled(world);
+    assert_int_equal(world->settled[world->settled_at++], number);
 }
 
 static void seal_batches(struct world *world, unsigned count) {
