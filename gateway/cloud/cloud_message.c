@@ -1,6 +1,7 @@
 #include "gateway/cloud/cloud_message.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "gateway/common/command_settings.h"
 #include "gateway/common/json.h"
@@ -35,8 +36,16 @@ static enum fb_error read_parcel(struct message_reader *reader, struct cloud_mes
 static enum fb_error read_settled(struct message_reader *reader, struct cloud_message *message,
                                   struct fb_cause *cause) {
     const bool known = read_kind(reader, message);
-    message->number = message_get_u64(reader);
-    return message_done(reader) && known ? FB_OK : fb_fail(cause, FB_INVALID, "malformed SETTLED");
+    message->bytes = message_get_rest(reader, &message->length);
+    message->count = message->length / sizeof message->number;
+    const bool whole = message->count > 0 && message->length % sizeof message->number == 0;
+    return message_done(reader) && known && whole ? FB_OK : fb_fail(cause, FB_INVALID, "malformed SETTLED");
+}
+
+uint64_t cloud_message_number(const struct cloud_message *message, size_t at) {
+    uint64_t number;
+    memcpy(&number, message->bytes + at * sizeof number, sizeof number);
+    return number;
 }
 
 static enum fb_error read_attempt_kept(struct message_reader *reader, struct cloud_message *message,

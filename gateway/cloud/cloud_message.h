@@ -19,11 +19,12 @@ struct cloud_message {
     struct link_settings link;
 
     enum parcel_kind kind; /* PARCEL and SETTLED */
-    uint64_t number;       /* of REPLY: the command's id; and ATTEMPT_KEPT */
+    uint64_t number;       /* PARCEL, ATTEMPT_KEPT; of REPLY: the command's id */
     bool historical;       /* PARCEL */
     const uint8_t *store;  /* PARCEL: PROTOCOL_STORE_BYTES, borrowed from the packet */
-    const uint8_t *bytes;  /* PARCEL, REPLY: borrowed from the packet */
+    const uint8_t *bytes;  /* PARCEL, REPLY: borrowed from the packet; SETTLED: see cloud_message_number() */
     size_t length;
+    size_t count; /* SETTLED: numbers in it */
 
     bool accepted;      /* REPLY */
     const char *reason; /* REPLY: reason_length bytes, borrowed from the packet */
@@ -36,5 +37,7 @@ struct cloud_message {
 /* Read a message to its end. FB_INVALID: not one that core sends; ret_message is then without meaning. */
 enum fb_error cloud_message_read(struct message_reader *reader, struct cloud_message *ret_message,
                                  struct fb_cause *cause) FB_MUST_USE;
+/* SETTLED: the number at this place, below count. */
+uint64_t cloud_message_number(const struct cloud_message *message, size_t at);
 
 #endif

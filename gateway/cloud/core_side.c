@@ -180,7 +180,8 @@ static enum fb_error take_parcel(struct core_side *side, const struct cloud_mess
 
 static enum fb_error take_settled(struct core_side *side, const struct cloud_message *message, struct fb_cause *cause) {
     (void)cause;
-    link_settled(side->link, message->kind, message->number);
+    for (size_t i = 0; i < message->count; i++)
+        link_settled(side->link, message->kind, cloud_message_number(message, i));
     return FB_OK;
 }
 

@@ -55,12 +55,6 @@ static void count_bytes(struct link *link) {
 }
 
 static void changed(struct link *link) {
-    const int64_t oldest_ms = window_oldest_ms(&link->window);
-    link->status.commands = link->commands.state;
-    snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
-    count_bytes(link);
-    link->status.in_flight = link->window.count;
-    link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     link->handlers->changed(link->user);
 }
 
@@ -222,12 +216,20 @@ static void tell(struct link *link, struct window_parcel *parcel, enum parcel_ou
     link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 
-static void watch_silence(struct link *link) {
+static void arm_silence(struct link *link) {
     const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
     if (due_ms == 0)
         disarm(link->silence);
     else
         arm(link->silence, due_ms - clock_monotonic_ms());
+}
+
+/* News only ever puts off when the first answer is overdue: a timer that runs finds that out by itself. */
+static void watch_silence(struct link *link) {
+    int enabled = SD_EVENT_OFF;
+    sd_event_source_get_enabled(link->silence, &enabled);
+    if (enabled == SD_EVENT_OFF)
+        arm_silence(link);
 }
 
 /* Hand the next message of a parcel over that goes as JSON, in several when it is long. */
@@ -457,6 +459,11 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link *link = user;
     char reason[FB_CAUSE_MAX];
+    const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
+    if (due_ms == 0 || due_ms > clock_monotonic_ms()) {
+        arm_silence(link);
+        return 0;
+    }
     const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
     snprintf(reason, sizeof reason,
              "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
@@ -604,7 +611,7 @@ enum fb_error link_forward(struct link *link, const struct cloud_message *parcel
         return FB_OK;
     struct window_parcel *taken;
     const bool rendered = renderer_takes(&link->settings, parcel->kind);
-    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || window_first_waiting(&link->window) != NULL;
+    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || link->window.waiting_bytes > 0;
     const enum fb_error error =
         window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
     if (error == FB_FULL)
@@ -655,7 +662,14 @@ void link_stop(struct link *link) {
         link->handlers->stopped(link->user);
 }
 
-const struct status *link_status(const struct link *link) {
+/* What changes with every message is looked up here, for the few times that somebody asks. */
+const struct status *link_status(struct link *link) {
+    const int64_t oldest_ms = window_oldest_ms(&link->window);
+    link->status.commands = link->commands.state;
+    snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
+    count_bytes(link);
+    link->status.in_flight = link->window.count;
+    link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     return &link->status;
 }
 

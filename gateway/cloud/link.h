@@ -55,7 +55,7 @@ void link_reply(struct link *link, const struct cloud_message *reply);
 /* Close the connection politely, then stopped() from the loop, at the latest after a second. */
 void link_stop(struct link *link);
 
-const struct status *link_status(const struct link *link); /* borrowed */
+const struct status *link_status(struct link *link); /* as it is now; borrowed */
 /* Until when the link's certificates hold, see certificates_to_json(). New reference. */
 json_t *link_certificates(const struct link *link);
 

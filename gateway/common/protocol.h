@@ -55,7 +55,7 @@ enum protocol_field {
  *   NEXT messages, bytes --------------------->          the window that is free now; replaces the one told before
  *   <---- PARCEL kind, flags, number, bytes              as long as there is something to send and the window lasts
  *   OUTCOME kind, number, outcome, reason ---->
- *   <-------------------- SETTLED kind, number           the outcome is on disk: forget it
+ *   <------------------- SETTLED kind, numbers           their outcomes are on disk: forget them
  *   LINK_STATUS, LINK_CERTIFICATES ----------->
  *   ATTEMPT number, attempt ------------------>          kept by cloud until core has it on disk; also for a new core
  *   <---------------------- ATTEMPT_KEPT number          everything up to it is on disk
@@ -79,7 +79,7 @@ enum protocol_cloud {
     PROTOCOL_LINK_CONFIG = 96, /* JSON, see link_settings.h */
     PROTOCOL_PARCEL,  /* u8 enum parcel_kind, u8 enum parcel_flag, u64 number, PROTOCOL_STORE_BYTES: the store it is of,
                      rest: the bytes to forward */
-    PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number */
+    PROTOCOL_SETTLED, /* u8 enum parcel_kind, u64 number, one at least */
     PROTOCOL_ATTEMPT_KEPT,    /* u64 number */
     PROTOCOL_COMMANDS_CONFIG, /* JSON {"address", "replies", "gateway"}; {}: no commands are wanted */
     PROTOCOL_REPLY, /* u64 id, u8 PARCEL_ACCEPTED or PARCEL_REJECTED, u32 length of the reason, reason, rest: the reply

@@ -16,13 +16,14 @@
 #define ACCEPTED_WAIT_US 300000
 #define ACCEPTED_RETRY_US 1000000
 
-static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, uint64_t number) {
+static void send_settled(struct cloud_peer *cloud, enum parcel_kind kind, const uint64_t *numbers, size_t count) {
     if (cloud->peer.channel == NULL)
         return;
-    uint8_t packet[MESSAGE_HEADER_BYTES + 1 + sizeof number];
+    uint8_t packet[MESSAGE_HEADER_BYTES + 1 + sizeof cloud->accepted];
     struct message_writer writer = message_begin(packet, sizeof packet, PROTOCOL_SETTLED, 0);
     message_put_u8(&writer, (uint8_t)kind);
-    message_put_u64(&writer, number);
+    for (size_t i = 0; i < count; i++)
+        message_put_u64(&writer, numbers[i]);
     channel_send(cloud->peer.channel, &writer);
 }
 
@@ -49,8 +50,8 @@ void cloud_outcomes_commit(struct cloud_peer *cloud) {
     for (size_t i = 0; i < cloud->accepted_count; i++) {
         struct lanes_flight flight;
         lanes_settle(&cloud->lanes, cloud->accepted[i], &flight);
-        send_settled(cloud, PARCEL_BATCH, cloud->accepted[i]);
     }
+    send_settled(cloud, PARCEL_BATCH, cloud->accepted, cloud->accepted_count);
     cloud->accepted_count = 0;
     cloud_hand_out(cloud);
 }
@@ -130,7 +131,7 @@ static void event_decided(struct cloud_peer *cloud, uint64_t number, uint8_t out
     if (moved && outcome != PARCEL_ACCEPTED)
         log_event(LOG_LEVEL_ERROR, "event-given-up", "event=%llu %s: %s", (unsigned long long)number,
                   outcome_word(outcome), reason);
-    send_settled(cloud, PARCEL_EVENT, number);
+    send_settled(cloud, PARCEL_EVENT, &number, 1);
     cloud_hand_out(cloud);
 }
 
@@ -145,7 +146,7 @@ bool cloud_outcomes_take(struct cloud_peer *cloud, struct message_reader *reader
     if (kind == PARCEL_CATALOGUE) {
         if (outcome != PARCEL_ACCEPTED)
             cloud_hand_out_forget_catalogue(cloud, number);
-        send_settled(cloud, PARCEL_CATALOGUE, number);
+        send_settled(cloud, PARCEL_CATALOGUE, &number, 1);
         return true;
     }
     char reason[STORE_REASON_MAX];
@@ -157,7 +158,7 @@ bool cloud_outcomes_take(struct cloud_peer *cloud, struct message_reader *reader
     if (kind != PARCEL_BATCH)
         return false;
     if (resend_settle(&cloud->resend, number, outcome == PARCEL_ACCEPTED)) {
-        send_settled(cloud, PARCEL_BATCH, number);
+        send_settled(cloud, PARCEL_BATCH, &number, 1);
         cloud_hand_out(cloud);
         return true;
     }
@@ -169,6 +170,6 @@ bool cloud_outcomes_take(struct cloud_peer *cloud, struct message_reader *reader
     struct lanes_flight flight;
     if (lanes_settle(&cloud->lanes, number, &flight))
         batch_refused(cloud, &flight, outcome, reason);
-    send_settled(cloud, PARCEL_BATCH, number);
+    send_settled(cloud, PARCEL_BATCH, &number, 1);
     return true;
 }

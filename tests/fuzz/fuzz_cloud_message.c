@@ -26,11 +26,13 @@ static void use(struct window *window, const struct cloud_message *message, int6
                 window_sent(window, parcel);
         }
     } else if (message->type == PROTOCOL_SETTLED) {
-        parcel = window_of_number(window, message->kind, message->number);
-        if (parcel != NULL && parcel->state == WINDOW_SENT)
-            window_decided(window, parcel);
-        else if (parcel != NULL)
-            window_forget(window, parcel);
+        for (size_t i = 0; i < message->count; i++) {
+            parcel = window_of_number(window, message->kind, cloud_message_number(message, i));
+            if (parcel != NULL && parcel->state == WINDOW_SENT)
+                window_decided(window, parcel);
+            else if (parcel != NULL)
+                window_forget(window, parcel);
+        }
     } else if (!message->has_link) {
         window_forget_all(window);
     }

@@ -8,6 +8,7 @@
 
 #include "gateway/common/protocol.h"
 #include "gateway/core/cloud_peer.h"
+#include "gateway/core/lanes.h"
 #include "store_fixture.h"
 
 #define CLOUD_LIMIT_US 10000000
@@ -21,6 +22,8 @@ struct cloud_world {
     unsigned attempts;
     char happened[32]; /* what has happened last */
     uint8_t packet[MESSAGE_BYTES_MAX];
+    uint64_t settled[LANES_IN_FLIGHT_MAX]; /* numbers of the last SETTLED, heard up to settled_at */
+    size_t settled_at, settled_end;
 };
 
 struct cloud_parcel {
@@ -111,13 +114,25 @@ static inline void cloud_expect_nothing(struct cloud_world *world) {
     assert_false(cloud_hear_parcel(world, &parcel));
 }
 
-static inline void cloud_expect_settled(struct cloud_world *world, uint64_t number) {
+static inline void cloud_hear_settled(struct cloud_world *world) {
     struct message_reader reader;
+    size_t length;
     cloud_settle(world);
     while (!cloud_hear(world, PROTOCOL_SETTLED, &reader))
         assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
     assert_int_equal(message_get_u8(&reader), PARCEL_BATCH);
-    assert_int_equal(message_get_u64(&reader), number);
+    const uint8_t *numbers = message_get_rest(&reader, &length);
+    assert_in_range(length, 1, sizeof world->settled);
+    memcpy(world->settled, numbers, length);
+    world->settled_end = length / sizeof world->settled[0];
+    world->settled_at = 0;
+}
+
+/* The next number that core says is settled. */
+static inline void cloud_expect_settled(struct cloud_world *world, uint64_t number) {
+    if (world->settled_at == world->settled_end)
+        cloud_hear_settled(world);
+    assert_int_equal(world->settled[world->settled_at++], number);
 }
 
 static inline void cloud_seal_batches(struct cloud_world *world, unsigned count) {

@@ -1,5 +1,6 @@
 // links: gateway/amqp/*.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
 #include <dirent.h>
+#include <linux/tcp.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,6 +135,28 @@ static void unread_bytes_close_the_room_before_memory_grows(void **state) {
     assert_in_range(sent, 120, 128); /* 512 KiB */
     world->server_silent = false;
     world_run_to_count(world, &world->client.outcomes, (unsigned)sent);
+}
+
+/* Data alone. */
+static uint32_t segments_out(const struct amqp *amqp) {
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    assert_int_equal(getsockopt(amqp->descriptor, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    return info.tcpi_data_segs_out;
+}
+
+static void what_one_turn_sends_is_joined_to_large_segments(void **state) {
+    struct world *world = *state;
+    const unsigned messages = 100;
+    const size_t length = 4096, record = 16384;
+    world->server_settings.receive_credit = messages;
+    world_connect(world);
+    world_run_to_step(world, AMQP_UP);
+    const uint32_t before = segments_out(world->client.amqp);
+    for (unsigned i = 1; i <= messages; i++)
+        send_one(world, i, length);
+    world_run_to_count(world, &world->client.outcomes, messages);
+    assert_in_range(segments_out(world->client.amqp) - before, 1, messages * length / record - 1);
 }
 
 static void one_large_message_at_a_time_is_taken(void **state) {
@@ -409,6 +432,7 @@ int main(void) {
         TEST(many_messages_pass_under_back_pressure_each_once),
         TEST(room_that_a_handler_used_up_is_told_again),
         TEST(unread_bytes_close_the_room_before_memory_grows),
+        TEST(what_one_turn_sends_is_joined_to_large_segments),
         TEST(one_large_message_at_a_time_is_taken),
         TEST(without_credit_nothing_is_taken),
         TEST(credit_is_all_that_stays_unanswered),

@@ -71,9 +71,18 @@ static void settled_must_end_where_it_should(void **state) {
     message_put_u64(&writer, 12);
     struct message_writer longer = writer;
     assert_int_equal(read_back(&writer, &message), FB_OK);
-    assert_int_equal(message.number, 12);
-    message_put_u8(&longer, 0);
-    assert_int_equal(read_back(&longer, &message), FB_INVALID);
+    assert_int_equal(message.count, 1);
+    assert_int_equal(cloud_message_number(&message, 0), 12);
+    message_put_u64(&longer, 15);
+    struct message_writer odd = longer;
+    assert_int_equal(read_back(&longer, &message), FB_OK);
+    assert_int_equal(message.count, 2);
+    assert_int_equal(cloud_message_number(&message, 1), 15);
+    message_put_u8(&odd, 0);
+    assert_int_equal(read_back(&odd, &message), FB_INVALID);
+    writer = message_begin(packet, sizeof packet, PROTOCOL_SETTLED, 0);
+    message_put_u8(&writer, PARCEL_BATCH);
+    assert_int_equal(read_back(&writer, &message), FB_INVALID);
 }
 
 static void settings_come_through_and_an_empty_object_means_no_link(void **state) {
