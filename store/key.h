@@ -1,5 +1,6 @@
 /* key.h - the store's 256-bit key: from its file or from a systemd credential, in memory that is locked, left out of
- * core dumps, and wiped. Used by forebay-core only; held for as short as possible: SQLCipher keeps its own copy.
+ * core dumps, and wiped. Used by forebay-core only; held for as short as possible: SQLCipher keeps its own copy, locked
+ * as well. A program with this module unlocks no memory (munlock() does nothing).
  *
  * While the store is put under another key there are two: the present one and the next. Files: path and path.new;
  * credentials: forebay-store-key and forebay-store-key-next in $CREDENTIALS_DIRECTORY, of which the first, if it is

@@ -146,7 +146,7 @@ bool store_tail_full(const struct store *store);
 
 /* Turn the committed tail into the next batch, several if it is too large for one; nothing to do is FB_OK too.
  * One transaction: batch in, tail out, quota kept (history first, then unsent batches oldest first, each loss
- * noted; thinned, see thin.h, before they are dropped). (fsync) ret_sealed: how many. */
+ * noted; thinned, see thin.h, before they are dropped; those under way last). (fsync) ret_sealed: how many. */
 enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state clock, size_t *ret_sealed,
                          struct fb_cause *cause) FB_MUST_USE;
 
@@ -154,6 +154,13 @@ enum fb_error store_seal(struct store *store, int64_t now_ms, enum clock_state c
  * thinned. To be called between commits; costs next to nothing while there is room. (fsync when something had to go)
  * Errors as store_seal(); they end nothing, sealing tries again. */
 enum fb_error store_keep_room(struct store *store, struct fb_cause *cause) FB_MUST_USE;
+
+/* Tell which batches are under way: handed out, and nobody knows yet what became of them. They give way last, when no
+ * other unsent batch can be thinned or dropped any more: told as lost, they would perhaps arrive all the same. Not
+ * never: in a small store they may be all that there is, and new readings need a place whatever the peer does. What
+ * thinning passed over so is dropped whole, should it come back and its turn come. is_under_way: asked while room is
+ * made, may not call the store; NULL: none is. user: borrowed until the next call. */
+void store_set_under_way(struct store *store, bool (*is_under_way)(uint64_t number, void *user), void *user);
 
 /* Whether the disk, which is fuller than the quota foresees, has no room for another batch but that of unsent ones. The
  * tail goes on in what it has; sealing makes unsent batches give way. */

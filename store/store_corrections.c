@@ -135,9 +135,8 @@ static int save_clock(struct store *store) {
 
 bool store_clock_load(struct store *store, sqlite3_stmt *row) {
     struct store_clock *clock = &store->state.clock;
-    if (sqlite3_column_bytes(row, 0) != sizeof clock->boot)
+    if (!store_take_bytes(row, 0, clock->boot, sizeof clock->boot))
         return false;
-    memcpy(clock->boot, sqlite3_column_blob(row, 0), sizeof clock->boot);
     clock->first_batch = (uint64_t)sqlite3_column_int64(row, 1);
     clock->ahead_ms = sqlite3_column_int64(row, 2);
     clock->set = sqlite3_column_int64(row, 3) != 0;

@@ -31,9 +31,8 @@ static void note_written(struct estate *estate, int code) {
 }
 
 static void take_state(struct estate *estate, sqlite3_stmt *row) {
-    if (sqlite3_column_bytes(row, 0) != BATCH_STORE_ID_BYTES)
+    if (!store_take_bytes(row, 0, estate->id, sizeof estate->id))
         return;
-    memcpy(estate->id, sqlite3_column_blob(row, 0), BATCH_STORE_ID_BYTES);
     estate->last_number = (uint64_t)sqlite3_column_int64(row, 3);
     estate->heir->state.cursor = (struct store_cursor){
         .epoch = (uint64_t)sqlite3_column_int64(row, 1),

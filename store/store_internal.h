@@ -171,6 +171,8 @@ struct store {
     size_t records_waiting_bytes;
     unsigned records_hold; /* commits that leave them out, since the disk had no room for them */
     uint64_t record_quotas[STORE_RECORD_KINDS + 1];
+    bool (*is_under_way)(uint64_t number, void *user); /* see store_set_under_way() */
+    void *under_way_user;
     bool marked;               /* by this run, see store_aside_mark() */
     uint64_t unreadable_batch; /* which one made the last call fail with FB_CORRUPT; 0: none did */
 };
@@ -184,6 +186,8 @@ void store_reset(struct store *store, enum store_statement statement);
 int64_t store_integer(struct store *store, enum store_statement statement, int column);
 /* Borrowed until store_reset(). */
 const uint8_t *store_bytes(struct store *store, enum store_statement statement, int column, size_t *ret_length);
+/* Copy the bytes of any row's column. False, and nothing taken, when it has another length. */
+bool store_take_bytes(sqlite3_stmt *row, int column, uint8_t *ret_bytes, size_t length);
 int store_prepare_all(struct store *store);
 
 /* SQLite's code as ours; the cause says what, then SQLite's text. SQLITE_OK, _ROW and _DONE are FB_OK. */
@@ -354,6 +358,9 @@ void store_slots_restart(struct store *store, uint32_t slot);
 /* Put the readings of all slots, given one after the other, into the tail. */
 enum fb_error store_slots_load(struct store *store, const uint8_t *bytes, size_t length,
                                struct fb_cause *cause) FB_MUST_USE;
+/* Step STORE_FIRST_QUEUED to the first batch in [first, last], those under way left out unless wanted. Returns SQLite's
+ * code; the row stays until store_reset(). */
+int store_first_queued(struct store *store, uint64_t first, uint64_t last, bool under_way_too);
 /* Find out anew when the oldest queued batch begins. */
 enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) FB_MUST_USE;
 

@@ -6,13 +6,6 @@
 /* Each row of a query that is read once goes to a function; false ends it as corrupt. */
 typedef bool row_handler(struct store *store, sqlite3_stmt *row);
 
-static bool take_fixed(sqlite3_stmt *row, int column, uint8_t *ret_bytes, int length) {
-    if (sqlite3_column_bytes(row, column) != length)
-        return false;
-    memcpy(ret_bytes, sqlite3_column_blob(row, column), (size_t)length);
-    return true;
-}
-
 static bool take_state(struct store *store, sqlite3_stmt *row) {
     struct store_state *state = &store->state;
     state->cursor.epoch = (uint64_t)sqlite3_column_int64(row, 2);
@@ -33,13 +26,13 @@ static bool take_state(struct store *store, sqlite3_stmt *row) {
         .event_sent = (uint64_t)sqlite3_column_int64(row, 17),
     };
     state->parked_changed = true;
-    return take_fixed(row, 1, store->id, BATCH_STORE_ID_BYTES) &&
-           take_fixed(row, 5, state->last_hash, BATCH_HASH_BYTES);
+    return store_take_bytes(row, 1, store->id, BATCH_STORE_ID_BYTES) &&
+           store_take_bytes(row, 5, state->last_hash, BATCH_HASH_BYTES);
 }
 
 static bool take_catalogue(struct store *store, sqlite3_stmt *row) {
     store->state.catalogue_revision = (uint64_t)sqlite3_column_int64(row, 0);
-    return take_fixed(row, 1, store->state.catalogue_hash, BATCH_HASH_BYTES);
+    return store_take_bytes(row, 1, store->state.catalogue_hash, BATCH_HASH_BYTES);
 }
 
 /* Whether people were told of it before the end, nobody knows: better twice than never. */

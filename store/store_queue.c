@@ -26,6 +26,28 @@ enum fb_error store_refresh_oldest(struct store *store, struct fb_cause *cause) 
     return store_result(store->db, code, cause, "queue");
 }
 
+void store_set_under_way(struct store *store, bool (*is_under_way)(uint64_t number, void *user), void *user) {
+    store->is_under_way = is_under_way;
+    store->under_way_user = user;
+}
+
+static bool is_under_way(const struct store *store, uint64_t number) {
+    return store->is_under_way != NULL && store->is_under_way(number, store->under_way_user);
+}
+
+/* Those under way mostly follow each other: only the first of them is looked for in the queue. */
+int store_first_queued(struct store *store, uint64_t first, uint64_t last, bool under_way_too) {
+    for (;;) {
+        const int code = store_step(store, STORE_FIRST_QUEUED, "ii", first, last);
+        const uint64_t number = code == SQLITE_ROW ? (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0) : 0;
+        if (code != SQLITE_ROW || under_way_too || !is_under_way(store, number))
+            return code;
+        store_reset(store, STORE_FIRST_QUEUED);
+        for (first = number + 1; is_under_way(store, first); first++) {
+        }
+    }
+}
+
 static enum fb_error find(struct store *store, uint64_t first, uint64_t last, struct store_batch *batch,
                           struct fb_cause *cause) {
     const int code = store_step(store, STORE_NEXT_QUEUED, "ii", first, last);

@@ -145,12 +145,11 @@ static enum fb_error keep_its_losses(struct store *store, uint64_t number, struc
     return error;
 }
 
-/* Take the lowest batch in [number, number's end] off the queue and note its readings as lost. */
-static enum fb_error lose(struct store *store, uint64_t first, uint64_t last, enum batch_loss_reason reason,
+/* Note the readings of this unsent batch as lost. */
+static enum fb_error lose(struct store *store, uint64_t number, enum batch_loss_reason reason,
                           struct batch_loss *ret_loss, bool *ret_has_losses, struct fb_cause *cause) {
-    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", first, last);
+    const int code = store_step(store, STORE_FIRST_QUEUED, "ii", number, number);
     if (code == SQLITE_ROW) {
-        const uint64_t number = (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0);
         *ret_loss = (struct batch_loss){
             .reason = reason,
             .readings = (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 2),
@@ -177,21 +176,42 @@ static enum fb_error lose(struct store *store, uint64_t first, uint64_t last, en
     return FB_OK;
 }
 
+/* Which unsent batch goes first: those that were salvaged are older than our own; those under way go last. */
+static enum fb_error find_unsent(struct store *store, uint64_t *ret_number, struct fb_cause *cause) {
+    static const struct {
+        uint64_t first, last;
+        bool under_way_too;
+    } turns[] = {
+        {STORE_SALVAGED_FIRST, INT64_MAX, false},
+        {1, STORE_SALVAGED_FIRST - 1, false},
+        {STORE_SALVAGED_FIRST, INT64_MAX, true},
+        {1, STORE_SALVAGED_FIRST - 1, true},
+    };
+    int code = SQLITE_DONE;
+    for (size_t i = 0; code == SQLITE_DONE && i < sizeof turns / sizeof turns[0]; i++) {
+        code = store_first_queued(store, turns[i].first, turns[i].last, turns[i].under_way_too);
+        if (code == SQLITE_ROW)
+            *ret_number = (uint64_t)store_integer(store, STORE_FIRST_QUEUED, 0);
+        store_reset(store, STORE_FIRST_QUEUED);
+    }
+    return code == SQLITE_DONE ? FB_NOT_FOUND : store_result(store->db, code, cause, "queue");
+}
+
 static enum fb_error evict_unsent(struct store *store, struct fb_cause *cause) {
     struct batch_loss loss = {.readings = 0};
     bool has_losses = false;
-    enum fb_error error =
-        lose(store, STORE_SALVAGED_FIRST, INT64_MAX, BATCH_LOSS_QUOTA, &loss, &has_losses, cause); /* are older */
-    if (error == FB_NOT_FOUND)
-        error = lose(store, 1, STORE_SALVAGED_FIRST - 1, BATCH_LOSS_QUOTA, &loss, &has_losses, cause);
+    uint64_t number = 0;
+    enum fb_error error = find_unsent(store, &number, cause);
+    if (error == FB_OK)
+        error = lose(store, number, BATCH_LOSS_QUOTA, &loss, &has_losses, cause);
     if (error == FB_OK && has_losses)
-        error = keep_its_losses(store, loss.first_batch, cause);
+        error = keep_its_losses(store, number, cause);
     if (error != FB_OK)
         return error;
-    const int code = store_step(store, STORE_DELETE_QUEUED, "i", loss.first_batch);
+    const int code = store_step(store, STORE_DELETE_QUEUED, "i", number);
     store_reset(store, STORE_DELETE_QUEUED);
     error = store_result(store->db, code, cause, "queue");
-    return error == FB_OK ? delete_batch(store, loss.first_batch, cause) : error;
+    return error == FB_OK ? delete_batch(store, number, cause) : error;
 }
 
 bool store_quota_reached(struct store *store, uint64_t pages) {
@@ -330,7 +350,7 @@ enum fb_error store_quota_give_up(struct store *store, uint64_t number, struct f
         return error;
     struct batch_loss loss = {.readings = 0};
     bool has_losses = false;
-    error = lose(store, number, number, BATCH_LOSS_DAMAGED, &loss, &has_losses, cause);
+    error = lose(store, number, BATCH_LOSS_DAMAGED, &loss, &has_losses, cause);
     if (error == FB_NOT_FOUND) /* history: nothing to forward, only the count of what is kept changes */
         error = count_readings(store, number, &loss.readings);
     if (error == FB_OK) {

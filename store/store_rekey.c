@@ -199,6 +199,8 @@ enum fb_error store_rekey_step(struct store_rekey *rekey, int64_t budget_us, boo
     return error == FB_OK ? FB_OK : fb_context(cause, error, "rekey");
 }
 
+/* Without a log nothing is left to be written here, where SQLite would not tell of a failure: the last commit's fsync
+ * did it. */
 static void close_copy(struct store_rekey *rekey) {
     sqlite3_update_hook(rekey->store->db, NULL, NULL);
     for (size_t i = 0; i < rekey->table_count; i++) {

@@ -355,10 +355,8 @@ static void identify(struct store_salvage *salvage) {
     salvage->last_number = NUMBERS_MOST;
     if (sqlite3_prepare_v2(salvage->old, "SELECT store_id, last_number FROM state WHERE id = 1", -1, &statement,
                            NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == BATCH_STORE_ID_BYTES) {
-        memcpy(salvage->id, sqlite3_column_blob(statement, 0), BATCH_STORE_ID_BYTES);
+        sqlite3_step(statement) == SQLITE_ROW && store_take_bytes(statement, 0, salvage->id, sizeof salvage->id))
         salvage->last_number = sqlite3_column_int64(statement, 1);
-    }
     sqlite3_finalize(statement);
 }
 

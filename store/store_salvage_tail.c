@@ -12,21 +12,14 @@ struct query {
     bool (*take)(struct store_last_batches *last, sqlite3_stmt *row);
 };
 
-static bool take_fixed(sqlite3_stmt *row, int column, uint8_t *ret_bytes, int length) {
-    if (sqlite3_column_bytes(row, column) != length)
-        return false;
-    memcpy(ret_bytes, sqlite3_column_blob(row, column), (size_t)length);
-    return true;
-}
-
 static bool take_state(struct store_last_batches *last, sqlite3_stmt *row) {
     last->info.number = (uint64_t)sqlite3_column_int64(row, 1);
-    return take_fixed(row, 0, last->info.store_id, BATCH_STORE_ID_BYTES) &&
-           take_fixed(row, 2, last->info.previous, BATCH_HASH_BYTES);
+    return store_take_bytes(row, 0, last->info.store_id, BATCH_STORE_ID_BYTES) &&
+           store_take_bytes(row, 2, last->info.previous, BATCH_HASH_BYTES);
 }
 
 static bool take_catalogue(struct store_last_batches *last, sqlite3_stmt *row) {
-    return take_fixed(row, 0, last->info.catalogue, BATCH_HASH_BYTES);
+    return store_take_bytes(row, 0, last->info.catalogue, BATCH_HASH_BYTES);
 }
 
 static bool take_clock(struct store_last_batches *last, sqlite3_stmt *row) {

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "store/store_internal.h"
 
@@ -124,6 +125,13 @@ const uint8_t *store_bytes(struct store *store, enum store_statement statement, 
     const uint8_t *bytes = sqlite3_column_blob(store->statements[statement], column);
     *ret_length = (size_t)sqlite3_column_bytes(store->statements[statement], column);
     return bytes;
+}
+
+bool store_take_bytes(sqlite3_stmt *row, int column, uint8_t *ret_bytes, size_t length) {
+    if ((size_t)sqlite3_column_bytes(row, column) != length)
+        return false;
+    memcpy(ret_bytes, sqlite3_column_blob(row, column), length);
+    return true;
 }
 
 enum fb_error store_result(sqlite3 *db, int code, struct fb_cause *cause, const char *what) {

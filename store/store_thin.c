@@ -70,7 +70,7 @@ static enum fb_error thin(struct store *store, struct thinning *thinning, int64_
 
 /* The first that may be thinned; SQLITE_DONE when there is none. */
 static int find(struct store *store) {
-    return store_step(store, STORE_FIRST_QUEUED, "ii", store->state.thinned_to + 1, STORE_SALVAGED_FIRST - 1);
+    return store_first_queued(store, store->state.thinned_to + 1, STORE_SALVAGED_FIRST - 1, false);
 }
 
 bool store_thin_waits(struct store *store) {

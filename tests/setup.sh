@@ -12,7 +12,7 @@ run='nginx-light openssl ca-certificates'
 # clang 19 is in both releases: the same formatting, warnings and fuzzer everywhere.
 test='libcmocka-dev clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 cppcheck tidy man-db
  python3 python3-pytest python3-cbor2 python3-zstandard python3-qpid-proton python3-selenium python3-cryptography chromium chromium-driver
- nodejs npm mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring procps util-linux uidmap
+ nodejs npm mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring util-linux uidmap
  iproute2 softhsm2'
 # What brings OpenSSL to PKCS#11 tokens differs.
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
@@ -20,7 +20,11 @@ case $codename in bookworm) test="$test libengine-pkcs11-openssl" ;; *) test="$t
 
 # The demo's instruments are simulated in Python.
 purpose='building and testing Forebay'
-if [ "${1:-}" = demo ]; then purpose='building and trying Forebay' test=python3; fi
+case $#${1:-} in
+0 | 1--check) ;;
+1demo) purpose='building and trying Forebay' test=python3 ;;
+*) echo 'usage: tests/setup.sh [demo | --check]' >&2 && exit 2 ;;
+esac
 
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 

@@ -14,3 +14,9 @@ enum fb_error link_trust_load(const struct link_settings *settings, struct amqp_
         files.crls[i] = settings->crls[i];
     return amqp_trust_load(&files, ret_trust, cause);
 }
+
+enum fb_error link_trust_connection(const struct link_settings *settings, const struct link_endpoint *endpoint,
+                                    struct link_connection *ret_connection, struct fb_cause *cause) {
+    const enum fb_error error = link_connection_make(settings, endpoint, ret_connection, cause);
+    return error == FB_OK ? link_trust_load(settings, &ret_connection->settings.trust, cause) : error;
+}

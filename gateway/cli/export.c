@@ -42,7 +42,7 @@ static const char help[] = "Usage: forebay export [-c FILE | --run FOLDER] [--fr
                            "  --help             show this\n"
                            "\n"
                            "TIME is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30, in UTC, or now, or so long\n"
-                           "ago: 30m, 24h, 7d.\n";
+                           "ago: 30s, 15m, 24h, 7d.\n";
 
 struct wanted {
     char instrument[PLANT_NAME_MAX];
@@ -96,13 +96,6 @@ static enum fb_error take_tags(struct export *export, const char *list, struct f
     return FB_OK;
 }
 
-static enum fb_error take_moment(const char *option, const char *text, int64_t *ret_ms, struct fb_cause *cause) {
-    if (moment_parse(text, clock_utc_ms(), ret_ms))
-        return FB_OK;
-    return fb_fail(cause, FB_INVALID, "--%s %s: a time is 2026-11-21, 2026-11-21T10:00 (UTC), or 24h for a day ago",
-                   option, text);
-}
-
 static enum fb_error take_format(struct export *export, const char *word, struct fb_cause *cause) {
     const int format = lines_format_from_word(word);
     export->raw = strcmp(word, "raw") == 0;
@@ -116,9 +109,9 @@ static enum fb_error take_format(struct export *export, const char *word, struct
 static enum fb_error take_option(struct export *export, int letter, struct fb_cause *cause) {
     switch (letter) {
     case 'f':
-        return take_moment("from", optarg, &export->from_ms, cause);
+        return moment_option("--from", optarg, clock_utc_ms(), &export->from_ms, cause);
     case 't':
-        return take_moment("to", optarg, &export->to_ms, cause);
+        return moment_option("--to", optarg, clock_utc_ms(), &export->to_ms, cause);
     case 'g':
         return take_tags(export, optarg, cause);
     case 'F':

@@ -50,3 +50,13 @@ bool moment_parse(const char *text, int64_t now_ms, int64_t *ret_ms) {
     }
     return parse_ago(text, now_ms, ret_ms) || parse_date(text, ret_ms);
 }
+
+enum fb_error moment_option(const char *option, const char *text, int64_t now_ms, int64_t *ret_ms,
+                            struct fb_cause *cause) {
+    if (moment_parse(text, now_ms, ret_ms))
+        return FB_OK;
+    return fb_fail(cause, FB_INVALID,
+                   "%s %s: a time is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30 (UTC), now, or so long ago: "
+                   "30s, 15m, 24h, 7d",
+                   option, text);
+}

@@ -1,4 +1,5 @@
 /* records.c - `forebay audit`, `forebay events`, `forebay attempts`: what the running gateway keeps beside readings. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,13 +22,15 @@ static const char help[] =
     "Shows %s, the oldest first.\n"
     "\n"
     "  --after NUMBER     only those behind this one\n"
-    "  --since TIME       only those since then: 2026-11-21, 2026-11-21T10:00 (UTC), or so long ago:\n"
-    "                     30m, 24h, 7d\n"
+    "  --since TIME       only those since then\n"
     "  --json             as JSON, one in a line (docs/api.md)\n"
     "  --follow           go on with what is added\n"
     "  -c, --config FILE  the configuration of the running gateway (default " COMMAND_CONFIG_DEFAULT ")\n"
     "  --run FOLDER       its run folder, when the configuration file cannot be read\n"
-    "  --help             show this\n";
+    "  --help             show this\n"
+    "\n"
+    "TIME is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30, in UTC, or now, or so long\n"
+    "ago: 30s, 15m, 24h, 7d.\n";
 
 /* What a line begins with; all other members follow with their names. */
 struct kind {
@@ -49,28 +52,36 @@ struct arguments {
     bool json, follow;
 };
 
-static bool take_option(struct arguments *arguments, int letter) {
+static enum fb_error take_number(const char *text, int64_t *ret_number, struct fb_cause *cause) {
     char *end = NULL;
+    errno = 0;
+    const long long number = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || number < 0 || errno != 0)
+        return fb_fail(cause, FB_INVALID, "--after %s: it is the number of a record, or 0", text);
+    *ret_number = number;
+    return FB_OK;
+}
+
+static enum fb_error take_option(struct arguments *arguments, int letter, struct fb_cause *cause) {
     switch (letter) {
     case 'a':
-        arguments->after = strtoll(optarg, &end, 10);
-        return end != optarg && *end == '\0' && arguments->after >= 0;
+        return take_number(optarg, &arguments->after, cause);
     case 's':
-        return moment_parse(optarg, clock_utc_ms(), &arguments->since_ms);
+        return moment_option("--since", optarg, clock_utc_ms(), &arguments->since_ms, cause);
     case 'j':
         arguments->json = true;
-        return true;
+        return FB_OK;
     case 'f':
         arguments->follow = true;
-        return true;
+        return FB_OK;
     case 'r':
         arguments->gateway.run = optarg;
-        return true;
+        return FB_OK;
     case 'c':
         arguments->gateway.config_file = optarg;
-        return true;
+        return FB_OK;
     default:
-        return false;
+        return fb_fail(cause, FB_INVALID, "see forebay %s --help", arguments->kind->call);
     }
 }
 
@@ -82,12 +93,13 @@ static int parse(int argc, char **argv, struct arguments *arguments) {
         {"config", required_argument, NULL, 'c'}, {"run", required_argument, NULL, 'r'},
         {"help", no_argument, NULL, 'h'},         {0}};
     const struct kind *kind = arguments->kind;
+    struct fb_cause cause;
     int letter;
     while ((letter = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (letter == 'h')
             return printf(help, kind->call, kind->what) < 0;
-        if (!take_option(arguments, letter)) {
-            fprintf(stderr, "forebay: see forebay %s --help\n", kind->call);
+        if (take_option(arguments, letter, &cause) != FB_OK) {
+            fprintf(stderr, "forebay: %s\n", cause.text);
             return 2;
         }
     }

@@ -55,12 +55,14 @@ static int parse(int argc, char **argv, struct arguments *arguments) {
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         if (option == 'h')
             return fputs(help, stdout) < 0;
-        if (option == 'c')
+        if (option == 'c') {
             arguments->config_file = optarg;
-        else if (option == 'r')
+        } else if (option == 'r') {
             arguments->reason = optarg;
-        else
-            return wrong("see above");
+        } else {
+            fputs("forebay: see forebay write --help\n", stderr);
+            return 2;
+        }
     }
     if (argc - optind != 3 || arguments->reason == NULL)
         return wrong("it needs an instrument, the name of a register, a value, and the reason");

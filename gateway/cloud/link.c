@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/amqp/link_connection.h"
 #include "gateway/amqp/link_trust.h"
 #include "gateway/amqp/trail.h"
-#include "gateway/amqp/visit.h"
 #include "gateway/cloud/attempt.h"
 #include "gateway/cloud/certificates.h"
 #include "gateway/cloud/endpoints.h"
+#include "gateway/cloud/link_expiry.h"
+#include "gateway/cloud/link_return.h"
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/renderer.h"
 #include "gateway/cloud/window.h"
@@ -19,8 +19,6 @@
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
-/* A certificate is valid through the second in which it expires (RFC 5280, 4.1.2.5). */
-#define LAST_SECOND_MS 1000
 
 struct link {
     sd_event *event;
@@ -35,18 +33,16 @@ struct link {
     struct commands commands;
     struct endpoints endpoints;
     struct link_endpoint endpoint; /* the one in use, or tried last */
-    struct visit *visit;           /* asks the preferred one while a spare is in use; else NULL */
+    struct link_return *way_back;  /* started while a spare is in use */
     int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
     int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
     uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
+    struct link_expiry *expiry; /* started while the link is up */
     struct renderer *renderer;
-    char
-        closing_for[FB_CAUSE_MAX]; /* why the connection is ended here, the next one to follow at once; "": it is not */
+    char closing_for[FB_CAUSE_MAX]; /* why it is ended here, the next one to follow at once; "": it is not */
     sd_event_source *retry;
-    sd_event_source *expiry; /* while the link is up: until a certificate that it was made with expires */
     sd_event_source *silence;
-    sd_event_source *return_timer;
     struct status status;
     uint64_t ended_in, ended_out; /* bytes of the connections before this one */
     char logged[FB_CAUSE_MAX];    /* the reason that was logged last: the same one again is no news */
@@ -122,12 +118,10 @@ static void down(struct link *link) {
     link->ended_out = link->status.bytes_out;
     amqp_free(link->amqp);
     link->amqp = NULL;
-    visit_end(link->visit);
-    link->visit = NULL;
+    link_return_stop(link->way_back);
+    link_expiry_stop(link->expiry);
     disarm(link->retry);
     disarm(link->silence);
-    disarm(link->expiry);
-    disarm(link->return_timer);
     link->status.tls[0] = '\0';
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
@@ -179,25 +173,12 @@ static void begin_session(struct link *link) {
     ask(link);
 }
 
-static void arm_return(struct link *link) {
-    if (link->endpoints.now > 0)
-        arm(link->return_timer, endpoints_return_ms(link->settings.return_after_ms, backoff_random()));
-}
-
-/* TLS looks at certificates only when a connection begins. */
-static void arm_expiry(struct link *link) {
-    const int64_t end_ms = certificates_end_ms(link->certificates, NULL) + LAST_SECOND_MS;
-    if (end_ms <= clock_utc_ms()) /* none, or one that both ends take all the same: they would close for ever */
-        return;
-    sd_event_source_set_time(link->expiry, (uint64_t)end_ms * 1000);
-    sd_event_source_set_enabled(link->expiry, SD_EVENT_ONESHOT);
-}
-
 static void came_up(struct link *link) {
     note_attempt(link, "attempt", "up", AMQP_UP, "");
     link->began_ms = clock_monotonic_ms();
-    arm_return(link);
-    arm_expiry(link);
+    if (link->endpoints.now > 0)
+        link_return_start(link->way_back, &link->settings);
+    link_expiry_start(link->expiry);
     link->status.reason[0] = '\0';
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
               link->status.address, link->status.tls);
@@ -403,14 +384,6 @@ static const struct amqp_handlers amqp_handlers = {.step = on_step,
                                                    .side_outcome = on_side_outcome,
                                                    .closed = on_closed};
 
-/* The certificates are read for each attempt, so that renewed ones count at once. ret_connection: for this endpoint,
- * with a trust that is the caller's; NULL on failure. */
-static enum fb_error prepare(const struct link *link, const struct link_endpoint *endpoint,
-                             struct link_connection *ret_connection, struct fb_cause *cause) {
-    const enum fb_error error = link_connection_make(&link->settings, endpoint, ret_connection, cause);
-    return error == FB_OK ? link_trust_load(&link->settings, &ret_connection->settings.trust, cause) : error;
-}
-
 static void attempt(struct link *link) {
     struct link_connection wanted;
     struct fb_cause cause;
@@ -423,7 +396,7 @@ static void attempt(struct link *link) {
     link->status.retry_at_ms = 0;
     link->status.step = AMQP_DNS;
     set_state(link, STATUS_CONNECTING);
-    if (prepare(link, &link->endpoint, &wanted, &cause) != FB_OK) {
+    if (link_trust_connection(&link->settings, &link->endpoint, &wanted, &cause) != FB_OK) {
         failed(link, AMQP_TLS, cause.text);
         return;
     }
@@ -435,50 +408,20 @@ static void attempt(struct link *link) {
         failed(link, AMQP_DNS, cause.text);
 }
 
-/* The preferred endpoint has been asked; amqp: NULL when that could not even begin. */
-static void on_visited(struct amqp *amqp, bool taken, enum amqp_step step, const char *reason, void *user) {
+static void on_asked(json_t *asked, void *user) {
+    const struct link *link = user;
+    link->handlers->attempted(asked, link->user);
+}
+
+static void on_taken(void *user) {
     struct link *link = user;
-    const struct attempt asked = {
-        .what = "return",
-        .outcome = taken ? "up" : "failed",
-        .endpoint = link_settings_endpoint(&link->settings, 0),
-        .step = step,
-        .reason = taken ? "" : reason,
-        .duration_ms = amqp == NULL ? 0 : clock_monotonic_ms() - amqp_trail(amqp)->began_ms,
-    };
-    link->handlers->attempted(attempt_to_json(&asked, amqp), link->user);
-    visit_end(link->visit);
-    link->visit = NULL;
-    if (!taken) {
-        arm_return(link);
-        return;
-    }
     note_end(link, "closed", AMQP_UP, "the preferred endpoint takes the link again");
     down(link);
     endpoints_return(&link->endpoints);
     attempt(link);
 }
 
-static const struct visit_handlers visit_handlers = {.done = on_visited};
-
-/* While a spare is in use, the preferred endpoint is asked beside it: the link stays up until that one takes it. */
-static int on_return(sd_event_source *source, uint64_t now_us, void *user) {
-    (void)source, (void)now_us;
-    struct link *link = user;
-    const struct link_endpoint preferred = link_settings_endpoint(&link->settings, 0);
-    struct link_connection wanted;
-    struct fb_cause cause;
-    char container[sizeof link->settings.gateway + sizeof "-return"];
-    snprintf(container, sizeof container, "%s-return", link->settings.gateway);
-    enum fb_error error = prepare(link, &preferred, &wanted, &cause);
-    wanted.settings.container = container;
-    if (error == FB_OK)
-        error = visit_start(link->event, &wanted.settings, &visit_handlers, link, &link->visit, &cause);
-    amqp_trust_free(wanted.settings.trust);
-    if (error != FB_OK)
-        on_visited(NULL, false, AMQP_TLS, cause.text, link);
-    return 0;
-}
+static const struct link_return_handlers return_handlers = {.asked = on_asked, .taken = on_taken};
 
 static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
@@ -506,16 +449,10 @@ static void on_files_changed(void *user) {
     }
 }
 
-static int on_expired(sd_event_source *source, uint64_t now_us, void *user) {
-    (void)source, (void)now_us;
+static void on_expired(const char *reason, void *user) {
     struct link *link = user;
-    char reason[FB_CAUSE_MAX];
-    const char *subject;
-    certificates_end_ms(link->certificates, &subject);
-    snprintf(reason, sizeof reason, "closed here, because the certificate of %s has expired", subject);
     if (!link->stopping && link->closing_for[0] == '\0')
         close_for(link, reason);
-    return 0;
 }
 
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
@@ -536,30 +473,26 @@ static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
-static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, clockid_t clock,
-                               sd_event_time_handler_t handler) {
-    if (sd_event_add_time(link->event, ret_timer, clock, 0, TIMER_ACCURACY_US, handler, link) < 0)
-        return FB_MEMORY;
+static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, sd_event_time_handler_t handler,
+                               struct fb_cause *cause) {
+    if (sd_event_add_time(link->event, ret_timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, handler, link) < 0)
+        return fb_fail(cause, FB_MEMORY, "out of memory");
     disarm(*ret_timer);
     return FB_OK;
 }
 
-/* Certificates expire by the calendar; all else waits. */
-static enum fb_error add_timers(struct link *link) {
-    const struct {
-        sd_event_source **timer;
-        clockid_t clock;
-        sd_event_time_handler_t handler;
-    } timers[] = {
-        {&link->retry, CLOCK_MONOTONIC, on_retry},
-        {&link->silence, CLOCK_MONOTONIC, on_silence},
-        {&link->return_timer, CLOCK_MONOTONIC, on_return},
-        {&link->expiry, CLOCK_REALTIME, on_expired},
-    };
-    enum fb_error error = FB_OK;
-    for (size_t i = 0; error == FB_OK && i < sizeof timers / sizeof timers[0]; i++)
-        error = add_timer(link, timers[i].timer, timers[i].clock, timers[i].handler);
-    return error;
+/* What the link consists of and outlives each connection. */
+static enum fb_error add_parts(struct link *link, struct fb_cause *cause) {
+    enum fb_error error = certificates_new(link->event, on_files_changed, link, &link->certificates, cause);
+    if (error == FB_OK)
+        error = renderer_new(&link->renderer, cause);
+    if (error == FB_OK)
+        error = link_return_new(link->event, &return_handlers, link, &link->way_back, cause);
+    if (error == FB_OK)
+        error = link_expiry_new(link->event, link->certificates, on_expired, link, &link->expiry, cause);
+    if (error == FB_OK)
+        error = add_timer(link, &link->retry, on_retry, cause);
+    return error == FB_OK ? add_timer(link, &link->silence, on_silence, cause) : error;
 }
 
 static void on_command(const struct command *command, void *user) {
@@ -577,11 +510,7 @@ enum fb_error link_new(sd_event *event, const struct link_handlers *handlers, vo
     link->user = user;
     link->status.since_ms = clock_utc_ms();
     commands_init(&link->commands, on_command, link);
-    enum fb_error error = certificates_new(event, on_files_changed, link, &link->certificates, cause);
-    if (error == FB_OK)
-        error = renderer_new(&link->renderer, cause);
-    if (error == FB_OK && add_timers(link) != FB_OK)
-        error = fb_fail(cause, FB_MEMORY, "out of memory");
+    const enum fb_error error = add_parts(link, cause);
     if (error != FB_OK) {
         link_free(link);
         return error;
@@ -594,15 +523,14 @@ void link_free(struct link *link) {
     if (link == NULL)
         return;
     amqp_free(link->amqp);
-    visit_end(link->visit);
+    link_return_free(link->way_back);
+    link_expiry_free(link->expiry);
     window_done(&link->window);
     renderer_free(link->renderer);
     commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
     sd_event_source_disable_unref(link->silence);
-    sd_event_source_disable_unref(link->expiry);
-    sd_event_source_disable_unref(link->return_timer);
     sd_event_unref(link->event);
     free(link);
 }

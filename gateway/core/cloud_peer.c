@@ -239,6 +239,11 @@ static void on_drained(struct channel *channel, void *user) {
 
 static const struct channel_handlers handlers = {.message = on_message, .closed = on_closed, .drained = on_drained};
 
+static bool is_under_way(uint64_t number, void *user) {
+    const struct cloud_peer *cloud = user;
+    return lanes_in_flight(&cloud->lanes, number);
+}
+
 static int on_mark_timer(sd_event_source *source, uint64_t time_us, void *user) {
     (void)source;
     (void)time_us;
@@ -282,6 +287,7 @@ enum fb_error cloud_peer_new(sd_event *event, const char *run, struct store *sto
         return error;
     }
     peer_on_changed(&cloud->peer, cloud->handlers->program, user);
+    store_set_under_way(store, is_under_way, cloud);
     *ret_cloud = cloud;
     return FB_OK;
 }
@@ -291,6 +297,7 @@ void cloud_peer_free(struct cloud_peer *cloud) {
         return;
     cloud->link_up = false; /* nothing more is handed out */
     cloud_outcomes_commit(cloud);
+    store_set_under_way(cloud->store, NULL, NULL);
     peer_done(&cloud->peer);
     sd_event_source_disable_unref(cloud->mark_timer);
     sd_event_source_disable_unref(cloud->wake_timer);

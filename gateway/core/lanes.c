@@ -78,6 +78,10 @@ static size_t find_flight(const struct lanes *lanes, uint64_t number) {
     return i;
 }
 
+bool lanes_in_flight(const struct lanes *lanes, uint64_t number) {
+    return find_flight(lanes, number) < lanes->in_flight_count;
+}
+
 static void count_open(struct lanes *lanes, const struct lanes_flight *flight, bool in) {
     const size_t one = in ? 1 : -(size_t)1, bytes = in ? flight->bytes : -flight->bytes;
     if (flight->answered)
@@ -136,7 +140,7 @@ void lanes_salvaged(struct lanes *lanes) {
 bool lanes_holds(const struct lanes *lanes, const struct lanes_range *range, uint64_t number) {
     if (range->waited)
         return false;
-    if (find_flight(lanes, number) < lanes->in_flight_count)
+    if (lanes_in_flight(lanes, number))
         return true;
     for (size_t i = 0; i < lanes->waiting_count; i++)
         if (lanes->waiting[i].number == number)

@@ -76,6 +76,9 @@ void lanes_sealed(struct lanes *lanes);
 /* Batches were salvaged: there is something behind the backlog again. */
 void lanes_salvaged(struct lanes *lanes);
 
+/* Whether it was handed out and is not settled; of the last session until the next begins. */
+bool lanes_in_flight(const struct lanes *lanes, uint64_t number);
+
 /* It has an outcome: how it went out. False when it was not in flight. */
 bool lanes_settle(struct lanes *lanes, uint64_t number, struct lanes_flight *ret_flight);
 /* The peer accepted it; it stays in flight until lanes_settle(). The flight, NULL when it was not in flight. */

@@ -11,8 +11,8 @@ field.on_time.*             share of readings in time while others are dead (on_
 field.*_per_sweep           requests and bytes of a sweep over scattered registers (sweep.py); against: the optimum
 field.requests_per_s        of the driver over one connection; against: a bare libmodbus loop (bench_field)
 link.*                      the link, see bench_link.py
-store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher and of plain
-                            SQLite (bench_store, where each is explained)
+store.*                     what a reading costs in the store; against: the entropy of the data, rows of SQLCipher, and under
+                            .sqlite_rows those of plain SQLite (bench_store, where each is explained)
 """
 
 import contextlib

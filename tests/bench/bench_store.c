@@ -2,11 +2,12 @@
 /* What a reading costs in the store, with the data of data.h, against the entropy of that data and against one row for
  * each reading (rows.h) on the same disk in the same run.
  *
- * store.file_bytes.*       of the file, each reading more; batches of 60 sweeps. Against: entropy
+ * store.file_bytes.*       of the file, each reading more; batches of 60 sweeps. Against: entropy; .sqlcipher_rows,
+ *                          .sqlite_rows: rows of the same data, one commit a sweep
  * store.device_bytes.*     written to the disk, log and checkpoints included; one commit a second of so many readings,
- *                          sealed each 60 seconds. Against: rows in SQLCipher
- * store.append_per_s       committed and sealed. Against: rows in SQLCipher; .sqlite: plain rows
- * store.read_back_per_s    decrypted and decoded; the same
+ *                          sealed each 60 seconds. Against: rows in SQLCipher; .sqlite_rows: plain rows, as below
+ * store.append_per_s       committed and sealed
+ * store.read_back_per_s    decrypted and decoded
  * store.export_per_s       the same as lines of CSV
  * store.days_8gb.noisy     of 1000 readings a second
  * store.commit_ms.worst    the longest that a second's commit, with a seal when one is due, holds its program up at
@@ -94,10 +95,27 @@ static void print(const char *name, double value, const char *unit, double again
     started = true;
 }
 
+/* A figure of ours, and the same of rows. */
+struct figures {
+    double ours, cipher, plain;
+};
+
+/* The same figure once more, against something else. */
+static void print_again(const char *name, const char *against, double value, const char *unit, double other) {
+    char figure[128];
+    snprintf(figure, sizeof figure, "%s.%s", name, against);
+    print(figure, value, unit, other);
+}
+
+static void print_rows(const char *name, const char *unit, const struct figures *all) {
+    print(name, all->ours, unit, all->cipher);
+    print_again(name, "sqlite_rows", all->ours, unit, all->plain);
+}
+
 /* The file grows when it is closed; so it is, before and after what counts. */
-static double measure_file(enum data_set set) {
+static double our_file_bytes(enum data_set set) {
     struct data data;
-    char name[64], figure[64];
+    char name[64];
     snprintf(name, sizeof name, "%s.db", data_word(set));
     data_init(&data, set, DATA_TAGS_MAX, SEED);
     struct store *store = open_store(name, data.tags);
@@ -107,43 +125,71 @@ static double measure_file(enum data_set set) {
     store = open_store(name, data.tags);
     add_sweeps(store, &data, BATCHES * SEAL_SWEEPS);
     store_close(store);
-    const double bytes = (file_bytes(name) - before) / (BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
-    snprintf(figure, sizeof figure, "store.file_bytes.%s", data_word(set));
-    print(figure, bytes, "bytes/reading", data_entropy_bytes(&data));
-    return bytes;
+    return (file_bytes(name) - before) / (BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
 }
 
-static double row_file_bytes(void) {
+/* A row takes the same room, be the table small or large. row_key: NULL for plain SQLite. */
+static double row_file_bytes(enum data_set set, const uint8_t *row_key) {
     struct data data;
-    data_init(&data, DATA_NOISY, DATA_TAGS_MAX, SEED);
-    struct rows *rows = rows_open(path_of("file-rows.db"), key);
+    char name[64];
+    snprintf(name, sizeof name, "%s-%s.db", data_word(set), row_key != NULL ? "cipher" : "plain");
+    data_init(&data, set, DATA_TAGS_MAX, SEED);
+    struct rows *rows = rows_open(path_of(name), row_key);
     add_row_sweeps(rows, &data, FIRST_BATCHES * SEAL_SWEEPS);
     rows_close(rows);
-    return file_bytes("file-rows.db") / (FIRST_BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
+    return file_bytes(name) / (FIRST_BATCHES * SEAL_SWEEPS * DATA_TAGS_MAX);
+}
+
+static struct figures measure_file(enum data_set set) {
+    struct data data;
+    char figure[64];
+    const struct figures all = {our_file_bytes(set), row_file_bytes(set, key), row_file_bytes(set, NULL)};
+    data_init(&data, set, DATA_TAGS_MAX, SEED);
+    snprintf(figure, sizeof figure, "store.file_bytes.%s", data_word(set));
+    print(figure, all.ours, "bytes/reading", data_entropy_bytes(&data));
+    print_again(figure, "sqlcipher_rows", all.ours, "bytes/reading", all.cipher);
+    print_again(figure, "sqlite_rows", all.ours, "bytes/reading", all.plain);
+    return all;
+}
+
+static double days_in_8gb(double bytes) {
+    return 8e9 / DAY_READINGS / bytes;
+}
+
+static double our_device_bytes(size_t tag_count) {
+    struct data data;
+    char name[64];
+    snprintf(name, sizeof name, "device-%zu.db", tag_count);
+    data_init(&data, DATA_NOISY, tag_count, SEED);
+    struct store *store = open_store(name, tag_count);
+    const uint64_t before = device_bytes();
+    add_sweeps(store, &data, DEVICE_BATCHES * SEAL_SWEEPS);
+    const uint64_t after = device_bytes();
+    store_close(store);
+    return (double)(after - before) / (double)(DEVICE_BATCHES * SEAL_SWEEPS * tag_count);
+}
+
+static double row_device_bytes(size_t tag_count, const uint8_t *row_key) {
+    struct data data;
+    char name[64];
+    snprintf(name, sizeof name, "device-%s-%zu.db", row_key != NULL ? "cipher" : "plain", tag_count);
+    data_init(&data, DATA_NOISY, tag_count, SEED);
+    struct rows *rows = rows_open(path_of(name), row_key);
+    const uint64_t before = device_bytes();
+    add_row_sweeps(rows, &data, DEVICE_BATCHES * SEAL_SWEEPS);
+    const uint64_t after = device_bytes();
+    rows_close(rows);
+    return (double)(after - before) / (double)(DEVICE_BATCHES * SEAL_SWEEPS * tag_count);
 }
 
 static void measure_device(size_t tag_count) {
-    struct data data;
-    char name[64];
-    const double readings = (double)(DEVICE_BATCHES * SEAL_SWEEPS * tag_count);
-    snprintf(name, sizeof name, "device-%zu.db", tag_count);
+    char figure[64];
     device_watch();
-    data_init(&data, DATA_NOISY, tag_count, SEED);
-    struct store *store = open_store(name, tag_count);
-    uint64_t before = device_bytes();
-    add_sweeps(store, &data, DEVICE_BATCHES * SEAL_SWEEPS);
-    const double ours = (double)(device_bytes() - before) / readings;
-    store_close(store);
-    snprintf(name, sizeof name, "device-rows-%zu.db", tag_count);
-    data_init(&data, DATA_NOISY, tag_count, SEED);
-    struct rows *rows = rows_open(path_of(name), key);
-    before = device_bytes();
-    add_row_sweeps(rows, &data, DEVICE_BATCHES * SEAL_SWEEPS);
-    const double theirs = (double)(device_bytes() - before) / readings;
-    rows_close(rows);
+    const struct figures all = {our_device_bytes(tag_count), row_device_bytes(tag_count, key),
+                                row_device_bytes(tag_count, NULL)};
     fault_vfs_observe(NULL);
-    snprintf(name, sizeof name, "store.device_bytes.%zu", tag_count);
-    print(name, ours, "bytes/reading", theirs);
+    snprintf(figure, sizeof figure, "store.device_bytes.%zu", tag_count);
+    print_rows(figure, "bytes/reading", &all);
 }
 
 static int compare(const void *left_pointer, const void *right_pointer) {
@@ -158,13 +204,6 @@ static double median(double *values, size_t count) {
 
 static double per_second(size_t readings, int64_t begun_us) {
     return (double)readings * 1e6 / (double)(now_us() - begun_us);
-}
-
-static void print_pair(const char *name, double value, double cipher, double plain) {
-    char figure[64];
-    print(name, value, "readings/s", cipher);
-    snprintf(figure, sizeof figure, "%s.sqlite", name);
-    print(figure, value, "readings/s", plain);
 }
 
 /* The time to make the data is the same for all three and small beside an fsync. */
@@ -187,7 +226,8 @@ static void measure_append(struct store *store, struct rows *cipher, struct rows
         add_row_sweeps(plain, &data[2], ROUND_SWEEPS);
         per_s[2][round] = per_second(ROUND_SWEEPS * DATA_TAGS_MAX, begun_us);
     }
-    print_pair("store.append_per_s", median(per_s[0], ROUNDS), median(per_s[1], ROUNDS), median(per_s[2], ROUNDS));
+    const struct figures all = {median(per_s[0], ROUNDS), median(per_s[1], ROUNDS), median(per_s[2], ROUNDS)};
+    print_rows("store.append_per_s", "readings/s", &all);
 }
 
 /* What is done with readings that come back. */
@@ -247,7 +287,9 @@ static void measure_read(const char *name, struct store *store, struct rows *cip
         begun_us = now_us();
         per_s[2][round] = per_second(rows_read(plain, take_row, &sink), begun_us);
     }
-    print_pair(name, median(per_s[0], READ_TIMES), median(per_s[1], READ_TIMES), median(per_s[2], READ_TIMES));
+    const struct figures all = {median(per_s[0], READ_TIMES), median(per_s[1], READ_TIMES),
+                                median(per_s[2], READ_TIMES)};
+    print_rows(name, "readings/s", &all);
 }
 
 static void measure_speed(void) {
@@ -299,11 +341,12 @@ static void measure_catching_up(void) {
 int main(void) {
     folder = made_store_folder("/var/tmp");
     measure_speed();
-    double bytes[DATA_SETS];
+    struct figures bytes[DATA_SETS];
     for (enum data_set set = DATA_QUIET; set < DATA_SETS; set++)
         bytes[set] = measure_file(set);
-    print("store.days_8gb.noisy", 8e9 / DAY_READINGS / bytes[DATA_NOISY], "days",
-          8e9 / DAY_READINGS / row_file_bytes());
+    const struct figures *noisy = &bytes[DATA_NOISY];
+    const struct figures days = {days_in_8gb(noisy->ours), days_in_8gb(noisy->cipher), days_in_8gb(noisy->plain)};
+    print_rows("store.days_8gb.noisy", "days", &days);
     measure_device(1000);
     measure_device(100);
     measure_stall("store.commit_ms.worst", QUOTA_BYTES, STALL_SECONDS);

@@ -1,5 +1,6 @@
-/* rows.h - what most gateways do instead of batches: one row of a SQLite or SQLCipher table for each reading, with the
- * settings that make the store durable. The measure for bench_store. Ends the program on any error. */
+/* rows.h - what most gateways do instead of batches: one row of a SQLite or SQLCipher table for each reading (tag,
+ * time, quality, value), in order of arrival and without an index, with the settings that make the store durable. The
+ * measure for bench_store. Ends the program on any error. */
 #ifndef FB_BENCH_ROWS_H
 #define FB_BENCH_ROWS_H
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from common import TESTS, free_port, wait_until
+from common import TESTS, Service, free_port, wait_until
 
 # In the namespace: $1 root, $2 data folder, $3 certificates. Devices come from this machine; all mounts are private.
 ENTER = """
@@ -82,7 +82,7 @@ def root():
     return subprocess.run([TESTS / "rabbitmq.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-class Broker:
+class Broker(Service):
     """queues: names, or {name: arguments}. users: common names of certificates. exchanges, permissions: see
     definitions(). settings: more lines for rabbitmq.conf."""
 
@@ -183,13 +183,3 @@ class Broker:
         )  # fmt: skip
         assert said.returncode == 0, said.stdout
         return json.loads(said.stdout) if "json" in words else said.stdout
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_):
-        self.stop()

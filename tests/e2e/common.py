@@ -55,6 +55,20 @@ def wait_until(condition, limit_s, what, every_s=0.05):
         time.sleep(every_s)
 
 
+class Service:
+    """As a context it runs from start() to stop(). stop() must also end what a start() that failed has left behind."""
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 def make_certificates(folder):
     """The throw-away authority and its certificates, see tests/pki.sh."""
     subprocess.run([TESTS / "pki.sh", folder], check=True)

@@ -12,13 +12,11 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 from common import program, wait_until
 from processes import runs
 
 PROGRAMS = ("forebay-core", "forebay-field", "forebay-cloud")
-STOP_LIMIT_S = 3.0  # what `forebay run` promises after SIGTERM
 SANITIZED = os.environ.get("V", "release") == "asan"
 
 # gateway/common/message.h and protocol.h
@@ -116,18 +114,17 @@ class Gateway:
         return all(programs.get(name) for name in wanted)
 
     def stop(self, number=signal.SIGTERM):
-        """The signal; every program must be gone in time, the exit code be 0, and no sanitizer have complained."""
+        """The signal; every program must end by itself, before `forebay run` has to kill it, the exit code be 0, and no
+        sanitizer have complained."""
         before = self.pids()
-        began = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(30)
-        took_s = time.monotonic() - began
         left = [pid for pids in before.values() for pid in pids if runs(pid)]
         self.process = None
         assert code == 0 and not left, f"forebay run ended with {code}, left {left}"
         log = (self.folder / "forebay.log").read_text(encoding="utf-8", errors="replace")
         assert "Sanitizer" not in log and "runtime error:" not in log, f"a sanitizer has found something: {log[-3000:]}"
-        assert took_s < STOP_LIMIT_S * (3 if SANITIZED else 1), f"forebay run took {took_s:.1f} s to end"
+        assert SANITIZED or "stop-late" not in log, "a program did not end by itself"
 
     def kill_all(self):
         """SIGKILL for every program, `forebay run` first so that it restarts nothing."""
@@ -176,6 +173,12 @@ class Gateway:
         )
         assert done.returncode == code, f"forebay {words}: {done.returncode}: {done.stdout}{done.stderr}"
         return done.stderr if code else done.stdout
+
+    def skipped(self):
+        """{bus: slots that its worker has skipped, and counted}: where instruments answer, only a busy machine is the cause.
+        Nothing while core is not there."""
+        status = self.try_status() or {"buses": []}
+        return {one["name"]: one["overruns"] or 0 for one in status["buses"]}
 
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)

@@ -10,7 +10,7 @@ from common import free_port
 class Proxy:
     """Forwards 127.0.0.1:port to 127.0.0.1:target. stall(): nothing passes any more, nobody is told, as when a cable is
     pulled; mend(): what waited goes on. bytes_per_s: towards the target, no more than that passes, with a tenth of a second
-    of it buffered, as by a modem. reset(): every connection breaks now. refuse(): stop listening as well."""
+    of it buffered, as by a modem; widen(): with new connections all passes. reset(): every connection breaks now. refuse(): stop listening as well."""
 
     def __init__(self, target, bytes_per_s=None):
         self._bytes_per_s = bytes_per_s
@@ -95,6 +95,9 @@ class Proxy:
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
+
+    def widen(self):
+        self._bytes_per_s = None
 
     def stall(self):
         self._loop.call_soon_threadsafe(self._open.clear)

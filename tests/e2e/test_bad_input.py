@@ -71,7 +71,8 @@ def test_nothing_is_started_with_a_wrong_configuration(site, usual):
 
 
 def test_a_broken_file_leaves_the_running_gateway_untouched(gateway, usual):
-    before, pids = gateway.status(), gateway.pids()
+    before = gateway.wait_for_buses()  # until then workers are being started
+    pids = gateway.pids()
     text, line, column = broken(usual)
     gateway.write(text)
     told = gateway.reload(code=1)

@@ -141,10 +141,11 @@ def test_json_has_every_reading_with_its_value_at_an_address_of_its_kind(site):
             return min((one[-1].time_ms / 1000 for one in readings_of(consumer.inbox.messages, plant.tags).values()), default=0)
 
         wait_until(lambda: newest_s() > until_s, 60, "the last readings arrive", every_s=0.5)
+        slots = DURATION_S - sum(gateway.skipped().values())
         gateway.stop()
         record = sim.record()
         by_tag = readings_of(consumer.inbox.messages, plant.tags)
     assert {message.subject for _, message in consumer.inbox.messages} == {"senml"}
     assert {message.subject for _, message in events.inbox.messages} <= {"event"}
     assert set(by_tag) == set(plant.tags)
-    compare(record, by_tag, plant.tags, since_s, until_s).assert_equal(at_least=(DURATION_S - 2) * len(plant.tags))
+    compare(record, by_tag, plant.tags, since_s, until_s).assert_equal(at_least=(slots - 2) * len(plant.tags))

@@ -153,3 +153,33 @@ def test_the_keyboard_reaches_the_language_and_the_filter(shown):
     browser.open(shown.address)
     stops = browser.tab_stops()
     assert stops.index("English") < stops.index("Nederlands") < stops.index("filter") < stops.index("not-good")
+
+
+@pytest.fixture(scope="module", name="set_aside")
+def store_set_aside(shown):
+    """The gateway's key is lost: it goes on with a new one, and nobody knows what the old store held."""
+    shown.gateway.stop()
+    (shown.gateway.folder / "data" / "store.key").unlink()
+    shown.gateway.start()
+    wait_until(shown.is_served, 10, "nginx serves the page")
+    return shown.ask("/api/status")["store"]["set_aside"]
+
+
+@pytest.mark.parametrize(
+    "language, title, told, problem",
+    [
+        ("en", "Set aside", r"✕ Readings lost\s+damaged, an unknown number of readings, to \d",
+         "An unreadable store was set aside at start: "),
+        ("nl", "Opzij gezet", r"✕ Metingen verloren\s+beschadigd, een onbekend aantal metingen, tot \d",
+         "Een onleesbare opslag is bij de start opzij gezet: "),
+    ],
+)  # fmt: skip
+def test_a_store_set_aside_unread_and_its_unknown_losses_are_told(shown, set_aside, language, title, told, problem):
+    browser = shown.browser
+    browser.open(shown.address)
+    browser.element(f"#language [value={language}]").click()
+    browser.wait(lambda: any(re.search(told, text) for text in browser.texts("#events tr")), "the loss is told")
+    assert not any(re.search(r"\b0 (readings|metingen)|1970", text) for text in browser.texts("#events tr"))
+    assert any(problem + set_aside["reason"] in text for text in browser.texts("#problem-list li"))
+    assert re.search(rf"{title}\s+{re.escape(set_aside['path'])}", browser.text("#store")), browser.text("#store")
+    assert browser.console() == []

@@ -11,6 +11,7 @@ import pytest
 from broker import Broker
 from common import program, wait_until
 from gateway import Gateway, cloud_part
+from key_holder import change_store
 from plants import SequencePlant
 from simulator import Simulator
 
@@ -65,6 +66,32 @@ def test_a_reload_stands_in_the_audit_under_its_user(running):
     assert [one["event"] for one in events(gateway, "configuration-applied", "configuration-refused")] == [
         "configuration-applied", "configuration-refused",
     ]  # fmt: skip
+
+
+def test_only_what_came_since_a_time_is_shown(running):
+    gateway = running
+    gateway.command("reload", "-c", str(gateway.file))
+    known = lines(gateway, "events")
+    assert known
+    for time_before in ("1h", "2026-01-01", "1970-01-01T00:00:01Z"):
+        assert lines(gateway, "events", "--since", time_before)[: len(known)] == known
+    for time_behind in ("now", "2199-12-31T10:00"):
+        assert not [one for one in lines(gateway, "events", "--since", time_behind) if one in known]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--since", "yesterday"], "forebay: --since yesterday: a time is 2026-11-21, "),
+        (["--after", "x"], "forebay: --after x: it is the number of a record, or 0\n"),
+        (["--after", "-1"], "forebay: --after -1: it is the number of a record, or 0\n"),
+        (["--sinced", "now"], "forebay: see forebay KIND --help\n"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["audit", "events", "attempts"])
+def test_what_is_no_time_or_number_is_refused_with_what_is(kind, words, said):
+    done = subprocess.run([program("forebay"), kind, *words], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and done.stdout == "" and said.replace("KIND", kind) in done.stderr, done.stderr
 
 
 def test_looking_for_long_is_one_entry(running):
@@ -162,14 +189,8 @@ def test_the_chain_of_the_audit_holds_and_is_checked(running):
 
 
 def change(gateway, sql):
-    """As somebody who has the key may: the store's own checks do not see it."""
-    key = (gateway.folder / "data" / "store.key").read_text().strip()
     gateway.stop()
-    opening = f"PRAGMA key = \"x'{key}'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256"
-    statements = f"{opening}; PRAGMA locking_mode = EXCLUSIVE; {sql}"
-    done = subprocess.run(["sqlcipher", gateway.folder / "data" / "store.db", statements],
-                          capture_output=True, text=True, timeout=30)  # fmt: skip
-    assert done.returncode == 0 and "rror" not in done.stdout + done.stderr, done.stdout + done.stderr
+    change_store(gateway.folder / "data", sql)
     gateway.start()
 
 

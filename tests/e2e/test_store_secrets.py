@@ -1,9 +1,10 @@
-"""The store's key as systemd gives it, and where it must not be: in arguments, environments, the log, files of our own, or
-what the kernel writes when forebay-core crashes."""
+"""The store's key as systemd gives it, and where it must not be: in arguments, environments, the log, files of our own,
+memory that may be swapped, or what the kernel writes when forebay-core crashes."""
 
 import contextlib
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from simulator import Simulator
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f000112233445566778899aabbccddeeff"
 # So that the kernel, and no sanitizer, ends what crashes.
 BY_THE_KERNEL = {"ASAN_OPTIONS": "handle_segv=0"}
+LOOKS, REKEYS = 20, 3
 OFTEN = {"commit_interval": "200ms", "forward_interval_offline": "1s", "quota": "16MB"}
 
 
@@ -35,7 +37,55 @@ def core_dumps():
 
 
 def has_key(data):
-    return KEY.encode() in data.lower() or bytes.fromhex(KEY) in data
+    return next(places_of_key(data, KEY), None) is not None
+
+
+def places_of_key(data, digits):
+    """Where its digits or its bytes begin."""
+    for found in re.finditer(digits.encode(), data, re.IGNORECASE):
+        yield found.start()
+    for found in re.finditer(re.escape(bytes.fromhex(digits)), data):
+        yield found.start()
+
+
+def mappings(pid):
+    """Begin, end, and whether it is locked."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line):
+            begin, end = (int(word, 16) for word in found.groups())
+        elif re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            begin = None  # cannot be read, by the process itself neither
+        elif line.startswith("VmFlags:") and begin is not None:
+            yield begin, end, "lo" in line.split()
+
+
+def look_for_key(pid, digits):
+    """The addresses at which the process has the key: in locked memory, and in other."""
+    locked, loose = set(), set()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for begin, end, is_locked in mappings(pid):
+            with contextlib.suppress(OSError, OverflowError):  # the kernel's own pages
+                memory.seek(begin)
+                places = places_of_key(memory.read(end - begin), digits)
+                (locked if is_locked else loose).update(begin + at for at in places)
+    return locked, loose
+
+
+def keeps_key_at(pid, digits):
+    """The same, without what is there only while a page is encrypted. None where nobody but root may look, and under
+    AddressSanitizer, which lets nobody lock memory."""
+    if SANITIZED:
+        return None
+    try:
+        locked, loose = look_for_key(pid, digits)
+        for _ in range(LOOKS):
+            if not loose:
+                break
+            locked, again = look_for_key(pid, digits)
+            loose &= again
+    except PermissionError:
+        return None
+    return locked, loose
 
 
 def has_ended(pid):
@@ -98,14 +148,14 @@ def run(site):
             seen[f"{program} environ"] = b"".join(environ_of(pid) for pid in pids)
         core = gateway.pids()["forebay-core"][0]
         where = folder_of(core)
-        memory = pathlib.Path(f"/proc/{core}/status").read_text()
+        kept_at = keeps_key_at(core, KEY)
         dumped, possible = crash(core, where), can_dump(folder / "dump")
         gateway.stop()
         gateway.start()
         again = gateway.status()["store"]
         gateway.stop()
         files = {str(path): path.read_bytes() for path in gateway.folder.rglob("*") if path.is_file()}
-    return seen, files, dumped, possible, again, memory
+    return seen, files, dumped, possible, again, kept_at
 
 
 scenario = pytest.mark.scenario(run, turn=2)
@@ -121,7 +171,9 @@ def test_the_credential_is_the_key_and_no_file_of_it_is_made(outcome):
 @scenario
 def test_the_key_is_in_no_argument_environment_log_or_file(outcome):
     seen, files = outcome[:2]
-    assert any("forebay-core" in name for name in seen) and any(name.endswith(".log") for name in files)
+    assert b"forebay-core" in seen["forebay-core cmdline"] and any(name.endswith(".log") for name in files)
+    if os.geteuid() == 0:
+        assert all(b"CREDENTIALS_DIRECTORY=" in data for name, data in seen.items() if name.endswith(" environ"))
     assert not [name for name, data in (*seen.items(), *files.items()) if has_key(data)]
 
 
@@ -134,7 +186,40 @@ def test_a_crash_of_core_leaves_no_dump(outcome):
 
 
 @scenario
-@pytest.mark.skipif(SANITIZED, reason="a sanitizer lets nobody lock memory")
-def test_memory_that_holds_the_key_is_locked(outcome):
-    (locked,) = [line.split() for line in outcome[5].splitlines() if line.startswith("VmLck:")]
-    assert int(locked[1]) >= 4  # kB
+def test_core_keeps_the_key_in_locked_memory_and_nowhere_else(outcome):
+    assert_locked(outcome[5])
+
+
+def assert_locked(kept_at):
+    if kept_at is None:
+        pytest.skip("memory cannot be looked into here, or not be locked")
+    locked, loose = kept_at
+    assert locked, "SQLCipher keeps it somewhere"
+    assert not loose, f"not locked: {[hex(at) for at in sorted(loose)]}"
+
+
+def run_rekey(site):
+    """Where core has its key after each change of it, when the one before it is gone."""
+    folder = site.folder("store_secrets_rekey")
+    plant = SequencePlant(4)
+    with contextlib.ExitStack() as stack:
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "store": OFTEN}))
+        gateway.start()
+        core = gateway.pids()["forebay-core"][0]
+        keys, kept_at = [(folder / "data" / "store.key").read_text().strip()], []
+        for _ in range(REKEYS):
+            gateway.command("store", "rekey", "-c", str(gateway.file))
+            keys.append((folder / "data" / "store.key").read_text().strip())
+            wait_until(lambda: keeps_key_at(core, keys[-2]) in (None, (set(), set())), 20, "the old key is gone")
+            kept_at.append(keeps_key_at(core, keys[-1]))
+        gateway.stop()
+    return keys, kept_at
+
+
+@pytest.mark.scenario(run_rekey, turn=2)
+def test_after_each_change_of_the_key_the_new_one_is_locked_and_the_old_one_gone(outcome):
+    keys, kept_at = outcome
+    assert len(set(keys)) == REKEYS + 1
+    for one in kept_at:
+        assert_locked(one)

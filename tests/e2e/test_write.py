@@ -1,6 +1,8 @@
 """`forebay write`: one value for one register that the configuration opens, by a grant, in the audit; and nothing else."""
 
-from common import wait_until
+import subprocess
+
+from common import program, wait_until
 from gateway import Gateway
 from plants import rtu_part, tcp_part
 from simulator import Simulator, block
@@ -112,6 +114,13 @@ def check_silence(site):
         assert site.audit()[-1]["outcome"].startswith("not confirmed, may be done")
         site.simulator.say(f"clear {bus} 7")
         site.wait(instrument, "speed", 300)
+
+
+def test_a_wrong_option_is_named_and_the_help_is_pointed_to():
+    done = subprocess.run([program("forebay"), "write", "--raeson", "x"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and done.stdout == ""
+    named, pointed = done.stderr.splitlines()
+    assert "--raeson" in named and pointed == "forebay: see forebay write --help"
 
 
 def test_only_what_is_open_is_written_once_and_audited(tmp_path):

@@ -10,7 +10,7 @@ import subprocess
 
 import processes
 from broker import Broker, definitions, namespace, root
-from common import free_port, wait_until
+from common import Service, free_port, wait_until
 
 NODES = 3
 # docs/cloud-cluster.md says why.
@@ -56,7 +56,7 @@ class Node(Broker):
             os.kill(pid, number)
 
 
-class Cluster:
+class Cluster(Service):
     """queues: names; each becomes a quorum queue with a replica on every node, their leaders spread over the nodes.
     users, permissions: see Broker. Use it as a context."""
 
@@ -102,13 +102,3 @@ class Cluster:
         if self._epmd is not None:
             self._epmd.kill()
             self._epmd.wait(10)
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(self, *_):
-        self.stop()

@@ -5,6 +5,7 @@ import collections
 import os
 import pathlib
 import random
+import socket
 import time
 import tty
 
@@ -137,11 +138,16 @@ class TcpConnection(asyncio.Protocol):
 
 
 class TcpBus(Bus):
-    """One Modbus TCP endpoint; port 0 lets the kernel choose, and stays the same over down and up."""
+    """One Modbus TCP endpoint; port 0 lets the kernel choose, and stays the same over down and up: a socket that never
+    listens keeps it from everybody else."""
 
     def __init__(self, description, seed, record):
         super().__init__(description, seed, record)
-        self.host, self.port = description.get("host", "127.0.0.1"), description.get("port", 0)
+        self.host = description.get("host", "127.0.0.1")
+        self.kept = socket.socket()
+        self.kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.kept.bind((self.host, description.get("port", 0)))
+        self.port = self.kept.getsockname()[1]
         self.connections = set()
         self.server = None
 
@@ -150,8 +156,7 @@ class TcpBus(Bus):
 
     async def up(self):
         loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(self.connection, self.host, self.port)
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.server = await loop.create_server(self.connection, self.host, self.port, reuse_address=True)
 
     async def down(self):
         """Nobody listens any more and every connection is reset."""

@@ -1,6 +1,7 @@
 #include "fault_vfs.h"
 
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PATH_BYTES 512
@@ -20,18 +21,25 @@ static struct {
     int code;
     bool lasting;
     bool failed;
+    char failed_path[PATH_BYTES];
 } world;
 
 static sqlite3_file *real_of(sqlite3_file *file) {
     return (sqlite3_file *)((struct fault_file *)file + 1);
 }
 
+static const char *path_of(const sqlite3_file *file) {
+    return ((const struct fault_file *)file)->path;
+}
+
 /* SQLITE_OK, or the code that this call is to fail with. */
-static int trip(enum fault_kind kind) {
+static int trip(enum fault_kind kind, const char *path) {
     if (world.kind != kind || (world.failed && !world.lasting))
         return SQLITE_OK;
     if (!world.failed && --world.left > 0)
         return SQLITE_OK;
+    if (!world.failed)
+        snprintf(world.failed_path, sizeof world.failed_path, "%s", path);
     world.failed = true;
     return world.code;
 }
@@ -41,34 +49,34 @@ static int on_close(sqlite3_file *file) {
 }
 
 static int on_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset) {
-    const int code = trip(FAULT_READ);
+    const int code = trip(FAULT_READ, path_of(file));
     return code != SQLITE_OK ? code : real_of(file)->pMethods->xRead(real_of(file), bytes, length, offset);
 }
 
 static int on_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset) {
-    const int fault = trip(FAULT_WRITE);
+    const int fault = trip(FAULT_WRITE, path_of(file));
     const int written = fault == SQLITE_OK ? length : length / 2;
     const int code = real_of(file)->pMethods->xWrite(real_of(file), bytes, written, offset);
     if (code == SQLITE_OK && world.observer != NULL)
-        world.observer->write(((struct fault_file *)file)->path, bytes, (size_t)written, offset, world.observer->user);
+        world.observer->write(path_of(file), bytes, (size_t)written, offset, world.observer->user);
     return fault != SQLITE_OK ? fault : code;
 }
 
 static int on_truncate(sqlite3_file *file, sqlite3_int64 size) {
-    int code = trip(FAULT_TRUNCATE);
+    int code = trip(FAULT_TRUNCATE, path_of(file));
     if (code == SQLITE_OK)
         code = real_of(file)->pMethods->xTruncate(real_of(file), size);
     if (code == SQLITE_OK && world.observer != NULL)
-        world.observer->truncate(((struct fault_file *)file)->path, size, world.observer->user);
+        world.observer->truncate(path_of(file), size, world.observer->user);
     return code;
 }
 
 static int on_sync(sqlite3_file *file, int flags) {
-    int code = trip(FAULT_SYNC);
+    int code = trip(FAULT_SYNC, path_of(file));
     if (code == SQLITE_OK)
         code = real_of(file)->pMethods->xSync(real_of(file), flags);
     if (code == SQLITE_OK && world.observer != NULL)
-        world.observer->sync(((struct fault_file *)file)->path, world.observer->user);
+        world.observer->sync(path_of(file), world.observer->user);
     return code;
 }
 
@@ -140,7 +148,7 @@ static const sqlite3_io_methods methods = {
 static int on_open(sqlite3_vfs *vfs, sqlite3_filename path, sqlite3_file *file, int flags, int *ret_flags) {
     (void)vfs;
     file->pMethods = NULL;
-    int code = trip(FAULT_OPEN);
+    int code = trip(FAULT_OPEN, path != NULL ? path : "");
     if (code != SQLITE_OK)
         return code;
     struct fault_file *self = (struct fault_file *)file;
@@ -170,6 +178,11 @@ void fault_vfs_fail(enum fault_kind kind, uint64_t n, int code, bool lasting) {
     world.code = code;
     world.lasting = lasting;
     world.failed = false;
+    world.failed_path[0] = '\0';
+}
+
+const char *fault_vfs_failed_path(void) {
+    return world.failed_path;
 }
 
 bool fault_vfs_heal(void) {

@@ -30,6 +30,8 @@ void fault_vfs_install(void);
 /* Let the n-th call of the kind from now on (1: the next) fail with SQLite's code; lasting: and all of them after it,
  * until fault_vfs_heal(). */
 void fault_vfs_fail(enum fault_kind kind, uint64_t n, int code, bool lasting);
+/* The file that the first failed call was for, as SQLite gave it; "" when none has failed yet. */
+const char *fault_vfs_failed_path(void);
 /* From now on nothing fails. Returns whether anything did since fault_vfs_fail(). */
 bool fault_vfs_heal(void);
 

@@ -227,8 +227,12 @@ static void a_grant_expires_and_can_be_dropped(void **state) {
     assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
     grant.expires_ms = clock_monotonic_ms() + GUARD_GRANT_MOST_MS + 1000;
     assert_int_equal(guard_take_grant(&grant, NULL), FB_DENIED);
-    grant.expires_ms = clock_monotonic_ms() + 20;
-    assert_int_equal(guard_take_grant(&grant, NULL), FB_OK);
+    enum fb_error error = FB_DENIED;
+    for (int i = 0; i < 100 && error != FB_OK; i++) { /* when the machine is slow it may have expired already */
+        grant.expires_ms = clock_monotonic_ms() + 20;
+        error = guard_take_grant(&grant, NULL);
+    }
+    assert_int_equal(error, FB_OK);
     while (clock_monotonic_ms() < grant.expires_ms)
         ;
     assert_false(leaves(GUARD_TCP, &write));

@@ -25,7 +25,9 @@
 #include "gateway/common/clock.h"
 #include "gateway/common/quality.h"
 
-#define TIMEOUT_MS 150
+#define TIMEOUT_MS 300
+#define NEVER_MS 3600000
+#define HANGS_S 60 /* what takes so long hangs, on the slowest machine, too: the program is ended */
 #define LATE_MS (TIMEOUT_MS + TIMEOUT_MS / 2)
 #define UNIT 7
 
@@ -342,12 +344,12 @@ static void a_request_may_have_a_shorter_time_out_than_its_bus(void **state) {
     for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
         struct peer peer = {0};
         begins[i](&peer);
-        peer.bus.timeout_ms = 2000;
         assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
-        const int64_t before_ms = clock_monotonic_ms();
+        peer.bus.timeout_ms = NEVER_MS;
+        alarm(HANGS_S);
         assert_int_equal(read_within(&peer, SILENT, 50).quality, QUALITY_TIMEOUT);
-        assert_true(clock_monotonic_ms() - before_ms < 1500);
         stop(&peer);
+        alarm(0);
     }
 }
 
@@ -357,9 +359,10 @@ static void an_unplugged_serial_port_is_not_connected_and_does_not_hang(void **s
     start_rtu(&peer);
     assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_GOOD);
     assert_int_equal(read_at(&peer, HANG_UP).quality, QUALITY_NOT_CONNECTED);
-    const int64_t before_ms = clock_monotonic_ms();
+    peer.bus.timeout_ms = NEVER_MS;
+    alarm(HANGS_S);
     assert_int_equal(read_at(&peer, GOOD_ADDRESS).quality, QUALITY_NOT_CONNECTED);
-    assert_true(clock_monotonic_ms() - before_ms < 1000);
+    alarm(0);
     assert_int_not_equal(strlen(peer.connection.reason), 0);
     stop(&peer);
 }

@@ -1,4 +1,4 @@
-// links: gateway/cli/moment.c
+// links: gateway/cli/moment.c gateway/common/error.c
 /* test_moment.c - times as people write them, and nothing else. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +30,12 @@ static const struct {
     {"2028-02-29", INT64_C(1835395200000)},
     {"", -1},
     {"yesterday", -1},
+    {"Now", -1},
+    {"now ", -1},
+    {"1h30m", -1},
+    {"1.5h", -1},
+    {"24H", -1},
+    {"2026-11-21T10", -1},
     {"24", -1},
     {"24w", -1},
     {"-24h", -1},
@@ -54,7 +60,22 @@ static void times_are_read_as_written_and_all_else_is_refused(void **state) {
     }
 }
 
+static void the_error_of_an_option_names_it_and_what_it_takes(void **state) {
+    (void)state;
+    struct fb_cause cause;
+    int64_t ms = -2;
+    assert_int_equal(moment_option("--since", "yesterday", NOW, &ms, &cause), FB_INVALID);
+    assert_int_equal(ms, -2);
+    assert_string_equal(cause.text, "--since yesterday: a time is 2026-11-21, 2026-11-21T10:00 or 2026-11-21T10:00:30 "
+                                    "(UTC), now, or so long ago: 30s, 15m, 24h, 7d");
+    assert_int_equal(moment_option("--since", "now", NOW, &ms, &cause), FB_OK);
+    assert_int_equal(ms, NOW);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(times_are_read_as_written_and_all_else_is_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_are_read_as_written_and_all_else_is_refused),
+        cmocka_unit_test(the_error_of_an_option_names_it_and_what_it_takes),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

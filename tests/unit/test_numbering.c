@@ -1,17 +1,14 @@
 // links: gateway/core/[!m]*.c gateway/config/*.c store/*.c drivers/plan.c gateway/common/*.c gateway/amqp/validity.c gateway/amqp/certificate.c
 /* test_numbering.c - on a disk that is full core starts with the tags it knows; the others get their numbers as soon as
  * there is room. On a real file system of a few megabytes. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "core_fixture.h"
 #include "gateway/core/report.h"
+#include "small_disk.h"
 
-#define DISK "size=4194304"
+#define DISK_BYTES (UINT64_C(4) * 1024 * 1024)
 #define INSTRUMENT                                                                                                     \
     "gateway: {name: plant-1, data: data, run: run}\n"                                                                 \
     "store: {commit_interval: 100ms, quota: 16MB}\n"                                                                   \
@@ -23,17 +20,6 @@
 #define TAG_A "{name: a, table: holding, address: 0, type: float32, unit: NTU}"
 #define TAG_A_OTHERWISE "{name: a, table: holding, address: 0, type: float32, unit: mg/l}"
 #define TAG_B "{name: b, table: holding, address: 2, type: float32, unit: NTU}"
-
-static bool mountable;
-
-/* A name space of our own: the file system ends with this program, however it ends. */
-static int group_setup(void **state) {
-    (void)state;
-    mountable = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-    if (!mountable)
-        printf("cannot mount a file system here: %s\n", strerror(errno));
-    return 0;
-}
 
 static void configure(struct core_fixture *fixture, const char *tags) {
     char text[1024];
@@ -56,18 +42,12 @@ static void start_and_stop_elsewhere(struct core_fixture *fixture) {
 
 /* These tags are known, everything else on the disk is somebody else's, and core is not running. */
 static struct core_fixture *on_full_disk(void **state, const char *tags) {
-    static const char some[4096];
     struct core_fixture *fixture = *state;
-    if (!mountable)
-        skip();
     assert_int_equal(mkdir(core_path(fixture, "data"), 0700), 0);
-    assert_int_equal(mount("disk", core_path(fixture, "data"), "tmpfs", 0, DISK), 0);
+    small_disk_mount(core_path(fixture, "data"), DISK_BYTES);
     configure(fixture, tags);
     start_and_stop_elsewhere(fixture);
-    const int file = open(core_path(fixture, "data/other"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    while (write(file, some, sizeof some) > 0)
-        ;
-    close(file);
+    small_disk_fill(core_path(fixture, "data"), 0);
     return fixture;
 }
 
@@ -88,7 +68,7 @@ static void assert_polls(struct core_fixture *fixture, size_t tags, const char *
 }
 
 static void make_room(struct core_fixture *fixture) {
-    assert_int_equal(unlink(core_path(fixture, "data/other")), 0);
+    small_disk_empty(core_path(fixture, "data"));
     while (fixture->core.numbering.waiting_tags > 0)
         assert_true(sd_event_run(fixture->core.event, CORE_LIMIT_US) > 0);
 }
@@ -159,5 +139,5 @@ int main(void) {
         TEST(tags_that_were_removed_are_no_reason_to_wait),
         TEST(a_reload_applies_what_it_can),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, small_disk_setup, NULL);
 }

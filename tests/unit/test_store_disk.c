@@ -1,12 +1,7 @@
 // links: store/*.c gateway/common/*.c
 /* test_store_disk.c - on a real file system of a few megabytes: the store leaves room on it, a disk that others fill up
  * costs nothing that is not told, and all goes on by itself once there is room again. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
-
+#include "small_disk.h"
 #include "store_fixture.h"
 #include "store_trail.h"
 
@@ -14,24 +9,9 @@
 #define RECORDS_A_BEAT 200 /* more than find room in the pages that the store keeps free ahead */
 #define DISK_BYTES (UINT64_C(16) * 1024 * 1024)
 
-static bool mountable;
-
-/* A name space of our own: the file system ends with this program, however it ends. */
-static int group_setup(void **state) {
-    (void)state;
-    mountable = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-    if (!mountable)
-        printf("cannot mount a file system here: %s\n", strerror(errno));
-    return 0;
-}
-
 static struct fixture *on_small_disk(void **state) {
     struct fixture *fixture = *state;
-    char options[32];
-    if (!mountable)
-        skip();
-    snprintf(options, sizeof options, "size=%llu", (unsigned long long)DISK_BYTES);
-    assert_int_equal(mount("disk", fixture->folder, "tmpfs", 0, options), 0);
+    small_disk_mount(fixture->folder, DISK_BYTES);
     fixture->quota_bytes = UINT64_C(8) * DISK_BYTES;
     fixture->thins = true;
     fixture_open(fixture);
@@ -40,31 +20,7 @@ static struct fixture *on_small_disk(void **state) {
 
 static void leave_small_disk(struct fixture *fixture) {
     fixture_close(fixture);
-    assert_int_equal(umount(fixture->folder), 0);
-}
-
-static uint64_t free_bytes(const struct fixture *fixture) {
-    struct statvfs disk;
-    assert_int_equal(statvfs(fixture->folder, &disk), 0);
-    return (uint64_t)disk.f_bavail * disk.f_frsize;
-}
-
-/* Everything there is on the disk goes to somebody else's file. */
-static void fill(const struct fixture *fixture, uint64_t leave_bytes) {
-    static const char some[4096];
-    char path[128];
-    snprintf(path, sizeof path, "%s/other", fixture->folder);
-    const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    assert_true(file >= 0);
-    while (free_bytes(fixture) > leave_bytes && write(file, some, sizeof some) > 0)
-        ;
-    close(file);
-}
-
-static void empty(const struct fixture *fixture) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/other", fixture->folder);
-    assert_int_equal(unlink(path), 0);
+    small_disk_unmount(fixture->folder);
 }
 
 /* As core does it, once a second: what cannot be kept now is tried again. */
@@ -102,7 +58,7 @@ static void the_store_leaves_room_on_a_disk_smaller_than_its_quota(void **state)
         if (beat(fixture) != FB_OK)
             fail_msg("%s", fixture->cause.text);
     }
-    assert_in_range(free_bytes(fixture), DISK_BYTES / 20 - 256 * 1024, DISK_BYTES / 2);
+    assert_in_range(small_disk_free_bytes(fixture->folder), DISK_BYTES / 20 - 256 * 1024, DISK_BYTES / 2);
     assert_all_accounted_for(fixture);
     leave_small_disk(fixture);
 }
@@ -114,7 +70,7 @@ static void a_disk_that_others_fill_up_takes_readings_again_by_itself(void **sta
             fixture_append(fixture, 1000);
             assert_int_equal(beat(fixture), FB_OK);
         }
-        fill(fixture, round % 2 * 64 * 1024);
+        small_disk_fill(fixture->folder, round % 2 * 64 * 1024);
         bool was_full = false;
         for (size_t i = 0; i < 60; i++) {
             fixture_append(fixture, 1000);
@@ -123,7 +79,7 @@ static void a_disk_that_others_fill_up_takes_readings_again_by_itself(void **sta
             assert_true(error == FB_OK || error == FB_FULL);
         }
         print_message("round %zu: %s\n", round, was_full ? "was full" : "went on");
-        empty(fixture);
+        small_disk_empty(fixture->folder);
         if (beat(fixture) != FB_OK)
             fail_msg("%s", fixture->cause.text);
         assert_int_equal(store_tail_readings(fixture->store), 0);
@@ -135,14 +91,14 @@ static void a_disk_that_others_fill_up_takes_readings_again_by_itself(void **sta
 /* There is nothing that could give way: the readings wait in memory. */
 static void a_disk_that_is_full_from_the_start_is_a_state_that_ends(void **state) {
     struct fixture *fixture = on_small_disk(state);
-    fill(fixture, 0);
+    small_disk_fill(fixture->folder, 0);
     enum fb_error error = FB_OK;
     for (size_t i = 0; i < 100; i++) {
         fixture_append(fixture, 1000);
         error = beat(fixture);
     }
     assert_int_equal(error, FB_FULL);
-    empty(fixture);
+    small_disk_empty(fixture->folder);
     assert_int_equal(beat(fixture), FB_OK);
     assert_int_equal(store_tail_readings(fixture->store), 0);
     assert_all_accounted_for(fixture);
@@ -167,7 +123,7 @@ static void records_wait_for_a_full_disk_and_are_not_in_the_way(void **state) {
     }
     struct fixture_harvest harvest = fixture_harvest(fixture, fixture->sequence + 1);
     free(harvest.seen);
-    fill(fixture, 64 * 1024);
+    small_disk_fill(fixture->folder, 64 * 1024);
     for (size_t i = 0; i < FULL_BEATS; i++) {
         fixture_append(fixture, 10);
         taken += add_records(fixture);
@@ -180,7 +136,7 @@ static void records_wait_for_a_full_disk_and_are_not_in_the_way(void **state) {
     print_message("readings went on %zu times, %zu records waited at most\n", readings_went_on, most);
     assert_true(readings_went_on >= FULL_BEATS / 2);
     assert_in_range(most, RECORDS_A_BEAT, STORE_RECORDS_WAITING_MAX);
-    empty(fixture);
+    small_disk_empty(fixture->folder);
     for (int i = 0; i < 32; i++)
         assert_int_equal(beat(fixture), FB_OK);
     assert_int_equal(store_records_waiting(fixture->store), 0);
@@ -199,11 +155,11 @@ static void a_store_on_a_full_disk_can_be_opened_again(void **state) {
         fixture_append(fixture, 1000);
         assert_int_equal(beat(fixture), FB_OK);
     }
-    fill(fixture, 0);
+    small_disk_fill(fixture->folder, 0);
     fixture_close(fixture);
     fixture_open(fixture);
     assert_string_equal(fixture->opening.set_aside, "");
-    empty(fixture);
+    small_disk_empty(fixture->folder);
     assert_all_accounted_for(fixture);
     leave_small_disk(fixture);
 }
@@ -220,5 +176,5 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_store_on_a_full_disk_can_be_opened_again, fixture_setup, fixture_teardown),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, small_disk_setup, NULL);
 }

@@ -2,7 +2,7 @@
 /* test_store_quota.c - the file stays within its quota, history goes first, and what had to go is told. */
 #include <sqlite3.h>
 
-#include "store_fixture.h"
+#include "store_account.h"
 
 static struct store_figures figures_of(const struct fixture *fixture) {
     struct store_figures figures;
@@ -92,6 +92,100 @@ static void thinned_batches_are_dropped_oldest_first_when_nothing_can_be_thinned
         gone++;
     for (size_t n = gone; n <= 900000; n += 1000) /* no batch is missing between those that are left */
         assert_int_equal(harvest.seen[n], 1);
+    free(harvest.seen);
+}
+
+/* Handed out, and without an outcome. */
+struct under_way {
+    uint64_t first, last;
+};
+
+static bool is_under_way(uint64_t number, void *user) {
+    const struct under_way *under_way = user;
+    return number >= under_way->first && number <= under_way->last;
+}
+
+/* The hash of the unsent batch, zeros if it is gone. */
+static void hash_of(struct fixture *fixture, uint64_t number, uint8_t ret_hash[static BATCH_HASH_BYTES]) {
+    struct store_batch *batch = malloc(sizeof *batch);
+    memset(ret_hash, 0, BATCH_HASH_BYTES);
+    if (store_next(fixture->store, number, number, batch, NULL) == FB_OK)
+        batch_hash(batch->bytes, batch->length, ret_hash);
+    free(batch);
+}
+
+static uint64_t oldest_unsent(struct fixture *fixture) {
+    struct store_batch *batch = malloc(sizeof *batch);
+    assert_int_equal(store_next(fixture->store, 1, UINT64_MAX, batch, NULL), FB_OK);
+    const uint64_t number = batch->number;
+    free(batch);
+    return number;
+}
+
+/* They are the oldest, which otherwise go first: whether there is still something to thin, or only to drop. */
+static void what_is_under_way_is_neither_thinned_nor_dropped_while_others_can_be(void **state) {
+    struct fixture *fixture = *state;
+    struct under_way under_way = {2, 4};
+    uint8_t before[3][BATCH_HASH_BYTES], after[BATCH_HASH_BYTES];
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    for (size_t i = 0; i < 4; i++)
+        fixture_batch_of(fixture, 1000);
+    for (uint64_t number = 2; number <= 4; number++)
+        hash_of(fixture, number, before[number - 2]);
+    store_set_under_way(fixture->store, is_under_way, &under_way);
+    for (size_t i = 4; i < 900; i++)
+        fixture_batch_of(fixture, 1000);
+    assert_int_equal(oldest_unsent(fixture), 2); /* 1 was dropped, as were others */
+    assert_in_range(figures_of(fixture).unsent_batches, 100, 890);
+    for (uint64_t number = 2; number <= 4; number++) {
+        hash_of(fixture, number, after);
+        assert_memory_equal(after, before[number - 2], sizeof after);
+    }
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    for (size_t n = 1001; n <= 4000; n++)
+        assert_int_equal(harvest.seen[n], 1);
+    free(harvest.seen);
+}
+
+static void what_came_back_gives_way_as_others_do(void **state) {
+    struct fixture *fixture = *state;
+    struct under_way under_way = {1, 3};
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture->thins = true;
+    fixture_open(fixture);
+    store_set_under_way(fixture->store, is_under_way, &under_way);
+    for (size_t i = 0; i < 900; i++)
+        fixture_batch_of(fixture, 1000);
+    assert_int_equal(oldest_unsent(fixture), 1);
+    under_way.last = 0;
+    while (oldest_unsent(fixture) <= 3) {
+        assert_in_range(fixture->sequence, 1, 950000);
+        fixture_batch_of(fixture, 1000);
+    }
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    free(harvest.seen);
+}
+
+/* A peer that answers nothing must not keep new readings out. */
+static void what_is_under_way_gives_way_oldest_first_when_nothing_else_is_left(void **state) {
+    struct fixture *fixture = *state;
+    struct under_way under_way = {1, 1000};
+    fixture->quota_bytes = STORE_QUOTA_MIN;
+    fixture_open(fixture);
+    store_set_under_way(fixture->store, is_under_way, &under_way);
+    for (size_t i = 0; i < 150; i++)
+        fixture_batch_of(fixture, 1000);
+    const uint64_t oldest = oldest_unsent(fixture);
+    assert_in_range(oldest, 50, 149);
+    assert_int_equal(figures_of(fixture).unsent_batches, 150 - oldest + 1);
+    assert_int_equal(figures_of(fixture).lost_readings, 1000 * (oldest - 1));
+    struct fixture_harvest harvest;
+    assert_all_accounted_for(fixture, &harvest);
+    assert_int_equal(harvest.lost_because[BATCH_LOSS_THINNED], 0);
     free(harvest.seen);
 }
 
@@ -348,6 +442,11 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(thinned_batches_are_dropped_oldest_first_when_nothing_can_be_thinned_any_more,
                                         fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_under_way_is_neither_thinned_nor_dropped_while_others_can_be,
+                                        account_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_came_back_gives_way_as_others_do, account_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_under_way_gives_way_oldest_first_when_nothing_else_is_left,
+                                        account_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(room_kept_ahead_needs_no_work_from_sealing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_restart_does_not_thin_again, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_loss_told_by_a_batch_that_is_replaced_or_lost_is_told_again, fixture_setup,

@@ -20,6 +20,7 @@
 #define BATCHES 12
 #define READINGS 500
 #define STEPS_MOST 20000
+#define SLICE_US 2000
 #define FILE_BYTES_MAX (4 * 1024 * 1024)
 
 /* These stand before the C library's: the process dies before its die_at-th step that reaches the disk. */
@@ -43,6 +44,8 @@ int rename(const char *from, const char *to) {
     step_on_disk();
     if (ends_with(from, ".rekey") && (copy_waits || log_waits))
         fail_msg("the copy takes its place before %s is on disk", copy_waits ? "it" : "the old log's end");
+    if (ends_with(from, ".rekey") && ends_with(fault_vfs_failed_path(), ".rekey"))
+        fail_msg("a copy that could not be written takes the store's place");
     if (ends_with(from, ".key.new") && place_waits)
         fail_msg("the key is confirmed before the copy's place is on disk");
     place_waits = place_waits || ends_with(from, ".rekey");
@@ -89,6 +92,8 @@ static void on_sync(const char *path, void *user) {
     (void)user;
     copy_waits = copy_waits && !ends_with(path, ".rekey");
 }
+
+static const struct fault_observer observer = {.write = on_write, .truncate = on_truncate, .sync = on_sync};
 
 static struct store_rekey *begin(struct fixture *fixture, const uint8_t *key) {
     struct store_rekey *rekey = NULL;
@@ -276,7 +281,6 @@ static void killed_at_each_step_it_opens_with_one_of_the_keys(void **state) {
 /* With every step's order the kills above would pass on a disk that never loses anything: this is what makes them hold
  * for a power cut. */
 static void nothing_takes_its_place_before_it_is_on_disk(void **state) {
-    static const struct fault_observer observer = {.write = on_write, .truncate = on_truncate, .sync = on_sync};
     struct fixture *fixture = *state;
     char key_path[128];
     struct key_ring *ring;
@@ -354,19 +358,41 @@ static void what_changes_too_fast_is_copied_anew(void **state) {
     assert_all_there(fixture, before.unsent_readings);
 }
 
-/* Up to the switch the old key stays the right one; a switch that fails closes the store. */
-static bool rekey_with_fault(struct fixture *fixture, const uint8_t *next, enum fault_kind kind, uint64_t n) {
+struct fault {
+    enum fault_kind kind;
+    int code;
+    bool lasting;
+    const char *name;
+};
+
+/* What cannot be committed now stays in memory and is tried again. */
+static void commit_one(struct fixture *fixture) {
+    const struct store_cursor cursor = {.epoch = 1, .sequence = fixture->sequence + 1};
+    fixture_append(fixture, 1);
+    const enum fb_error error = store_commit(fixture->store, cursor, &fixture->cause);
+    assert_true(error == FB_OK || error == FB_FULL || error == FB_IO);
+}
+
+/* Readings are committed all the while, so that the log has something at the switch. Up to there the old key stays the
+ * right one; a switch that fails closes the store. */
+static bool rekey_with_fault(struct fixture *fixture, const uint8_t *next, const struct fault *fault, uint64_t n) {
     bool ready = false;
     struct store_rekey *rekey = NULL;
-    fault_vfs_fail(kind, n, kind == FAULT_SYNC ? SQLITE_IOERR_FSYNC : SQLITE_FULL, true);
+    copy_waits = place_waits = log_waits = false;
+    fault_vfs_observe(&observer);
+    fault_vfs_fail(fault->kind, n, fault->code, fault->lasting);
     enum fb_error error = store_rekey_begin(fixture->store, next, &rekey, &fixture->cause);
-    while (error == FB_OK && !ready)
-        error = store_rekey_step(rekey, 10000, &ready, &fixture->cause);
+    while (error == FB_OK && !ready) {
+        commit_one(fixture);
+        error = store_rekey_step(rekey, SLICE_US, &ready, &fixture->cause);
+    }
+    commit_one(fixture);
     if (error == FB_OK)
         error = store_rekey_switch(rekey, next, &fixture->cause);
     const bool failed = fault_vfs_heal();
+    fault_vfs_observe(NULL);
     store_rekey_end(rekey);
-    if (error != FB_OK && error != FB_CLOSED) {
+    if (error != FB_CLOSED) {
         fixture_append(fixture, 1);
         fixture_commit(fixture);
     }
@@ -386,25 +412,35 @@ static bool opens_under_next(struct fixture *fixture, const uint8_t *next) {
     return fixture->opening.next_key_fits;
 }
 
-static bool survives_nth(struct fixture *fixture, enum fault_kind kind, uint64_t n) {
+static bool survives_nth(struct fixture *fixture, const struct fault *fault, uint64_t n) {
     static const uint8_t next[STORE_KEY_BYTES] = {1};
     struct store_figures before, after;
     fixture_open(fixture);
+    const uint64_t sequence = fixture->sequence;
     store_figures(fixture->store, &before);
-    const bool failed = rekey_with_fault(fixture, next, kind, n);
+    const bool failed = rekey_with_fault(fixture, next, fault, n);
+    const uint64_t committed = store_committed_cursor(fixture->store).sequence;
     fixture_close(fixture);
     const bool is_under_next = opens_under_next(fixture, next);
     if (!failed && !is_under_next)
         fail_msg("nothing failed, and the key is the old one");
+    fixture->sequence = store_committed_cursor(fixture->store).sequence;
+    assert_true(fixture->sequence >= committed);
     store_figures(fixture->store, &after);
-    assert_in_range(after.unsent_readings, before.unsent_readings, before.unsent_readings + 1);
+    assert_int_equal(after.unsent_readings, before.unsent_readings + fixture->sequence - sequence);
     assert_all_there(fixture, after.unsent_readings);
     fixture_close(fixture);
     return failed;
 }
 
 static void a_disk_that_fails_at_any_call_leaves_a_store_that_opens(void **state) {
-    static const enum fault_kind kinds[] = {FAULT_WRITE, FAULT_SYNC, FAULT_OPEN};
+    static const struct fault faults[] = {
+        {FAULT_WRITE, SQLITE_FULL, true, "writes from then on"},
+        {FAULT_WRITE, SQLITE_IOERR_WRITE, false, "a write"},
+        {FAULT_SYNC, SQLITE_IOERR_FSYNC, true, "fsyncs from then on"},
+        {FAULT_SYNC, SQLITE_IOERR_FSYNC, false, "an fsync"},
+        {FAULT_OPEN, SQLITE_CANTOPEN, true, "opening from then on"},
+    };
     struct fixture *fixture = *state;
     char *bytes = NULL;
     size_t length;
@@ -412,21 +448,22 @@ static void a_disk_that_fails_at_any_call_leaves_a_store_that_opens(void **state
     const uint64_t sequence = fixture->sequence;
     fixture_close(fixture);
     assert_int_equal(file_read(fixture->path, FILE_BYTES_MAX, &bytes, &length, NULL), FB_OK);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         uint64_t n = 0;
         for (bool failed = true; failed; n++) {
             assert_in_range(n, 0, STEPS_MOST);
             assert_int_equal(file_write(fixture->path, bytes, length, 0600, NULL), FB_OK);
             fixture->sequence = sequence;
-            failed = survives_nth(fixture, kinds[i], n + 1);
+            failed = survives_nth(fixture, &faults[i], n + 1);
         }
         assert_in_range(n, 2, STEPS_MOST);
-        print_message("           %llu failures survived\n", (unsigned long long)n - 1);
+        print_message("           %s: %llu failures survived\n", faults[i].name, (unsigned long long)n - 1);
     }
     free(bytes);
 }
 
 #define MAPPING_MOST (UINT64_C(64) * 1024 * 1024) /* larger ones are a sanitizer's own */
+#define OTHERS 20
 
 struct hits {
     size_t all;
@@ -526,6 +563,15 @@ static void assert_held(const uint8_t masked[static STORE_KEY_BYTES], size_t lea
     assert_int_equal(texts.unlocked, 1);
 }
 
+/* SQLCipher takes memory for a key of its own beside what it already holds, and gives it back. */
+static void open_and_close_another(void) {
+    static const char other[] = "x'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'";
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_key(db, other, sizeof other - 1), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* SQLCipher keeps the key and its digits (the "key spec") twice, for reading and for writing, locked, and wipes them.
  * What we held is gone. */
 static void nothing_but_sqlcipher_keeps_the_key(void **state) {
@@ -549,6 +595,9 @@ static void nothing_but_sqlcipher_keeps_the_key(void **state) {
     assert_int_equal(store_set_catalogue(fixture->store, &fixture->plant, FIXTURE_TIME_MS, NULL), FB_OK);
     fixture_batch_of(fixture, READINGS);
     assert_held(masked, 1, 2, locked); /* nor does work unlock it */
+    for (size_t i = 0; i < OTHERS; i++)
+        open_and_close_another();
+    assert_held(masked, 1, 2, locked); /* nor what is given back beside it */
     fixture_close(fixture);
     assert_held(masked, 0, 0, locked);
 }

@@ -1,36 +1,17 @@
 // links: store/*.c gateway/common/*.c
 /* test_store_room.c - on a disk that is hardly larger than the store's own log, where nothing can be thinned: what
  * gives way, and what is marked as sent, always finds the room that it needs itself. */
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-
 #define FIXTURE_TAGS 2500 /* a batch has two readings of each */
 
+#include "small_disk.h"
 #include "store_fixture.h"
 
 #define BEATS 300
 #define READINGS_A_BEAT 5000
 #define MIB (UINT64_C(1024) * 1024)
 
-static bool mountable;
-
-/* A name space of our own: the file system ends with this program, however it ends. */
-static int group_setup(void **state) {
-    (void)state;
-    mountable = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
-    if (!mountable)
-        printf("cannot mount a file system here: %s\n", strerror(errno));
-    return 0;
-}
-
 static void on_disk_of(struct fixture *fixture, uint64_t bytes) {
-    char options[32];
-    if (!mountable)
-        skip();
-    snprintf(options, sizeof options, "size=%llu", (unsigned long long)bytes);
-    assert_int_equal(mount("disk", fixture->folder, "tmpfs", 0, options), 0);
+    small_disk_mount(fixture->folder, bytes);
     fixture->quota_bytes = 16 * MIB;
     fixture->thins = true;
     fixture_open(fixture);
@@ -38,7 +19,7 @@ static void on_disk_of(struct fixture *fixture, uint64_t bytes) {
 
 static void leave_disk(struct fixture *fixture) {
     fixture_close(fixture);
-    assert_int_equal(umount(fixture->folder), 0);
+    small_disk_unmount(fixture->folder);
 }
 
 /* As core does it: sealed every few commits. */
@@ -93,18 +74,6 @@ static void long_batches_on_eight_megabytes(void **state) {
     fill_and_empty(state, 8 * MIB, 5);
 }
 
-/* All that is left goes to somebody else's file. */
-static void take_the_rest(const struct fixture *fixture) {
-    static const char some[4096];
-    char path[128];
-    snprintf(path, sizeof path, "%s/other", fixture->folder);
-    const int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    assert_true(file >= 0);
-    while (write(file, some, sizeof some) > 0)
-        ;
-    close(file);
-}
-
 /* What the store has of the disk it keeps: polling, sealing, giving way and marking go on in it. */
 static void a_disk_that_others_took_the_rest_of_stops_nothing(void **state) {
     struct fixture *fixture = *state;
@@ -113,7 +82,7 @@ static void a_disk_that_others_took_the_rest_of_stops_nothing(void **state) {
         fixture_append(fixture, READINGS_A_BEAT);
         assert_int_equal(beat(fixture, true), FB_OK);
     }
-    take_the_rest(fixture);
+    small_disk_fill(fixture->folder, 0);
     struct store_batch *batch = malloc(sizeof *batch);
     for (size_t i = 0; i < BEATS; i++) {
         fixture_append(fixture, READINGS_A_BEAT);
@@ -140,5 +109,5 @@ int main(void) {
         TEST(long_batches_on_eight_megabytes),
         TEST(a_disk_that_others_took_the_rest_of_stops_nothing),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, small_disk_setup, NULL);
 }
