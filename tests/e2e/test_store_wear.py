@@ -72,7 +72,8 @@ def test_the_bytes_written_are_those_of_the_disks_own_counter(outcome):
     first, last, said, per_day = outcome
     told = last[1] - first[1]
     assert told >= ENOUGH_BYTES
-    # Each look takes a moment, in which writing goes on; and each commit costs the file system a block or two of its own.
-    assert 0.85 * (last[0] - first[2]) <= told <= 1.02 * (last[2] - first[0]), (first, last)
+    # Each look takes a moment, in which writing goes on; and each commit, small on a busy machine, costs the file
+    # system a block or two of its own.
+    assert 0.75 * (last[0] - first[2]) <= told <= 1.02 * (last[2] - first[0]), (first, last)
     assert per_day is None  # it runs only a moment
     assert re.search(r"^ +\d+\.\d MB written since the start$", said, re.MULTILINE), said
