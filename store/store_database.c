@@ -65,8 +65,8 @@ static enum fb_error set_quota(struct store *store, const char *path, struct fb_
 }
 
 /* The key as SQLCipher takes it raw, without derivation: x'64 digits'. Pages carry an HMAC-SHA256 instead of
- * SQLCipher's SHA512: the processors of gateways have instructions for the one alone. It must be chosen before the
- * first page. */
+ * SQLCipher's SHA512: the processors of gateways have instructions for the one alone. It is chosen before the key, with
+ * which SQLite sets aside what the HMAC takes of each page: later that never becomes less. */
 int store_database_set_key(sqlite3 *db, const uint8_t key[static STORE_KEY_BYTES]) {
     static const char digits[] = "0123456789abcdef";
     char text[2 * STORE_KEY_BYTES + 4] = "x'";
@@ -75,9 +75,11 @@ int store_database_set_key(sqlite3 *db, const uint8_t key[static STORE_KEY_BYTES
         text[3 + 2 * i] = digits[key[i] & 15];
     }
     text[sizeof text - 2] = '\'';
-    const int code = sqlite3_key_v2(db, "main", text, (int)sizeof text - 1);
+    int code = sqlite3_exec(db, "PRAGMA cipher_default_hmac_algorithm = HMAC_SHA256", NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_key_v2(db, "main", text, (int)sizeof text - 1);
     explicit_bzero(text, sizeof text);
-    return code == SQLITE_OK ? sqlite3_exec(db, "PRAGMA cipher_hmac_algorithm = HMAC_SHA256", NULL, NULL, NULL) : code;
+    return code;
 }
 
 void store_database_detach(struct store *store) {

@@ -292,6 +292,22 @@ static uint64_t used_pages(struct fixture *fixture) {
     return used;
 }
 
+/* Vector and HMAC-SHA256. A slot of the tail just fits beside them: if they took more, it would spill over into a
+ * second page, and each commit would write twice as much. */
+#define PAGE_RESERVE_BYTES 48
+
+static void sqlcipher_takes_as_much_of_a_page_as_the_tail_leaves(void **state) {
+    struct fixture *fixture = *state;
+    int reserve = -1;
+    fixture_open(fixture);
+    fixture_close(fixture);
+    sqlite3 *db = fixture_open_database(fixture);
+    assert_int_equal(sqlite3_exec(db, "SELECT count(*) FROM tail", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(reserve, PAGE_RESERVE_BYTES);
+}
+
 static void a_smaller_quota_is_reached_step_by_step(void **state) {
     struct fixture *fixture = *state;
     fixture_open(fixture);
@@ -436,6 +452,8 @@ static void a_full_disk_costs_nothing_once_it_has_room_again(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sqlcipher_takes_as_much_of_a_page_as_the_tail_leaves, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(unsent_batches_are_thinned_oldest_first_before_any_is_dropped, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(thinned_batches_keep_the_least_and_the_greatest, fixture_setup,
