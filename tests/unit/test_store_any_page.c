@@ -10,7 +10,7 @@
 #include "store_trail.h"
 
 #define PAGE_BYTES 4096
-#define BATCHES 14
+#define BATCHES 20
 #define SENT 5
 #define READINGS 600 /* a batch */
 #define TAIL 1000    /* several pages */
