@@ -12,7 +12,8 @@ link.wire_bytes.live, .backlog    on the wire both ways, TLS and AMQP included, 
                                   and in the backlog; against: JSON lines through zstd, of the same readings in the same batches
 link.latency_ms.p50, .p99         of live batches sealed every second: from the oldest reading of each to its acceptance, as the status
                                   tells it; a register's change waits for the next poll before that, a second at most
-link.latency_ms.*.backfill        the same while the backlog of a 72-hour outage goes; against: the normal one
+link.latency_ms.*.backfill        the same while the backlog of a 72-hour outage goes; against: the normal one. Absent where the backlog
+                                  was gone before a live batch was due
 link.latency_ms.*.slow            both through a path of 1 MB/s, on which that backlog takes minutes
 link.cpu_share, link.pss_mb       of forebay-cloud at 1000 live readings a second; against: all Forebay programs
 """
@@ -223,7 +224,8 @@ def next_accepted(gateway):
 
 
 def measure_latency(stack, folder, port, queue, pki, plant, stock):
-    """(p50, p99) of live batches normally, and while the stock's backlog goes: as long as that takes, LATENCY_S at most."""
+    """(p50, p99) of live batches normally, and while the stock's backlog goes: as long as that takes, LATENCY_S at most;
+    None when there was no live batch meanwhile."""
     folder.mkdir()
     shutil.copytree(stock["folder"] / "data", folder / "data")
     store = {"commit_interval": "1s", "forward_interval": "1s"}
@@ -243,7 +245,7 @@ def measure_latency(stack, folder, port, queue, pki, plant, stock):
     normal = gateway.status()["link"]["live"]
     gateway.stop()
     print(f"{folder.name}: {normal['batches']} live batches normally, {backfill['batches']} during the backfill", flush=True)
-    return [normal["p50_ms"], normal["p99_ms"]], [backfill["p50_ms"], backfill["p99_ms"]]
+    return [(one["p50_ms"], one["p99_ms"]) if one["batches"] > 0 else None for one in (normal, backfill)]
 
 
 def stock_of(base, seconds):
@@ -281,7 +283,8 @@ def measure():
             normal, backfill = measure_latency(stack, base / f"latency-{queue}", at, queue, pki, plant, outage)
             for i, part in enumerate(("p50", "p99")):
                 figures[f"link.latency_ms.{part}{suffix}"] = figure(normal[i], "ms", FORWARD_MS)
-                figures[f"link.latency_ms.{part}.backfill{suffix}"] = figure(backfill[i], "ms", normal[i])
+                if backfill is not None:
+                    figures[f"link.latency_ms.{part}.backfill{suffix}"] = figure(backfill[i], "ms", normal[i])
     return figures
 
 
