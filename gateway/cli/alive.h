@@ -2,7 +2,9 @@
  * systemd would be it. Used by the supervisor, for each program that it watches.
  *
  * Time is counted in looks, one every ALIVE_LOOK_MS, and never by a clock: when the whole machine was suspended or
- * starved, nobody has looked either, and what was said meanwhile waits in the socket. */
+ * starved, nobody has looked either, and what was said meanwhile waits in the socket. It holds
+ * net.unix.max_dgram_qlen words (10; 512 under systemd): a program whose supervisor does not look for longer than that,
+ * some three minutes at least, waits in sd_notify(3) until it does. */
 #ifndef FB_CLI_ALIVE_H
 #define FB_CLI_ALIVE_H
 
