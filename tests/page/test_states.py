@@ -114,6 +114,17 @@ def test_what_is_wrong_is_said_worst_first(page, plant, browser):
     assert browser.texts("#steps li")[:4] == ["✓ DNS", "✓ TCP", "✕ TLS", "· SASL"]
 
 
+def test_names_that_the_peer_does_not_take_are_a_problem_until_it_does(page, plant, browser):
+    reason = "catalogue 3 is larger than the peer takes: 21480 bytes, it takes 18976"
+    plant.link = {"catalogue": {"revision": 3, "reason": reason, "since_ms": now_ms() - 60_000, "refusals": 1}}
+    browser.open(page.address)
+    assert browser.texts("#problem-list li") == [f"✕ Readings arrive without the names of their tags: {reason}"]
+    assert "Names of the tags" in browser.text("#link") and reason in browser.text("#link")
+    plant.link = {"catalogue": None}
+    browser.wait(lambda: browser.text("#sentence") == "All good", "it is over")
+    assert "Names of the tags" not in browser.text("#link")
+
+
 def test_the_days_left_to_certificates_are_shown_and_judged(page, plant, browser):
     plant.certificates += [
         certificate("page", "plant-north.example", 12), certificate("crl", "works CA", 3),
