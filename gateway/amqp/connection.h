@@ -18,6 +18,7 @@
 #include "gateway/amqp/resolve.h"
 #include "gateway/amqp/tls.h"
 #include "gateway/amqp/trail.h"
+#include "gateway/common/backoff.h"
 
 #define CONNECTION_NAME_MAX 256    /* bytes with NUL */
 #define CONNECTION_VERSION_MAX 64  /* bytes with NUL */
@@ -31,10 +32,12 @@ struct cbs;
 /* The session for commands and replies, see side.c. */
 struct connection_side {
     char *source, *target;
-    sd_event_source *retry;
+    sd_event_source *timer;
+    struct backoff backoff;
     pn_session_t *session; /* NULL while it waits */
     pn_link_t *receiver, *sender;
     bool receiver_up, sender_up; /* the peer has agreed */
+    bool blocked;                /* a reply waits for credit */
     bool oversized;              /* of the message that is coming in, the rest is thrown away */
     uint64_t delivery;           /* number of the last message */
     uint32_t unanswered;         /* messages handed out and not yet answered */

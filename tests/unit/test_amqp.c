@@ -1,4 +1,4 @@
-// links: gateway/amqp/*.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
+// links: gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
 #include <dirent.h>
 #include <linux/tcp.h>
 #include <malloc.h>
