@@ -16,6 +16,7 @@
 
 #include "gateway/amqp/amqp.h"
 #include "gateway/amqp/resolve.h"
+#include "gateway/amqp/sasl.h"
 #include "gateway/amqp/tls.h"
 #include "gateway/amqp/trail.h"
 #include "gateway/common/backoff.h"
@@ -78,6 +79,7 @@ struct amqp {
     struct validity_list peer_chain;
 
     bool driver_ready;
+    struct sasl_client sasl; /* client */
     pn_connection_driver_t driver;
     pn_link_t *link;             /* the one link; NULL before and after */
     bool corked;                 /* the socket holds small segments back, see pump.c */

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from authority import issue, issue_for_dates
-from broker import Broker
+from broker import PLAIN_ONLY, Broker
 from common import free_port, make_certificates, program
 from gateway import Gateway, cloud_part
 from impostor import Impostor, Silent
@@ -25,6 +25,7 @@ CASES = {
     "TLS inspection": ("tls", "not among the authorities", "plant's IT", "TLS inspection"),
     "wrong name": ("tls", "certificate is for DNS other.example", "runs the broker", "for other names than localhost"),
     "clock wrong": ("tls", "is not valid before", "on this gateway", "clock is slow"),
+    "no EXTERNAL": ("sasl", "ways to sign in (EXTERNAL); it offers PLAIN", "runs the broker", "rabbitmq_auth_mechanism_ssl"),
     "no such user": ("sasl", "does not accept the name", "runs the broker", "signs in by certificate"),
     "no permission": ("attach", "unauthorized-access", "runs the broker", "may not write"),
     "missing queue": ("attach", "not-found", "runs the broker", "does not exist at the broker"),
@@ -68,6 +69,7 @@ def make_cases(own, folder, stack):
         "TLS inspection": impostor(other / "server"),
         "wrong name": impostor(issue(own, "doctor-name", "server", "localhost", "DNS:other.example")),
         "clock wrong": impostor(issue_for_dates(own, "doctor-early", "20980101000000Z", "20990101000000Z")),
+        "no EXTERNAL": {"port": stack.enter_context(Broker(folder / "plain", own, ["readings"], settings=PLAIN_ONLY)).port},
         "no such user": person("doctor-stranger"),
         "no permission": person("reader"),
         "missing queue": {"address": "/queues/nowhere"},

@@ -290,6 +290,14 @@ static void heartbeats_keep_an_idle_connection(void **state) {
     assert_false(world->server.closed);
 }
 
+static void a_peer_without_our_way_to_sign_in_is_told_with_what_it_offers(void **state) {
+    struct world *world = *state;
+    const struct amqp_token_settings token = {.key_file = "/nowhere", .resource = "r", .life_ms = 60000};
+    world->client_settings.token = &token;
+    world_expect_refusal(world, AMQP_SASL,
+                         "the peer offers none of our ways to sign in (ANONYMOUS); it offers EXTERNAL");
+}
+
 static void a_peer_silent_before_tls_is_given_up(void **state) {
     struct world *world = *state;
     world->server_silent = true;
@@ -443,6 +451,7 @@ int main(void) {
         TEST(a_peer_that_vanishes_is_noticed_at_once),
         TEST(a_half_open_peer_is_found_within_the_idle_timeout),
         TEST(heartbeats_keep_an_idle_connection),
+        TEST(a_peer_without_our_way_to_sign_in_is_told_with_what_it_offers),
         TEST(a_peer_silent_before_tls_is_given_up),
         TEST(a_peer_silent_before_open_is_given_up),
         TEST(a_client_silent_before_open_is_given_up),
