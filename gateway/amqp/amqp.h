@@ -116,9 +116,10 @@ struct amqp_settings {
     uint32_t connect_timeout_ms; /* for each of DNS, TCP (all addresses), TLS (each address) */
     uint32_t open_timeout_ms;    /* SASL to attach */
     uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit, and for replies; 0: no limit */
-    uint32_t idle_timeout_ms;    /* silence of the peer, and bytes of ours that it does not acknowledge (TCP) */
-    uint32_t receive_credit;     /* AMQP_RECEIVE: messages the peer may have on their way */
-    size_t receive_bytes_most;   /* AMQP_RECEIVE: a larger message ends the connection */
+    uint32_t
+        idle_timeout_ms; /* silence of the peer after its OPEN, and bytes of ours that it does not acknowledge (TCP) */
+    uint32_t receive_credit;              /* AMQP_RECEIVE: messages the peer may have on their way */
+    size_t receive_bytes_most;            /* AMQP_RECEIVE: a larger message ends the connection */
     const struct amqp_handlers *handlers; /* borrowed */
     void *user;
 };

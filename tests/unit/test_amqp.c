@@ -316,6 +316,18 @@ static void a_peer_silent_before_open_is_given_up(void **state) {
     assert_non_null(strstr(world->client.reason, amqp_step_word(world->client.closed_step)));
 }
 
+/* Before its OPEN a peer has promised no sign of life: open_timeout counts, and what it says in time is heard. */
+static void the_idle_timeout_does_not_count_before_the_peers_open(void **state) {
+    struct world *world = *state;
+    world->client_settings.idle_timeout_ms = 100;
+    world->client_settings.open_timeout_ms = 400;
+    world_connect(world);
+    world_run_to_step(world, AMQP_SASL);
+    world->server_silent = true;
+    world_run_until(world, &world->client.closed);
+    assert_non_null(strstr(world->client.reason, "did not finish SASL, open and attach in 400 ms"));
+}
+
 static void a_client_silent_before_open_is_given_up(void **state) {
     struct world *world = *state;
     world->server_settings.open_timeout_ms = 200;
@@ -454,6 +466,7 @@ int main(void) {
         TEST(a_peer_without_our_way_to_sign_in_is_told_with_what_it_offers),
         TEST(a_peer_silent_before_tls_is_given_up),
         TEST(a_peer_silent_before_open_is_given_up),
+        TEST(the_idle_timeout_does_not_count_before_the_peers_open),
         TEST(a_client_silent_before_open_is_given_up),
         TEST(where_nobody_listens_the_reason_says_so),
         TEST(a_name_without_addresses_ends_in_step_dns),
