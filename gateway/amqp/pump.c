@@ -148,8 +148,9 @@ static int on_tick(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
-/* Heartbeats out, silence in. After reading: what waited in the socket while we were stopped counts as heard. Not before
- * the peer's OPEN: it promises nothing earlier, RabbitMQ thinks for 3 s about a refusal, and open_timeout_ms runs. */
+/* Heartbeats out, silence in. After reading: what waited in the socket while we were stopped counts as heard. Not
+ * before the peer's OPEN: it promises nothing earlier, RabbitMQ thinks for 3 s about a refusal, and open_timeout_ms
+ * runs. */
 static void tick(struct amqp *amqp) {
     if ((pn_connection_state(amqp->driver.connection) & PN_REMOTE_UNINIT) != 0)
         return;
