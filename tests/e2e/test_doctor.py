@@ -99,12 +99,36 @@ def run(site):
         for case, changed in make_cases(pki, folder, stack).items():
             found[case] = doctor(folder, case.replace(" ", "-").lower(), {**base, "cloud": {**usual, **changed}})
         found["running"] = before, gateway.status()["link"]
+        found["topic"] = topic_right(folder, base, usual, broker, pki)
         spare = {key: value for key, value in usual.items() if key not in ("host", "port")}
         spare["endpoints"] = [{"host": "localhost", "port": free_port()}, {"host": "localhost", "port": broker.port}]
         found["two"] = doctor(folder, "two", {**base, "cloud": spare})
         found["stalled address"] = doctor_with_two_addresses(folder, {**base, "cloud": usual}, broker.port)
         gateway.stop()
     return found
+
+
+def topic_right(folder, base, usual, broker, pki):
+    """A user with the right to the exchange, and to another topic than its own: what doctor finds, and the running link."""
+    more = {
+        "exchanges": [
+            {"name": "topics", "vhost": "/", "type": "topic", "durable": True, "auto_delete": False, "arguments": {}}
+        ],
+        "users": [{"name": "keyed", "password_hash": "", "tags": []}],
+        "permissions": [{"user": "keyed", "vhost": "/", "configure": "", "write": "^topics$", "read": ""}],
+        "topic_permissions": [{"user": "keyed", "vhost": "/", "exchange": "topics", "write": "^keyed$", "read": ""}],
+    }
+    (broker.folder / "more.json").write_text(json.dumps(more), encoding="utf-8")
+    broker.control("import_definitions", "/mnt/more.json")
+    own = issue(pki, "keyed", "client", "keyed")
+    cloud = {**usual, "address": "/exchanges/topics/other", "certificate": own.with_suffix(".pem"),
+             "key": own.with_suffix(".key")}  # fmt: skip
+    told = doctor(folder, "topic", {**base, "cloud": cloud})
+    with Gateway(folder / "topic-runs", {**base, "cloud": cloud}) as gateway:
+        gateway.start()
+        link = gateway.wait_for_status(lambda now: now["link"]["reason"], 20, "the link ends")["link"]
+        gateway.stop()
+    return told, link
 
 
 def doctor_with_two_addresses(folder, configuration, port):
@@ -149,6 +173,15 @@ def test_the_failing_step_is_named_and_whom_to_tell(outcome, case):
     assert endpoint["advice"] in text and endpoint["reason"] in text
     passed = [one["step"] for one in endpoint["steps"] if one["result"] == "good"]
     assert set(passed) <= set(STEPS[: STEPS.index(step)])
+
+
+@scenario
+def test_a_missing_topic_right_is_not_found_and_not_denied(outcome):
+    (code, report, text), link = outcome["topic"]
+    details = {step["step"]: step["detail"] for step in report["endpoints"][0]["steps"]}
+    assert code == 0 and details["attach"] == "the broker has attached us to /exchanges/topics/other", text
+    assert details["credit"] == "it takes messages; none was sent", text
+    assert "amqp:unauthorized-access: write access to topic 'other' in exchange 'topics'" in link["reason"], link
 
 
 @scenario
