@@ -114,8 +114,7 @@ static const struct row rows[] = {
     {AMQP_ATTACH, TO_BROKER, NULL,
      "The broker does not let the gateway send to {address}: is the address right, and may its user write there?"},
     {AMQP_CREDIT, TO_BROKER, NULL,
-     "Everything is right, but the broker takes no messages now, as when it is short of memory or disk: look for an "
-     "alarm in its log."},
+     "Everything is right, but the broker gives no credit, so it takes no messages now: its own log says why."},
     {AMQP_UP, TO_BROKER, NULL, "The link works, but was closed from the other end."},
 };
 
