@@ -36,7 +36,7 @@ REFUSALS = {
 def make_cases(site, broker, stack):
     """{case: what the cloud part has instead}"""
     reader = issue(site.pki, "writer-not", "client", "writer-not")
-    plain = stack.enter_context(Broker(site.folder("plain"), site.pki, ["readings"], settings=PLAIN_ONLY))
+    plain = stack.enter_context(Broker(site.folder("link_states") / "plain", site.pki, ["readings"], settings=PLAIN_ONLY))
     own = {"certificate": reader.with_suffix(".pem"), "key": reader.with_suffix(".key")}
     return {
         "no EXTERNAL": {"port": plain.port},
