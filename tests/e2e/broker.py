@@ -39,6 +39,8 @@ log.console = false
 log.file.level = info
 """
 
+# For settings: nobody can sign in by certificate.
+PLAIN_ONLY = "auth_mechanisms.1 = PLAIN\n"
 
 EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
 
