@@ -10,6 +10,7 @@ import time
 
 import pytest
 from common import TESTS, free_port, wait_until
+from disks import fill, small_disk
 from gateway import Gateway, cloud_part
 from key_holder import change_store
 from plants import SequencePlant, instrument_part, sequence_tags, tcp_part
@@ -17,7 +18,6 @@ from proxy import Proxy
 from simulator import Simulator, block
 from test_receive import Receiver
 from test_store_clock import served_ms
-from test_store_full_disk import fill, small_disk
 from test_store_history import ask_web
 from test_store_upkeep import damage
 from wrong_clock import ClocklessGateway, WrongClock
