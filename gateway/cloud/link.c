@@ -10,10 +10,8 @@
 #include "gateway/cloud/certificates.h"
 #include "gateway/cloud/endpoints.h"
 #include "gateway/cloud/link_expiry.h"
+#include "gateway/cloud/link_parcels.h"
 #include "gateway/cloud/link_return.h"
-#include "gateway/cloud/parcel.h"
-#include "gateway/cloud/renderer.h"
-#include "gateway/cloud/window.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
@@ -28,21 +26,18 @@ struct link {
     struct link_settings settings;
     bool core_present; /* core has said what it wants, so it may be asked for parcels */
     bool stopping;
-    struct amqp *amqp; /* NULL between two attempts */
-    struct window window;
+    struct amqp *amqp;            /* NULL between two attempts */
+    struct link_parcels *parcels; /* started while the link is up */
     struct commands commands;
     struct endpoints endpoints;
     struct link_endpoint endpoint; /* the one in use, or tried last */
     struct link_return *way_back;  /* started while a spare is in use */
     int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
-    int64_t last_answer_ms;        /* monotonic; of the peer, or when the session began */
     uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
-    struct link_expiry *expiry; /* started while the link is up */
-    struct renderer *renderer;
+    struct link_expiry *expiry;     /* started while the link is up */
     char closing_for[FB_CAUSE_MAX]; /* why it is ended here, the next one to follow at once; "": it is not */
     sd_event_source *retry;
-    sd_event_source *silence;
     struct status status;
     uint64_t ended_in, ended_out; /* bytes of the connections before this one */
     char logged[FB_CAUSE_MAX];    /* the reason that was logged last: the same one again is no news */
@@ -84,8 +79,14 @@ static void disarm(sd_event_source *timer) {
 static void ask(struct link *link) {
     uint32_t messages, bytes;
     if (link->status.state == STATUS_UP && link->core_present && !link->stopping &&
-        window_grant(&link->window, &messages, &bytes))
+        link_parcels_grant(link->parcels, &messages, &bytes))
         link->handlers->next(messages, bytes, link->user);
+}
+
+/* The parcels have got on: that may make room, and shows in the status. */
+static void moved(struct link *link) {
+    ask(link);
+    changed(link);
 }
 
 static void note_attempt(struct link *link, const char *what, const char *outcome, enum amqp_step step,
@@ -113,6 +114,7 @@ static void note_end(struct link *link, const char *outcome, enum amqp_step step
 static void down(struct link *link) {
     const bool was_up = link->status.state == STATUS_UP;
     commands_link(&link->commands, NULL);
+    link_parcels_stop(link->parcels);
     count_bytes(link);
     link->ended_in = link->status.bytes_in;
     link->ended_out = link->status.bytes_out;
@@ -121,12 +123,9 @@ static void down(struct link *link) {
     link_return_stop(link->way_back);
     link_expiry_stop(link->expiry);
     disarm(link->retry);
-    disarm(link->silence);
     link->status.tls[0] = '\0';
     link->status.peer[0] = '\0';
     link->status.retry_at_ms = 0;
-    window_forget_all(&link->window);
-    renderer_stop(link->renderer);
     if (was_up && link->core_present)
         link->handlers->down(link->user);
 }
@@ -167,9 +166,7 @@ static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason
 static void begin_session(struct link *link) {
     if (link->status.state != STATUS_UP || !link->core_present)
         return;
-    /* A batch that goes as JSON goes in as many messages as it takes. */
-    const bool whole = !renderer_takes(&link->settings, PARCEL_BATCH);
-    link->handlers->up(whole ? parcel_bytes_most(amqp_message_bytes_most(link->amqp)) : 0, link->user);
+    link->handlers->up(link_parcels_bytes_most(link->parcels), link->user);
     ask(link);
 }
 
@@ -183,7 +180,7 @@ static void came_up(struct link *link) {
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,
               link->status.address, link->status.tls);
     link->logged[0] = '\0';
-    link->last_answer_ms = clock_monotonic_ms();
+    link_parcels_start(link->parcels, link->amqp, link->endpoint.address);
     set_state(link, STATUS_UP);
     commands_link(&link->commands, link->amqp);
     begin_session(link);
@@ -203,144 +200,19 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
         changed(link);
 }
 
-static void tell(struct link *link, struct window_parcel *parcel, enum parcel_outcome outcome, const char *reason) {
-    const enum parcel_kind kind = parcel->kind;
-    const uint64_t number = parcel->number;
-    /* Only an accepted parcel waits until core has written that down; core hands the others out again anyway. */
-    if (outcome == PARCEL_ACCEPTED)
-        window_decided(&link->window, parcel);
-    else
-        window_forget(&link->window, parcel);
-    log_event(LOG_LEVEL_DEBUG, "parcel-decided", "kind=%d number=%llu outcome=%d %s", (int)kind,
-              (unsigned long long)number, (int)outcome, reason);
-    link->handlers->decided(kind, number, outcome, reason, link->user);
-}
-
-static void arm_silence(struct link *link) {
-    const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
-    if (due_ms == 0)
-        disarm(link->silence);
-    else
-        arm(link->silence, due_ms - clock_monotonic_ms());
-}
-
-/* News only ever puts off when the first answer is overdue: a timer that runs finds that out by itself. */
-static void watch_silence(struct link *link) {
-    int enabled = SD_EVENT_OFF;
-    sd_event_source_get_enabled(link->silence, &enabled);
-    if (enabled == SD_EVENT_OFF)
-        arm_silence(link);
-}
-
-/* Hand the next message of a parcel over that goes as JSON, in several when it is long. */
-static void forward_rendered(struct link *link, struct window_parcel *parcel) {
-    const size_t peer_most = parcel_bytes_most(amqp_message_bytes_most(link->amqp));
-    const size_t most = peer_most == 0 ? RENDERER_BODY_BYTES_MAX : peer_most;
-    struct renderer_body body = {0};
-    struct fb_cause cause;
-    enum fb_error error = FB_OK;
-    if (renderer_at(link->renderer) != parcel->delivery)
-        error = renderer_begin(link->renderer, parcel->delivery, parcel->bytes, parcel->length,
-                               link->settings.compression, most, &cause);
-    if (error == FB_OK)
-        error = renderer_next(link->renderer, &body, &cause);
-    if (error == FB_OK)
-        error = parcel_send_rendered(link->amqp, &link->settings, link->endpoint.address, parcel, &body, &cause);
-    if (error != FB_OK || body.last)
-        renderer_stop(link->renderer);
-    parcel->messages++;
-    if (error == FB_OK && body.last)
-        window_sent(&link->window, parcel);
-    else if (error != FB_OK)
-        tell(link, parcel, error == FB_AGAIN || error == FB_MEMORY ? PARCEL_RELEASED : PARCEL_REJECTED, cause.text);
-}
-
-/* Hand a parcel over while amqp has room. bytes: borrowed; the parcel's own when it has been waiting. */
-static void forward(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
-    struct fb_cause cause;
-    if (renderer_takes(&link->settings, parcel->kind)) {
-        forward_rendered(link, parcel);
-        return;
-    }
-    const enum fb_error error = parcel_send(link->amqp, &link->settings, link->endpoint.address, parcel, bytes, &cause);
-    if (error == FB_OK)
-        window_sent(&link->window, parcel);
-    else
-        tell(link, parcel, error == FB_LIMIT ? PARCEL_REJECTED : PARCEL_RELEASED, cause.text);
-}
-
-static void keep(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
-    parcel->bytes = malloc(parcel->length);
-    if (parcel->bytes == NULL)
-        tell(link, parcel, PARCEL_RELEASED, "forebay-cloud is out of memory");
-    else
-        memcpy(parcel->bytes, bytes, parcel->length);
-}
-
-/* One that was begun is finished first, whatever has come since. */
-static struct window_parcel *next_waiting(const struct link *link) {
-    const uint64_t begun = renderer_at(link->renderer);
-    struct window_parcel *parcel = begun == 0 ? NULL : window_of_delivery(&link->window, begun);
-    return parcel != NULL && parcel->state == WINDOW_WAITING ? parcel : window_first_waiting(&link->window);
-}
-
-static void forward_waiting(struct link *link) {
-    struct window_parcel *parcel;
-    while (amqp_send_room(link->amqp) > 0 && (parcel = next_waiting(link)) != NULL)
-        forward(link, parcel, parcel->bytes);
-}
-
 static void on_writable(struct amqp *amqp, void *user) {
     (void)amqp;
     struct link *link = user;
-    forward_waiting(link);
-    ask(link);
-    changed(link);
-}
-
-static void count(struct link *link, enum amqp_outcome outcome) {
-    if (outcome == AMQP_ACCEPTED) {
-        link->status.accepted++;
-        link->status.last_accepted_ms = clock_utc_ms();
-        endpoints_worked(&link->endpoints);
-    } else if (outcome == AMQP_REJECTED) {
-        link->status.rejected++;
-    } else {
-        link->status.released++;
-    }
-}
-
-/* True when this outcome leaves a parcel of several messages open: the others have not all been accepted yet. */
-static bool stays_open(struct link *link, struct window_parcel *parcel, enum amqp_outcome outcome) {
-    if (parcel == NULL || outcome != AMQP_ACCEPTED || !renderer_takes(&link->settings, parcel->kind))
-        return false;
-    parcel->accepted++;
-    return parcel->state == WINDOW_WAITING || parcel->accepted < parcel->messages;
+    link_parcels_writable(link->parcels);
+    moved(link);
 }
 
 static void on_outcome(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome, const char *reason,
                        void *user) {
-    static const enum parcel_outcome outcomes[] = {[AMQP_ACCEPTED] = PARCEL_ACCEPTED,
-                                                   [AMQP_REJECTED] = PARCEL_REJECTED,
-                                                   [AMQP_RELEASED] = PARCEL_RELEASED,
-                                                   [AMQP_MODIFIED] = PARCEL_MODIFIED};
+    (void)amqp;
     struct link *link = user;
-    link->last_answer_ms = clock_monotonic_ms();
-    window_answered(&link->window, parcel_of_delivery(delivery), link->last_answer_ms);
-    struct window_parcel *parcel = window_of_delivery(&link->window, parcel_of_delivery(delivery));
-    const bool open = stays_open(link, parcel, outcome);
-    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH))
-        count(link, outcome);
-    /* Without a parcel it was handed out by a core that has gone since. */
-    if (parcel == NULL || outcome != AMQP_ACCEPTED || parcel->messages > 0)
-        amqp_settle(amqp, delivery);
-    if (parcel != NULL && !open) {
-        char text[FB_CAUSE_MAX];
-        tell(link, parcel, outcomes[outcome], parcel_reason(outcome, reason, link->endpoint.address, text));
-    }
-    watch_silence(link);
-    ask(link);
-    changed(link);
+    link_parcels_outcome(link->parcels, delivery, outcome, reason);
+    moved(link);
 }
 
 static void on_side_changed(struct amqp *amqp, bool up, const char *reason, void *user) {
@@ -455,29 +327,37 @@ static void on_expired(const char *reason, void *user) {
         close_for(link, reason);
 }
 
-static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
-    (void)source, (void)now_us;
-    struct link *link = user;
-    char reason[FB_CAUSE_MAX];
-    const int64_t due_ms = window_due_ms(&link->window, link->last_answer_ms, link->settings.ack_timeout_ms);
-    if (due_ms == 0 || due_ms > clock_monotonic_ms()) {
-        arm_silence(link);
-        return 0;
-    }
-    const int64_t waited_ms = clock_monotonic_ms() - window_oldest_ms(&link->window);
-    snprintf(reason, sizeof reason,
-             "the peer left messages unanswered for %u s; %u wait for it, the oldest for %lld s%s",
-             link->settings.ack_timeout_ms / 1000, link->window.open, (long long)waited_ms / 1000,
-             amqp_held_back(link->amqp) ? "; it takes no more, as RabbitMQ when it is short of memory or disk" : "");
-    failed(link, link->status.step, reason);
-    return 0;
+static void on_decided(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
+                       void *user) {
+    const struct link *link = user;
+    link->handlers->decided(kind, number, outcome, reason, link->user);
 }
 
-static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, sd_event_time_handler_t handler,
-                               struct fb_cause *cause) {
-    if (sd_event_add_time(link->event, ret_timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, handler, link) < 0)
+static void on_counted(enum amqp_outcome outcome, void *user) {
+    struct link *link = user;
+    if (outcome == AMQP_ACCEPTED) {
+        link->status.accepted++;
+        link->status.last_accepted_ms = clock_utc_ms();
+        endpoints_worked(&link->endpoints);
+    } else if (outcome == AMQP_REJECTED) {
+        link->status.rejected++;
+    } else {
+        link->status.released++;
+    }
+}
+
+static void on_silent(const char *reason, void *user) {
+    struct link *link = user;
+    failed(link, link->status.step, reason);
+}
+
+static const struct link_parcels_handlers parcels_handlers = {
+    .decided = on_decided, .counted = on_counted, .silent = on_silent};
+
+static enum fb_error add_retry(struct link *link, struct fb_cause *cause) {
+    if (sd_event_add_time(link->event, &link->retry, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, on_retry, link) < 0)
         return fb_fail(cause, FB_MEMORY, "out of memory");
-    disarm(*ret_timer);
+    disarm(link->retry);
     return FB_OK;
 }
 
@@ -485,14 +365,12 @@ static enum fb_error add_timer(struct link *link, sd_event_source **ret_timer, s
 static enum fb_error add_parts(struct link *link, struct fb_cause *cause) {
     enum fb_error error = certificates_new(link->event, on_files_changed, link, &link->certificates, cause);
     if (error == FB_OK)
-        error = renderer_new(&link->renderer, cause);
+        error = link_parcels_new(link->event, &parcels_handlers, link, &link->parcels, cause);
     if (error == FB_OK)
         error = link_return_new(link->event, &return_handlers, link, &link->way_back, cause);
     if (error == FB_OK)
         error = link_expiry_new(link->event, link->certificates, on_expired, link, &link->expiry, cause);
-    if (error == FB_OK)
-        error = add_timer(link, &link->retry, on_retry, cause);
-    return error == FB_OK ? add_timer(link, &link->silence, on_silence, cause) : error;
+    return error == FB_OK ? add_retry(link, cause) : error;
 }
 
 static void on_command(const struct command *command, void *user) {
@@ -525,12 +403,10 @@ void link_free(struct link *link) {
     amqp_free(link->amqp);
     link_return_free(link->way_back);
     link_expiry_free(link->expiry);
-    window_done(&link->window);
-    renderer_free(link->renderer);
+    link_parcels_free(link->parcels);
     commands_done(&link->commands);
     certificates_free(link->certificates);
     sd_event_source_disable_unref(link->retry);
-    sd_event_source_disable_unref(link->silence);
     sd_event_unref(link->event);
     free(link);
 }
@@ -538,7 +414,6 @@ void link_free(struct link *link) {
 static void apply(struct link *link, const struct link_settings *settings) {
     note_end(link, "closed", link->status.step, "the configuration has changed");
     down(link);
-    window_done(&link->window);
     link->has_settings = settings != NULL;
     link->status.reason[0] = '\0';
     link->logged[0] = '\0';
@@ -553,7 +428,7 @@ static void apply(struct link *link, const struct link_settings *settings) {
     link->endpoints =
         endpoints_new((uint8_t)(1 + settings->spare_count), settings->retry_first_ms, settings->retry_most_ms);
     struct fb_cause cause;
-    if (window_init(&link->window, settings->window_messages, settings->window_bytes, &cause) != FB_OK) {
+    if (link_parcels_configure(link->parcels, &link->settings, &cause) != FB_OK) {
         failed(link, AMQP_DNS, cause.text);
         return;
     }
@@ -588,61 +463,22 @@ void link_configure(struct link *link, const struct link_settings *settings) {
 void link_core_gone(struct link *link) {
     link->core_present = false;
     commands_core(&link->commands, false);
-    for (uint32_t i = 0; i < link->window.end && link->amqp != NULL; i++)
-        if (link->window.parcels[i].state == WINDOW_DECIDED)
-            amqp_settle(link->amqp, link->window.parcels[i].delivery);
-    window_forget_all(&link->window);
-    renderer_stop(link->renderer);
-    disarm(link->silence);
+    link_parcels_core_gone(link->parcels);
     changed(link);
-}
-
-/* With JSON every record bears its names: the catalogue itself stays here. */
-static void learn(struct link *link, struct window_parcel *parcel, const uint8_t *bytes) {
-    struct fb_cause cause;
-    if (renderer_learn(link->renderer, bytes, parcel->length, &cause) == FB_OK)
-        tell(link, parcel, PARCEL_ACCEPTED, "");
-    else
-        tell(link, parcel, PARCEL_REJECTED, cause.text);
 }
 
 enum fb_error link_forward(struct link *link, const struct cloud_message *parcel, struct fb_cause *cause) {
     if (link->status.state != STATUS_UP || link->stopping)
         return FB_OK;
-    struct window_parcel *taken;
-    const bool rendered = renderer_takes(&link->settings, parcel->kind);
-    const bool must_wait = rendered || amqp_send_room(link->amqp) == 0 || link->window.waiting_bytes > 0;
-    const enum fb_error error =
-        window_take(&link->window, parcel->kind, parcel->number, parcel->length, clock_monotonic_ms(), &taken);
-    if (error == FB_FULL)
-        return fb_fail(cause, FB_FULL, "core sent more than it was asked for");
-    if (error == FB_OK) {
-        taken->historical = parcel->historical;
-        memcpy(taken->store, parcel->store, sizeof taken->store);
-        if (rendered && parcel->kind == PARCEL_CATALOGUE)
-            learn(link, taken, parcel->bytes);
-        else if (must_wait)
-            keep(link, taken, parcel->bytes);
-        else
-            forward(link, taken, parcel->bytes);
-    }
-    if (rendered)
-        forward_waiting(link);
-    watch_silence(link);
-    ask(link);
-    changed(link);
-    return FB_OK;
+    const enum fb_error error = link_parcels_take(link->parcels, parcel, cause);
+    if (error == FB_OK)
+        moved(link);
+    return error;
 }
 
 void link_settled(struct link *link, enum parcel_kind kind, uint64_t number) {
-    struct window_parcel *parcel = window_of_number(&link->window, kind, number);
-    /* One that is in flight anew must not be forgotten for the answer to an earlier outcome. */
-    if (parcel == NULL || parcel->state != WINDOW_DECIDED)
-        return;
-    amqp_settle(link->amqp, parcel->delivery);
-    window_forget(&link->window, parcel);
-    ask(link);
-    changed(link);
+    if (link_parcels_settled(link->parcels, kind, number))
+        moved(link);
 }
 
 void link_commands(struct link *link, const struct cloud_message *config) {
@@ -664,11 +500,11 @@ void link_stop(struct link *link) {
 
 /* What changes with every message is looked up here, for the few times that somebody asks. */
 const struct status *link_status(struct link *link) {
-    const int64_t oldest_ms = window_oldest_ms(&link->window);
+    int64_t oldest_ms;
     link->status.commands = link->commands.state;
     snprintf(link->status.commands_reason, sizeof link->status.commands_reason, "%s", link->commands.reason);
     count_bytes(link);
-    link->status.in_flight = link->window.count;
+    link->status.in_flight = link_parcels_in_flight(link->parcels, &oldest_ms);
     link->status.oldest_in_flight_ms = oldest_ms == 0 ? 0 : clock_utc_ms() - (clock_monotonic_ms() - oldest_ms);
     return &link->status;
 }

@@ -71,10 +71,14 @@ def definitions(queues, users, exchanges, permissions):
     }  # fmt: skip
 
 
-def namespace():
-    """Runs the command that follows as the first process of a namespace of its own, and kills all in it with it."""
+# Runs the command as the first process of a namespace, and kills all in it with it.
+OWN_TREE = ("--mount", "--pid", "--fork", "--kill-child")
+
+
+def namespace(*kinds):
+    """Runs the command that follows as root of namespaces of its own, as unshare(1) makes them."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", *user]
+    return ["unshare", *kinds, *user]
 
 
 def root():
@@ -129,7 +133,7 @@ class Broker(Service):
         settings = [f"{name}={value}" for name, value in self.environment.items()]
         with open(self.folder / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
-                [*namespace(), "sh", "-c", ENTER, "broker", root(), self.folder, self.pki, *settings],
+                [*namespace(*OWN_TREE), "sh", "-c", ENTER, "broker", root(), self.folder, self.pki, *settings],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
         wait_until(self._listens, 60, "the broker listens")

@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import processes
-from broker import Broker, definitions, namespace, root
+from broker import OWN_TREE, Broker, definitions, namespace, root
 from common import Service, free_port, wait_until
 
 NODES = 3
@@ -76,7 +76,7 @@ class Cluster(Service):
 
     def start(self):
         self._epmd = subprocess.Popen(
-            [*namespace(), "sh", "-c", EPMD, "epmd", root(), str(self._epmd_port)],
+            [*namespace(*OWN_TREE), "sh", "-c", EPMD, "epmd", root(), str(self._epmd_port)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         with concurrent.futures.ThreadPoolExecutor(NODES) as pool:
