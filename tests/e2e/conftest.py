@@ -20,7 +20,7 @@ QUEUES = (
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
     "hung-programs", "hung-supervisor", "hung-everything",
     "consumer-python", "consumer-javascript", "consumer-receive", "json-senml", "json-event",
-    "commanded", "commands", "replies",
+    "commanded", "commands", "replies", "vain",
 )  # fmt: skip
 EXCHANGES = {
     "copies": ("receive", "mirror"),
