@@ -14,6 +14,7 @@
 #include "drivers/workers.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
+#include "gateway/common/watchdog.h"
 
 /* Readings that arrive within this time go to core in one message. */
 #define GATHER_MS 50
@@ -170,7 +171,7 @@ static enum fb_error prepare_loop(struct field *field, struct fb_cause *cause) {
     if (error >= 0)
         error = resident_release_later(field->event);
     if (error >= 0)
-        error = sd_event_set_watchdog(field->event, true);
+        error = watchdog_start(field->event);
     return error < 0 ? fb_fail_errno(cause, FB_IO, -error, "event loop") : FB_OK;
 }
 

@@ -250,7 +250,9 @@ static void look_now_and_then(struct worker *worker, uint64_t now_us) {
 static void wait_until(struct worker *worker, uint64_t due_us) {
     for (uint64_t now_us; (now_us = (uint64_t)clock_monotonic_us()) < due_us;) {
         recorder_turn();
-        const uint64_t left_us = due_us - now_us < TURN_INTERVAL_US ? due_us - now_us : TURN_INTERVAL_US;
+        tell_status(worker, now_us);
+        const uint64_t turn_us = worker->figures.changed ? STATUS_CHANGE_INTERVAL_MS * 1000 : TURN_INTERVAL_US;
+        const uint64_t left_us = due_us - now_us < turn_us ? due_us - now_us : turn_us;
         const struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
                                       .tv_nsec = (long)(left_us % 1000000 * 1000)};
         const bool waits = outbox_waits(&worker->outbox);
@@ -348,7 +350,6 @@ int worker_run(const struct plant *plant, size_t bus, int parent) {
         recorder_turn();
         release_when_settled(&worker);
         if (worker.schedule.count == 0) {
-            tell_status(&worker, (uint64_t)clock_monotonic_us());
             wait_until(&worker, (uint64_t)clock_monotonic_us() + STATUS_INTERVAL_MS * 1000);
             continue;
         }

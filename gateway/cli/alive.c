@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* As sd_event_set_watchdog(3) sends it, alone. */
+/* As watchdog.c sends it, alone. */
 static const char alive_word[] = "WATCHDOG=1";
 /* More than a socket holds as a rule: a look ends even if somebody goes on and on. */
 #define MESSAGES_MAX 64

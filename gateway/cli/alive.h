@@ -1,10 +1,8 @@
-/* alive.h - whether a program still has turns of its own, or hangs: the other end of sd_event_set_watchdog(3), as
- * systemd would be it. Used by the supervisor, for each program that it watches.
+/* alive.h - whether a program still has turns of its own, or hangs: the other end of watchdog.h, as systemd would be
+ * it. Used by the supervisor, for each program that it watches.
  *
  * Time is counted in looks, one every ALIVE_LOOK_MS, and never by a clock: when the whole machine was suspended or
- * starved, nobody has looked either, and what was said meanwhile waits in the socket. It holds
- * net.unix.max_dgram_qlen words (10; 512 under systemd): a program whose supervisor does not look for longer than that,
- * some three minutes at least, waits in sd_notify(3) until it does. */
+ * starved, nobody has looked either, and what was said meanwhile waits in the socket. */
 #ifndef FB_CLI_ALIVE_H
 #define FB_CLI_ALIVE_H
 
@@ -15,7 +13,7 @@
 
 #define ALIVE_LOOK_MS 1000
 /* Silent for so many looks, a program hangs. A commit to a bad SD card may take seconds; a program that does well
- * speaks every 15 to 23 s. */
+ * speaks every 10 s. */
 #define ALIVE_LOOKS_MAX 30
 
 struct alive {

@@ -22,6 +22,7 @@
 #include "gateway/common/file.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
+#include "gateway/common/watchdog.h"
 
 /* What the user is promised after SIGTERM is 3 s. */
 #define STOP_LIMIT_MS 2500
@@ -241,7 +242,7 @@ static enum fb_error start(struct run *run, struct fb_cause *cause) {
     if (error >= 0)
         error = watch_signals(run);
     if (error >= 0)
-        error = sd_event_set_watchdog(run->event, true); /* systemd's, where that has started us */
+        error = watchdog_start(run->event); /* systemd's, where that has started us */
     if (error < 0)
         return fb_fail_errno(cause, FB_IO, -error, "event loop");
     enum fb_error failed = supervisor_new(run->event, &handlers, run, &run->supervisor, cause);

@@ -3,7 +3,6 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -13,6 +12,7 @@
 #include "gateway/common/confine.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
+#include "gateway/common/watchdog.h"
 
 /* Batches and their encoded copies come and go: mapped on their own, they leave no holes in the heap behind. */
 #define OWN_MAPPING_BYTES (32 * 1024)
@@ -41,7 +41,7 @@ static enum fb_error watch_signals(sd_event *event, struct core_side *side, stru
     sigprocmask(SIG_BLOCK, &set, NULL);
     if (sd_event_add_signal(event, NULL, SIGTERM, on_end, side) < 0 ||
         sd_event_add_signal(event, NULL, SIGINT, on_end, side) < 0 || resident_release_later(event) < 0 ||
-        sd_event_set_watchdog(event, true) < 0)
+        watchdog_start(event) < 0)
         return fb_fail(cause, FB_IO, "signals");
     return FB_OK;
 }

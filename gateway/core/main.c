@@ -12,6 +12,7 @@
 #include "gateway/common/confine.h"
 #include "gateway/common/log.h"
 #include "gateway/common/resident.h"
+#include "gateway/common/watchdog.h"
 #include "gateway/core/core.h"
 
 static const char help[] = "Usage: forebay-core --config FILE\n"
@@ -50,7 +51,7 @@ static enum fb_error watch_signals(struct core *core, struct fb_cause *cause) {
     if (sd_event_add_signal(core->event, NULL, SIGTERM, on_end, NULL) < 0 ||
         sd_event_add_signal(core->event, NULL, SIGINT, on_end, NULL) < 0 ||
         sd_event_add_signal(core->event, NULL, SIGHUP, on_reload, core) < 0 ||
-        resident_release_later(core->event) < 0 || sd_event_set_watchdog(core->event, true) < 0)
+        resident_release_later(core->event) < 0 || watchdog_start(core->event) < 0)
         return fb_fail(cause, FB_IO, "signals");
     return FB_OK;
 }

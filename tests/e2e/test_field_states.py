@@ -50,6 +50,18 @@ def worker_of(gateway, where):
     return None
 
 
+def test_a_bus_that_is_seldom_asked_says_at_once_how_it_is(tmp_path):
+    description = {"tcp": [{"name": "seldom", "units": [{"unit": 1, "blocks": sequence_blocks(2)}]}]}
+    with Simulator(tmp_path / "sim", description) as sim:
+        configuration = {
+            "buses": [tcp_part("seldom", sim.where["seldom"])],
+            "instruments": [instrument_part("one", "seldom", 1, sequence_tags("seldom", 1, 2), "1h")],
+        }
+        with Gateway(tmp_path / "gateway", configuration) as gateway:
+            gateway.start()
+            gateway.wait_for_status(lambda s: s["buses"][0]["state"] == "good", 60, "the bus is good before it is asked again")
+
+
 def test_what_a_hung_process_does_not_refresh_turns_stale_and_then_bad(tmp_path):
     units = [{"unit": 1, "blocks": sequence_blocks(2)}]
     description = {"tcp": [{"name": name, "units": units} for name in ("first", "second")]}
