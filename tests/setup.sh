@@ -13,7 +13,7 @@ run='nginx-light openssl ca-certificates'
 test='libcmocka-dev clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 cppcheck tidy man-db
  python3 python3-pytest python3-cbor2 python3-zstandard python3-qpid-proton python3-selenium python3-cryptography chromium chromium-driver
  nodejs npm mbpoll tshark python3-pymodbus python3-serial python3-serial-asyncio collectd-core mmdebstrap debian-archive-keyring util-linux uidmap
- iproute2 e2fsprogs softhsm2'
+ iproute2 e2fsprogs softhsm2 dnsmasq-base'
 # What brings OpenSSL to PKCS#11 tokens differs.
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 case $codename in bookworm) test="$test libengine-pkcs11-openssl" ;; *) test="$test pkcs11-provider" ;; esac

@@ -18,13 +18,11 @@ from common import make_certificates, rounds
 QUEUES = (
     "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
-    "hung-programs", "hung-supervisor", "hung-everything",
-    "consumer-python", "consumer-javascript", "consumer-receive", "json-senml", "json-event",
+    "hung-programs", "hung-supervisor", "hung-everything", "json-senml", "json-event",
     "commanded", "commands", "replies", "vain",
 )  # fmt: skip
 EXCHANGES = {
     "copies": ("receive", "mirror"),
-    "consumers": ("consumer-python", "consumer-javascript", "consumer-receive"),
 }
 SCENARIOS_AT_ONCE = 8
 SCENARIO_LIMIT_S = 420 + 10 * rounds(0) + 90 * float(os.environ.get("MINUTES", "0"))

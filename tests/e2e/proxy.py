@@ -10,10 +10,12 @@ from common import free_port
 class Proxy:
     """Forwards 127.0.0.1:port to 127.0.0.1:target. stall(): nothing passes any more, nobody is told, as when a cable is
     pulled; mend(): what waited goes on. bytes_per_s: towards the target, no more than that passes, with a tenth of a second
-    of it buffered, as by a modem; widen(): with new connections all passes. reset(): every connection breaks now. refuse(): stop listening as well."""
+    of it buffered, as by a modem; widen(): with new connections all passes. reset(): every connection breaks now. refuse(): stop listening as well.
+    cut_after: while it is set, a connection breaks with its so-manieth byte, both ways counted."""
 
     def __init__(self, target, bytes_per_s=None):
         self._bytes_per_s = bytes_per_s
+        self.cut_after = None
         self.port = free_port()
         self.target = target
         self.accepted = 0
@@ -75,7 +77,9 @@ class Proxy:
                 near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._bytes_per_s // 10)
             self._writers.add(far_writer)
             try:
-                await asyncio.gather(self._pump(reader, far_writer, self._bytes_per_s), self._pump(far_reader, writer))
+                passed = [0]
+                there = self._pump(reader, far_writer, passed, self._bytes_per_s)
+                await asyncio.gather(there, self._pump(far_reader, writer, passed))
             finally:
                 self._writers.discard(far_writer)
                 far_writer.transport.abort()
@@ -86,14 +90,20 @@ class Proxy:
             self._tasks.discard(asyncio.current_task())
             writer.transport.abort()
 
-    async def _pump(self, reader, writer, bytes_per_s=None):
+    async def _pump(self, reader, writer, passed, bytes_per_s=None):
+        """passed: how many bytes of the connection have, as the only element; shared by both ways."""
         while data := await reader.read(bytes_per_s // 50 if bytes_per_s else 65536):
             await self._open.wait()
             if bytes_per_s:
                 await asyncio.sleep(len(data) / bytes_per_s)
+            if self.cut_after is not None:
+                data = data[: max(0, self.cut_after - passed[0])]
+            passed[0] += len(data)
             self.bytes_forwarded += len(data)
             writer.write(data)
             await writer.drain()
+            if self.cut_after is not None and passed[0] >= self.cut_after:
+                break
         raise ConnectionResetError
 
     def widen(self):

@@ -1,5 +1,5 @@
 """The consumers of docs/examples against the real broker: the Python one, the JavaScript one and `forebay receive` get the
-same messages and must print the same readings. And the same plant as JSON (SenML), value by value."""
+same messages and must print the same readings, over a restart of the broker, too. And the same plant as JSON (SenML), value by value."""
 
 import contextlib
 import json
@@ -8,7 +8,10 @@ import struct
 import subprocess
 import time
 
-from common import PYTHON, TESTS, TOP, program, wait_until
+import pytest
+from authority import issue
+from broker import Broker
+from common import PYTHON, TESTS, TOP, free_port, make_certificates, program, wait_until
 from compare import compare
 from consumer import Consumer, Reading
 from gateway import Gateway, cloud_part
@@ -23,18 +26,44 @@ DURATION_S = 8
 COMMON = ("gateway", "store", "batch", "tag", "instrument", "name", "unit", "time_ms", "value", "quality", "detail")
 
 
-def words_of(site, folder):
-    """{name: the command}, and the environment of the JavaScript one."""
-    url, pki = f"amqps://localhost:{site.broker.port}", site.pki
-    files = {"ca": pki / "ca.pem", "certificate": pki / "consumer.pem", "key": pki / "consumer.key"}
-    options = [word for name, path in files.items() for word in (f"--{name}", path)]
+QUEUES = ("python", "javascript", "receive")
+LANGUAGES = ("python", "javascript")
+NOTHING = {"configure": "", "write": "", "read": ""}
+# What will not mend by itself. case: (whose certificate, queue, words of the last line of each language)
+REFUSALS = {
+    "unknown authority": ("consumer", "python", "certificate verify failed", "self-signed certificate in certificate chain"),
+    "foreign certificate": ("foreign", "python", "alert unknown ca", "alert unknown ca"),
+    "no such user": ("stranger", "python", "amqp:unauthorized-access: Auth", "amqp:unauthorized-access: Failed to auth"),
+    "no permission": ("blind", "python", *2 * ("amqp:unauthorized-access: read access to queue 'python' in vhost",)),
+    "missing queue": ("consumer", "nowhere", *2 * ("/queues/nowhere: amqp:not-found: no queue 'nowhere'",)),
+}
+
+
+@pytest.fixture(scope="module", name="own")
+def own_broker(site):
+    """A broker that may be restarted: every consumer's queue gets a copy of what comes to /exchanges/all."""
+    folder = site.folder("consumers-broker")
+    pki = make_certificates(folder / "pki")
+    with Broker(folder / "broker", pki, QUEUES, users=("gateway", "consumer", "blind"), exchanges={"all": QUEUES},
+                permissions={"blind": NOTHING}) as broker:  # fmt: skip
+        yield broker
+
+
+@pytest.fixture(scope="module", name="modules")
+def environment_of_javascript():
+    done = subprocess.run([TESTS / "peers.sh", EXAMPLES / "javascript"], check=True, capture_output=True, text=True)
+    return {**os.environ, "NODE_PATH": f"{done.stdout.strip()}/node_modules"}
+
+
+def words_of(name, port, queue, ca, certificate):
+    """The command of a consumer. certificate: its path without .pem."""
+    url, pem, key = f"amqps://localhost:{port}", certificate.with_suffix(".pem"), certificate.with_suffix(".key")
+    options = ["--ca", ca, "--certificate", pem, "--key", key]
     return {
-        "python": [PYTHON, "-B", EXAMPLES / "python/consume.py", url, "/queues/consumer-python", *options],
-        "javascript": ["node", EXAMPLES / "javascript/consume.js", "localhost", str(site.broker.port),
-                       "/queues/consumer-javascript", *files.values()],
-        "receive": [program("forebay"), "receive", "--from", f"{url}/queues/consumer-receive", *options,
-                    "--state", folder / "state"],
-    }  # fmt: skip
+        "python": [PYTHON, "-B", EXAMPLES / "python/consume.py", url, f"/queues/{queue}", *options],
+        "javascript": ["node", EXAMPLES / "javascript/consume.js", "localhost", str(port), f"/queues/{queue}", ca, pem, key],
+        "receive": [program("forebay"), "receive", "--from", f"{url}/queues/{queue}", *options],
+    }[name]  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -64,29 +93,62 @@ def lines_in(path):
     return found
 
 
-def test_all_consumers_print_the_same_readings(site):
+def test_all_consumers_print_the_same_readings_over_a_restart_of_the_broker(own, modules, site):
     folder, plant = site.folder("consumers"), SequencePlant(5)
-    peers = TESTS / "peers.sh"
-    modules = subprocess.run([peers, EXAMPLES / "javascript"], check=True, capture_output=True, text=True).stdout.strip()
-    environment = {**os.environ, "NODE_PATH": f"{modules}/node_modules"}
     with contextlib.ExitStack() as stack:
         paths = {}
-        for name, words in words_of(site, folder).items():
+        for name in QUEUES:
             (folder / name).mkdir()
-            paths[name] = stack.enter_context(printing(folder / name, words, environment))
+            words = words_of(name, own.port, name, own.pki / "ca.pem", own.pki / "consumer")
+            more = ["--state", folder / name / "state"] if name == "receive" else []
+            paths[name] = stack.enter_context(printing(folder / name, [*words, *more], modules))
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
-        cloud = cloud_part(site.broker.port, "", site.pki, address="/exchanges/consumers")
+        cloud = cloud_part(own.port, "", own.pki, address="/exchanges/all")
         gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
         gateway.start().wait_for_link()
         for name, path in paths.items():
-            wait_until(lambda one=path: len(lines_in(one)) >= 40, 40, f"{name} prints forty readings")
+            wait_until(lambda one=path: len(lines_in(one)) >= 20, 40, f"{name} prints twenty readings")
+        own.stop()
+        for name in LANGUAGES:
+            errors = folder / name / "errors"
+            wait_until(lambda one=errors: "forced" in one.read_text(encoding="utf-8"), 20, f"{name} says what happened")
+        own.start()
+        gateway.wait_for_link()
+        before = max(map(len, map(lines_in, paths.values())))
+        for name, path in paths.items():
+            wait_until(lambda one=path: len(lines_in(one)) >= before + 20, 40, f"{name} prints twenty more")
         gateway.stop()
         count = max(map(len, map(lines_in, paths.values())))
         for name, path in paths.items():
             wait_until(lambda one=path: len(lines_in(one)) == count, 20, f"{name} prints all {count} readings")
         found = {name: lines_in(path) for name, path in paths.items()}
+        for name in LANGUAGES:
+            for line in (folder / name / "errors").read_text(encoding="utf-8").splitlines():
+                assert line.startswith("event: ") or line.endswith("; trying again"), line
     assert found["python"] == found["receive"] and found["javascript"] == found["receive"]
     assert {(one["instrument"], one["name"]) for one in found["python"].values()} == set(plant.tags)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_will_not_mend_ends_a_consumer_with_the_reason(case, language, own, modules, tmp_path):
+    who, queue, *reasons = REFUSALS[case]
+    other = make_certificates(tmp_path / "other")
+    certificate = {"consumer": own.pki / "consumer", "foreign": other / "consumer"}.get(who)
+    ca = (other if case == "unknown authority" else own.pki) / "ca.pem"
+    words = words_of(language, own.port, queue, ca, certificate or issue(own.pki, who, "client", who))
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, env=modules, text=True, timeout=30)
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 1 and reasons[LANGUAGES.index(language)] in line, done
+    assert "trying again" not in line
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_broker_that_is_not_there_yet_is_waited_for(language, own, modules, tmp_path):
+    words = words_of(language, free_port(), language, own.pki / "ca.pem", own.pki / "consumer")
+    with printing(tmp_path, words, modules):
+        errors = tmp_path / "errors"
+        wait_until(lambda: errors.read_text(encoding="utf-8").lower().count("refused") >= 2, 20, "it tries twice")
 
 
 def number(value, tag):

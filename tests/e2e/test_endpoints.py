@@ -75,20 +75,22 @@ def run(site):
         up_at(gateway, first)
         time.sleep(2.5)  # two commits
         records = attempts(gateway)
+        slots = until_s - since_s - sum(gateway.skipped().values())
         gateway.stop()
         found = compare(sim.record(), consumer.view().by_tag(), plant.tags, since_s, until_s)
-        return found, consumer.view(), records, beside, (first.port, second.port)
+        return found, consumer.view(), records, beside, (first.port, second.port), slots
 
 
 pytestmark = pytest.mark.scenario(run, turn=1)
 
 
-def test_nothing_is_lost_but_what_the_killed_cores_had_not_committed(outcome):
-    found, view, *_ = outcome
-    assert not found.wrong and not found.extra, str(found)
-    assert found.matched > 100
+def test_nothing_is_lost(outcome):
+    """Not by the killed cores either: forebay-field keeps what they had not committed."""
+    found, view, *_, slots = outcome
+    found.assert_equal(at_least=int(slots - 2) * TAGS)
     (store,) = view.stores()
     assert not view.missing_numbers(store)
+    assert not view.losses()
     view.check_chain()
 
 
@@ -109,7 +111,7 @@ def test_every_attempt_is_recorded_without_a_gap(outcome):
 
 
 def test_the_records_tell_the_story(outcome):
-    _, _, records, _, (first, second) = outcome
+    _, _, records, _, (first, second), _ = outcome
     story = [(one["what"], one["outcome"], int(one["endpoint"].rpartition(":")[2])) for one in records]
     place = 0
     for chapter in (

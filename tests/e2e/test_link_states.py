@@ -1,12 +1,16 @@
-"""Links that come to nothing beyond TLS, or stand and carry nothing: each ends at the right step with the exact reason,
-in the status and in the record of the attempt."""
+"""Links that come to nothing beyond TLS, that stand and carry nothing, or that the peer ends while they are up: each ends
+at the right step with the exact reason, in the status and in the record of the attempt."""
 
 import contextlib
+import json
+import time
 
 import pytest
 from authority import issue
 from broker import PLAIN_ONLY, Broker
 from common import wait_until
+from compare import compare
+from consumer import Consumer
 from gateway import Gateway, cloud_part
 from impostor import Mute, Silent
 from plants import SequencePlant
@@ -31,6 +35,30 @@ REFUSALS = {
     "full queue": "rejected: the peer gave no reason; RabbitMQ does so when a queue behind /queues/full is full",
     "unroutable": "released: the peer gave no reason; RabbitMQ does so when no queue is bound for /exchanges/nobody",
 }
+
+CLOSED = "127.0.0.1 closed the connection: amqp:internal-error: Connection forced: <<\"for a test\">>"
+# What the peer ends while the link is up. case: (address, the records from then on: what, outcome, step, the whole reason)
+ENDS = {
+    "connection closed": ("/queues/ended-0", [("connection", "broken", "up", CLOSED), ("attempt", "up", "up", "")]),
+    "queue deleted": ("/queues/ended-1", [
+        ("connection", "broken", "up", "the peer detached the link to /queues/ended-1: amqp:resource-deleted"),
+        ("attempt", "failed", "attach", "the peer ended the session for /queues/ended-1: amqp:not-found: no queue 'ended-1' in "
+                                        "vhost '/'"),
+    ]),
+    # RabbitMQ asks anew only for a new connection.
+    "permission taken": ("/queues/ended-2", [
+        ("connection", "broken", "up", CLOSED),
+        ("attempt", "failed", "attach", "the peer ended the session for /queues/ended-2: amqp:unauthorized-access: write access "
+                                        "to exchange 'amq.default' in vhost '/' refused for user 'ender'"),
+    ]),
+    # The link may be made; whether this routing key may be used is asked with the first message.
+    "topic refused": ("/exchanges/amq.topic/plant", [
+        ("attempt", "up", "up", ""),
+        ("connection", "broken", "up", "the peer ended the session for /exchanges/amq.topic/plant: amqp:unauthorized-access: "
+                                       "write access to topic 'plant' in exchange 'amq.topic' in vhost '/' refused for user 'ender'"),
+    ]),
+}  # fmt: skip
+EVERYTHING = (".*", ".*", ".*")
 
 
 def make_cases(site, broker, stack):
@@ -113,6 +141,80 @@ def alarm(folder, base, site, limits):
     return status["link"], record, short, after
 
 
+class Ender:
+    """Ends a link that is up, and mends what it took for that: {case: (before the start, while up, mended)}."""
+
+    def __init__(self, broker):
+        self.control = broker.control
+        self.ways = {
+            "connection closed": (None, self.close, None),
+            "queue deleted": (None, self.delete_queue, lambda: self.control("import_definitions", "/mnt/definitions.json")),
+            "permission taken": (None, self.take_permission, lambda: self.control("set_permissions", "ender", *EVERYTHING)),
+            "topic refused": (lambda: self.allow_topic("^other$"), None, lambda: self.allow_topic("^plant$")),
+        }
+
+    def close(self):
+        self.control("close_all_user_connections", "ender", "for a test")
+
+    def delete_queue(self):
+        """What is in it would be lost with it, and with the broker's word that it was kept."""
+
+        def deleted():
+            with contextlib.suppress(AssertionError):
+                return self.control("delete_queue", "ended-1", "--if-empty")
+
+        wait_until(deleted, 20, "the queue is empty, and deleted")
+
+    def take_permission(self):
+        self.control("set_permissions", "ender", "", "", ".*")
+        self.close()
+
+    def allow_topic(self, keys):
+        self.control("set_topic_permissions", "ender", "amq.topic", keys, ".*")
+
+
+def ended_while_up(folder, site, broker, sim, plant, case):
+    """The records from the end on until it is mended, and what came of what was read meanwhile."""
+    address, records = ENDS[case]
+    before, while_up, mend = Ender(broker).ways[case]
+    certificate = site.pki / "ender"
+    cloud = cloud_part(broker.port, "", site.pki, address=address, certificate=certificate.with_suffix(".pem"),
+                       key=certificate.with_suffix(".key"))  # fmt: skip
+    queue = f"ended-{list(ENDS).index(case)}"
+    with contextlib.ExitStack() as stack:
+        if before is not None:
+            before()
+        consumer = stack.enter_context(Consumer(broker.port, queue, site.pki))
+        configuration = {**plant.configuration(sim.where), "cloud": cloud, "store": OFTEN}
+        gateway = stack.enter_context(Gateway(folder / queue, configuration))
+        gateway.start()
+        since_s, known = time.time() + 1, 0
+        if while_up is not None:
+            gateway.wait_for_status(lambda now: now["link"]["accepted"] > 0, 20, "batches go")
+            known = len(gateway.call("attempts", after=0, limit=1000)["records"])
+            while_up()
+        wait_until(lambda: len(gateway.call("attempts", after=known, limit=1000)["records"]) >= len(records), 30, case)
+        found = gateway.call("attempts", after=known, limit=1000)["records"][: len(records)]
+        time.sleep(1.5)  # something is read that cannot go
+        if mend is not None:
+            mend()
+        gateway.wait_for_link()
+        until_s = time.time()
+        consumer.wait_for_readings(plant.tags, until_s)
+        slots = until_s - since_s - sum(gateway.skipped().values())
+        gateway.stop()
+        view = consumer.view()
+        return found, compare(sim.record(), view.by_tag(), plant.tags, since_s, until_s), view, slots
+
+
+def bind_topic(broker):
+    """Everything that comes to the topic exchange goes to the queue of its case."""
+    binding = {"source": "amq.topic", "vhost": "/", "destination": "ended-3", "destination_type": "queue", "routing_key": "#",
+               "arguments": {}}  # fmt: skip
+    (broker.folder / "topic.json").write_text(json.dumps({"bindings": [binding]}), encoding="utf-8")
+    broker.control("import_definitions", "/mnt/topic.json")
+
+
 def run(site):
     folder = site.folder("link_states")
     plant = SequencePlant(10)
@@ -120,8 +222,8 @@ def run(site):
     with contextlib.ExitStack() as stack:
         none = {"configure": "", "write": "", "read": ".*"}
         broker = stack.enter_context(
-            Broker(folder / "broker", site.pki, {"readings": {}, "full": FULL}, users=("gateway", "writer-not"),
-                   exchanges={"nobody": ()}, permissions={"writer-not": none})
+            Broker(folder / "broker", site.pki, {"readings": {}, "full": FULL, **{f"ended-{i}": {} for i in range(len(ENDS))}},
+                   users=("gateway", "consumer", "writer-not", "ender"), exchanges={"nobody": ()}, permissions={"writer-not": none})
         )  # fmt: skip
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
         base = plant.configuration(sim.where)
@@ -130,6 +232,10 @@ def run(site):
         for case, changed in make_cases(site, broker, stack).items():
             found[case] = try_case(folder, base, {**usual, **changed}, case)
         found["half-open"] = half_open(folder, base, site)
+        issue(site.pki, "ender", "client", "ender")
+        bind_topic(broker)
+        for case in ENDS:
+            found[case] = ended_while_up(folder, site, broker, sim, plant, case)
         found["memory alarm"] = alarm(folder, base, site, limits)
     return found
 
@@ -171,3 +277,18 @@ def test_a_broken_cable_is_found_by_the_idle_timeout(outcome):
     link, record = outcome["half-open"]
     assert "was silent for 4000 ms" in record["reason"], record
     assert record["outcome"] == "broken" and record["duration_ms"] > 0
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_what_the_peer_ends_while_up_is_recorded_exactly(outcome, case):
+    found, *_ = outcome[case]
+    assert [(one["what"], one["outcome"], one["step"], one["reason"]) for one in found] == ENDS[case][1]
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_when_it_is_mended_nothing_is_lost(outcome, case):
+    _, found, view, slots = outcome[case]
+    found.assert_equal(at_least=int(slots - 2) * 10)
+    (store,) = view.stores()
+    assert not view.missing_numbers(store) and not view.losses()
+    view.check_chain()
