@@ -19,7 +19,7 @@ QUEUES = (
     "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
     "consumer-python", "consumer-javascript", "consumer-receive", "json-senml", "json-event",
-    "commanded", "commands", "replies",
+    "commanded", "commands", "replies", "trusted",
 )  # fmt: skip
 EXCHANGES = {
     "copies": ("receive", "mirror"),
