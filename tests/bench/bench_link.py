@@ -3,8 +3,9 @@
 link.drain.*                      how fast a backlog leaves, see drains.py
 link.wire_bytes.live, .backlog    on the wire both ways, TLS and AMQP included, of noisy data: bytes a reading, live in batches of 10 s
                                   and in the backlog; against: JSON lines through zstd, of the same readings in the same batches
+link.change_ms.*                  from a register's change to the cloud, see change_latency.py
 link.latency_ms.p50, .p99         of live batches sealed every second: from the oldest reading of each to its acceptance, as the status
-                                  tells it; a register's change waits for the next poll before that, a second at most
+                                  tells it
 link.latency_ms.*.backfill        the same while the backlog of a 72-hour outage goes; against: the normal one. Absent where the backlog
                                   was gone before a live batch was due
 link.latency_ms.*.slow            both through a path of 1 MB/s, on which that backlog takes minutes
@@ -16,6 +17,7 @@ import json
 import shutil
 import time
 
+import change_latency
 import zstandard
 from broker import Broker
 from common import make_certificates
@@ -114,7 +116,7 @@ def measure():
     with contextlib.ExitStack() as stack:
         base, memory = (stack.enter_context(scratch(folder)) for folder in ("/var/tmp", "/dev/shm"))
         pki = make_certificates(base / "pki")
-        broker = stack.enter_context(Broker(base / "broker", pki, ("drain", "live", "fast", "slow")))
+        broker = stack.enter_context(Broker(base / "broker", pki, ("drain", "live", "change", "fast", "slow")))
         day = stock_of(memory, DAY_S)
         received = measure_received(base, pki, day)
         brokered = measure_brokered(base, pki, day, broker)
@@ -126,6 +128,7 @@ def measure():
         figures["link.wire_bytes.live"] = figure(each, "bytes/reading", json_zstd_bytes(base / "json-10", 10))
         figures["link.cpu_share"] = figure(cpu[0], "% of one core", cpu[1])
         figures["link.pss_mb"] = figure(pss[0], "MB", pss[1])
+        figures.update(change_latency.measure(base, broker, "change", pki))
         outage = stock_of(memory, OUTAGE_S)
         proxy = stack.enter_context(Proxy(broker.port, SLOW_BYTES_PER_S))
         paths = {"": (broker.port, "fast"), ".slow": (proxy.port, "slow")}

@@ -154,6 +154,9 @@ class Peer(MessagingHandler):
         self.links[link.connection] = link
         link.flow(200)
 
+    def on_transport_closed(self, event):
+        self.links.pop(event.connection, None)  # or its token would run out on nobody
+
     def on_message(self, event):
         if event.link.remote_target.address == "$cbs":
             self.accept(event.delivery)
