@@ -169,6 +169,8 @@ static enum fb_error prepare_loop(struct field *field, struct fb_cause *cause) {
         error = sd_event_add_time_relative(field->event, &field->gather, CLOCK_MONOTONIC, 0, 5000, on_gathered, field);
     if (error >= 0)
         error = resident_release_later(field->event);
+    if (error >= 0)
+        error = sd_event_set_watchdog(field->event, true);
     return error < 0 ? fb_fail_errno(cause, FB_IO, -error, "event loop") : FB_OK;
 }
 

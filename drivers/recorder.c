@@ -15,6 +15,7 @@ struct header {
 struct recorder {
     _Atomic uint64_t tail; /* where the oldest whole frame begins; moved on before its bytes are overwritten */
     _Atomic uint64_t head; /* where the next frame will begin */
+    _Atomic uint32_t turns;
     uint8_t bytes[RECORDER_RING_BYTES];
 };
 
@@ -48,6 +49,15 @@ void recorder_note(enum recorder_direction direction, const void *bytes, size_t 
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     recorder_add(used, now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000, direction, bytes, length);
+}
+
+void recorder_turn(void) {
+    if (used != NULL)
+        atomic_fetch_add_explicit(&used->turns, 1, memory_order_relaxed);
+}
+
+uint32_t recorder_turns(const struct recorder *recorder) {
+    return atomic_load_explicit(&recorder->turns, memory_order_relaxed);
 }
 
 static void put(struct recorder *recorder, uint64_t position, const void *bytes, size_t length) {

@@ -35,6 +35,9 @@ void recorder_note(enum recorder_direction direction, const void *bytes, size_t 
 /* The position now and what was written after one, of the ring in use; nothing when there is none. */
 uint64_t recorder_position(void);
 void recorder_read_used(uint64_t after, struct recorder_cut *ret_cut);
+/* The writer's sign of life, beside its frames: that it has a turn, and how many it had, as far as 32 bits go. */
+void recorder_turn(void);
+uint32_t recorder_turns(const struct recorder *recorder);
 /* The pure part. time_us: UTC, microseconds since 1970. */
 void recorder_add(struct recorder *recorder, int64_t time_us, enum recorder_direction direction, const void *bytes,
                   size_t length);

@@ -14,6 +14,7 @@
 #include "drivers/outbox.h"
 #include "drivers/plan.h"
 #include "drivers/probe.h"
+#include "drivers/recorder.h"
 #include "drivers/schedule.h"
 #include "drivers/subject.h"
 #include "drivers/write.h"
@@ -27,6 +28,8 @@
 #define STATUS_INTERVAL_MS 2000
 #define STATUS_CHANGE_INTERVAL_MS 1000
 #define CLOCK_LOOK_INTERVAL_MS 1000
+/* The longest wait without a sign of life: far less than WORKERS_SILENT_MS. */
+#define TURN_INTERVAL_US UINT64_C(10000000)
 /* A bus that is never idle still looks for a question so often. */
 #define ASK_LOOK_INTERVAL_US 200000
 /* A flickering state makes one line in this time, not one a change. */
@@ -246,7 +249,8 @@ static void look_now_and_then(struct worker *worker, uint64_t now_us) {
 /* Until a request is due; questions are answered meanwhile, one at a time, and may make the request late. */
 static void wait_until(struct worker *worker, uint64_t due_us) {
     for (uint64_t now_us; (now_us = (uint64_t)clock_monotonic_us()) < due_us;) {
-        const uint64_t left_us = due_us - now_us;
+        recorder_turn();
+        const uint64_t left_us = due_us - now_us < TURN_INTERVAL_US ? due_us - now_us : TURN_INTERVAL_US;
         const struct timespec left = {.tv_sec = (time_t)(left_us / 1000000),
                                       .tv_nsec = (long)(left_us % 1000000 * 1000)};
         const bool waits = outbox_waits(&worker->outbox);
@@ -341,6 +345,7 @@ int worker_run(const struct plant *plant, size_t bus, int parent) {
     }
     worker.release_us = (uint64_t)clock_monotonic_us() + RESIDENT_SETTLED_US;
     for (;;) {
+        recorder_turn();
         release_when_settled(&worker);
         if (worker.schedule.count == 0) {
             tell_status(&worker, (uint64_t)clock_monotonic_us());

@@ -28,6 +28,7 @@
 #define RESTART_MOST_MS 30000
 /* A worker that ran so long is healthy: its next death starts the back-off anew. */
 #define HEALTHY_MS 60000
+#define LOOK_MS 5000
 
 struct process {
     struct process *next;
@@ -40,6 +41,9 @@ struct process {
     struct recorder *recorder; /* outlives the worker: its last frames explain its end */
     struct backoff backoff;
     int64_t started_ms; /* monotonic */
+    uint32_t turns;     /* it had at the last look */
+    unsigned silent;    /* looks without one more */
+    bool hung;          /* and was killed for it */
     bool stopping;      /* has been told to end */
     bool wanted;        /* the plant has this bus */
     char *status;       /* the last it sent; malloc */
@@ -50,6 +54,7 @@ struct workers {
     sd_event *event;
     const struct workers_handlers *handlers;
     void *user;
+    sd_event_source *look; /* whether they have turns */
     struct fixed_plant fixed;
     struct process *first;
     bool stopping;
@@ -132,7 +137,9 @@ static void on_ended(struct process *process) {
 
 static int on_child(sd_event_source *source, const siginfo_t *information, void *user) {
     struct process *process = user;
-    if (information->si_code == CLD_EXITED)
+    if (process->hung)
+        snprintf(process->why, sizeof process->why, "worker hung and was killed");
+    else if (information->si_code == CLD_EXITED)
         snprintf(process->why, sizeof process->why, "worker ended with status %d", information->si_status);
     else
         snprintf(process->why, sizeof process->why, "worker ended by signal %d", information->si_status);
@@ -234,6 +241,9 @@ static bool spawn(struct process *process) {
 
 static void start(struct process *process) {
     process->started_ms = clock_monotonic_ms();
+    process->turns = recorder_turns(process->recorder);
+    process->silent = 0;
+    process->hung = false;
     if (spawn(process))
         return;
     snprintf(process->why, sizeof process->why, "no process: %m");
@@ -249,12 +259,46 @@ static void stop(struct process *process) {
         on_ended(process);
 }
 
+static unsigned silent_most(const struct process *process) {
+    const struct plant *plant = &process->workers->fixed.plant;
+    const size_t bus = find_bus(plant, process->name);
+    const uint32_t timeout_ms = bus < plant->bus_count ? plant->buses[bus].timeout_ms : 0;
+    return (WORKERS_SILENT_MS + WORKERS_SILENT_TIMEOUTS * timeout_ms) / LOOK_MS;
+}
+
+/* One that was told to end is looked at, too: its bus waits for that. */
+static void look_at(struct process *process) {
+    const uint32_t turns = recorder_turns(process->recorder);
+    if (turns != process->turns)
+        process->silent = 0;
+    process->turns = turns;
+    if (process->child == NULL || process->hung || process->silent++ < silent_most(process))
+        return;
+    log_event(LOG_LEVEL_ERROR, "worker-hangs", "bus=%s pid=%d; silent for %u s, it is killed", process->name,
+              (int)process->pid, silent_most(process) * LOOK_MS / 1000);
+    process->hung = true;
+    kill(process->pid, SIGKILL);
+}
+
+static int on_look(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)time_us;
+    const struct workers *workers = user;
+    for (struct process *process = workers->first; process != NULL; process = process->next)
+        look_at(process);
+    sd_event_source_set_time_relative(source, LOOK_MS * 1000);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 enum fb_error workers_new(sd_event *event, const struct workers_handlers *handlers, void *user,
                           struct workers **ret_workers) {
     struct workers *workers = calloc(1, sizeof *workers);
     if (workers == NULL)
         return FB_MEMORY;
     *workers = (struct workers){.event = event, .handlers = handlers, .user = user};
+    if (sd_event_add_time_relative(event, &workers->look, CLOCK_MONOTONIC, LOOK_MS * 1000, 0, on_look, workers) < 0) {
+        free(workers);
+        return FB_MEMORY;
+    }
     *ret_workers = workers;
     return FB_OK;
 }
@@ -264,6 +308,7 @@ void workers_free(struct workers *workers) {
         return;
     while (workers->first != NULL)
         free_process(workers, workers->first);
+    sd_event_source_disable_unref(workers->look);
     fixed_plant_done(&workers->fixed);
     free(workers);
 }

@@ -1,6 +1,6 @@
-/* workers.h - the worker processes, one a bus: started, watched, started again with back-off when they die, exchanged
- * when their bus's configuration changes. Part of forebay-field's parent; lives on its sd-event loop. SIGCHLD must be
- * blocked. */
+/* workers.h - the worker processes, one a bus: started, watched, started again with back-off when they die or hang,
+ * exchanged when their bus's configuration changes. Part of forebay-field's parent; lives on its sd-event loop. SIGCHLD
+ * must be blocked. */
 #ifndef FB_DRIVERS_WORKERS_H
 #define FB_DRIVERS_WORKERS_H
 
@@ -11,6 +11,12 @@
 #include "gateway/common/error.h"
 #include "gateway/common/plant.h"
 #include "gateway/common/reading.h"
+
+/* A worker without a turn of its own for so long, and so many of its bus's time-outs, hangs: one request may have to
+ * close a serial port that takes nothing more, which the kernel gives 30 s, and to connect to several addresses.
+ * Counted in the parent's own turns: who sleeps with the whole machine does not hang. */
+#define WORKERS_SILENT_MS 60000
+#define WORKERS_SILENT_TIMEOUTS 10
 
 struct workers;
 

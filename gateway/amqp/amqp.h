@@ -115,10 +115,11 @@ struct amqp_settings {
     uint32_t message_bytes_most; /* AMQP_SEND: a larger message is refused here; 0: the peer's own limit alone */
     uint32_t connect_timeout_ms; /* for each of DNS, TCP (all addresses), TLS (each address) */
     uint32_t open_timeout_ms;    /* SASL to attach */
-    uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit; 0: no limit */
-    uint32_t idle_timeout_ms;    /* silence of the peer, and bytes of ours that it does not acknowledge (TCP) */
-    uint32_t receive_credit;     /* AMQP_RECEIVE: messages the peer may have on their way */
-    size_t receive_bytes_most;   /* AMQP_RECEIVE: a larger message ends the connection */
+    uint32_t credit_timeout_ms;  /* AMQP_SEND: from attach to the first credit, and for replies; 0: no limit */
+    uint32_t
+        idle_timeout_ms; /* silence of the peer after its OPEN, and bytes of ours that it does not acknowledge (TCP) */
+    uint32_t receive_credit;              /* AMQP_RECEIVE: messages the peer may have on their way */
+    size_t receive_bytes_most;            /* AMQP_RECEIVE: a larger message ends the connection */
     const struct amqp_handlers *handlers; /* borrowed */
     void *user;
 };
@@ -164,11 +165,13 @@ void amqp_answer(struct amqp *amqp, uint64_t delivery, enum amqp_outcome outcome
 uint64_t amqp_message_bytes_most(const struct amqp *amqp);
 
 /* Client: beside the main link keep a receiver from source and a sender to target, in a session of their own on the
- * same connection, from AMQP_UP on. Its failures never touch the main link: it is opened again after
- * AMQP_SIDE_RETRY_MS. source: NULL for none any more; both are copied. */
+ * same connection, from AMQP_UP on. The peer has open_timeout_ms to agree, and credit_timeout_ms for each reply in
+ * turn. Its failures never touch the main link: it is opened again after a random time that doubles until the peer has
+ * decided about a reply. source: NULL for none any more; both are copied. */
 #define AMQP_SIDE_CREDIT 8 /* messages that may wait for an answer */
 #define AMQP_SIDE_BYTES_MAX (64 * 1024)
-#define AMQP_SIDE_RETRY_MS 30000
+#define AMQP_SIDE_RETRY_FIRST_MS 1000
+#define AMQP_SIDE_RETRY_MOST_MS 300000
 enum fb_error amqp_side(struct amqp *amqp, const char *source, const char *target, struct fb_cause *cause) FB_MUST_USE;
 /* Whether a message to the target would be taken now. */
 bool amqp_side_room(const struct amqp *amqp);

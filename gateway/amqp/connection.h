@@ -16,8 +16,10 @@
 
 #include "gateway/amqp/amqp.h"
 #include "gateway/amqp/resolve.h"
+#include "gateway/amqp/sasl.h"
 #include "gateway/amqp/tls.h"
 #include "gateway/amqp/trail.h"
+#include "gateway/common/backoff.h"
 
 #define CONNECTION_NAME_MAX 256    /* bytes with NUL */
 #define CONNECTION_VERSION_MAX 64  /* bytes with NUL */
@@ -31,10 +33,12 @@ struct cbs;
 /* The session for commands and replies, see side.c. */
 struct connection_side {
     char *source, *target;
-    sd_event_source *retry;
+    sd_event_source *timer;
+    struct backoff backoff;
     pn_session_t *session; /* NULL while it waits */
     pn_link_t *receiver, *sender;
     bool receiver_up, sender_up; /* the peer has agreed */
+    bool blocked;                /* a reply waits for credit */
     bool oversized;              /* of the message that is coming in, the rest is thrown away */
     uint64_t delivery;           /* number of the last message */
     uint32_t unanswered;         /* messages handed out and not yet answered */
@@ -75,6 +79,7 @@ struct amqp {
     struct validity_list peer_chain;
 
     bool driver_ready;
+    struct sasl_client sasl; /* client */
     pn_connection_driver_t driver;
     pn_link_t *link;             /* the one link; NULL before and after */
     bool corked;                 /* the socket holds small segments back, see pump.c */

@@ -4,6 +4,7 @@
 #include <proton/delivery.h>
 #include <proton/event.h>
 #include <proton/link.h>
+#include <proton/sasl.h>
 #include <proton/session.h>
 #include <proton/terminus.h>
 #include <proton/transport.h>
@@ -221,6 +222,19 @@ static void on_connection_close(struct amqp *amqp, pn_event_t *event) {
     pump_goodbye(amqp, NULL, NULL);
 }
 
+/* proton's words are of no use: it only says which way was tried, or "none". */
+static void not_signed_in(struct amqp *amqp, const char *condition) {
+    const char *tried = pn_sasl_get_mech(pn_sasl(amqp->driver.transport));
+    const char *offered = amqp->sasl.offered[0] != '\0' ? amqp->sasl.offered : "nothing";
+    if (tried == NULL)
+        connection_reason(amqp, "the peer offers none of our ways to sign in (%s); it offers %s", amqp->sasl.ways,
+                          offered);
+    else if (strcmp(tried, "ANONYMOUS") == 0)
+        connection_reason(amqp, "the peer does not let us sign in without a name (ANONYMOUS)%s", condition);
+    else
+        connection_reason(amqp, "the peer does not accept the name in our certificate%s", condition);
+}
+
 static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
     pn_condition_t *condition = pn_transport_condition(pn_event_transport(event));
     const char *description = pn_condition_get_description(condition);
@@ -231,8 +245,11 @@ static void on_transport_error(struct amqp *amqp, pn_event_t *event) {
     char text[CONDITION_TEXT_MAX];
     const char *name = pn_condition_get_name(condition);
     const bool refused = !amqp->server && name != NULL && strcmp(name, "amqp:unauthorized-access") == 0;
-    connection_reason(amqp, refused ? "the peer does not accept the name in our certificate%s" : "AMQP failed%s",
-                      condition_text(condition, text));
+    condition_text(condition, text);
+    if (refused)
+        not_signed_in(amqp, text);
+    else
+        connection_reason(amqp, "AMQP failed%s", text);
     /* With a full socket proton never gets its last frame out. */
     amqp->closing = true;
     connection_deadline(amqp, CONNECTION_GOODBYE_MS);

@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include "gateway/amqp/connection.h"
-#include "gateway/amqp/sasl_external.h"
 #include "gateway/common/clock.h"
 
 /* One wake-up moves at most this many reads and writes, so that a fast peer does not keep the loop from others. */
@@ -19,7 +18,7 @@
 #define TIMER_ACCURACY_US 10000
 #define TLS_RECORD_BYTES 16384 /* RFC 8446, 5.1 */
 
-static const char *mechanisms(const struct amqp *amqp) {
+static const char *ways_to_sign_in(const struct amqp *amqp) {
     if (amqp->cbs != NULL)
         return "ANONYMOUS";
     return amqp->settings.anonymous ? "EXTERNAL ANONYMOUS" : "EXTERNAL";
@@ -35,10 +34,11 @@ void pump_start(struct amqp *amqp) {
     pn_connection_set_container(driver->connection, amqp->settings.container);
     if (amqp->server) {
         pn_transport_set_server(driver->transport);
-        sasl_external_serve(driver->transport, amqp->peer_name);
+        sasl_serve(driver->transport, amqp->peer_name);
     } else {
         pn_connection_set_hostname(driver->connection, amqp->settings.host);
-        pn_sasl_allowed_mechs(pn_sasl(driver->transport), mechanisms(amqp));
+        amqp->sasl = (struct sasl_client){.ways = ways_to_sign_in(amqp)};
+        sasl_sign_in(driver->transport, &amqp->sasl);
     }
     pn_transport_set_max_frame(driver->transport, CONNECTION_FRAME_BYTES_MAX);
     pn_transport_set_idle_timeout(driver->transport, amqp->settings.idle_timeout_ms);
@@ -170,8 +170,12 @@ static int on_tick(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
-/* Heartbeats out, silence in. After reading: what waited in the socket while we were stopped counts as heard. */
+/* Heartbeats out, silence in. After reading: what waited in the socket while we were stopped counts as heard. Not
+ * before the peer's OPEN: it promises nothing earlier, RabbitMQ thinks for 3 s about a refusal, and open_timeout_ms
+ * runs. */
 static void tick(struct amqp *amqp) {
+    if ((pn_connection_state(amqp->driver.connection) & PN_REMOTE_UNINIT) != 0)
+        return;
     const int64_t next_ms = pn_transport_tick(amqp->driver.transport, clock_monotonic_ms());
     if (next_ms <= 0) {
         amqp->tick = sd_event_source_disable_unref(amqp->tick);

@@ -1,5 +1,5 @@
 /* The side session: commands in, replies out, in a session of their own, so that what the peer refuses there (it ends
- * the session) leaves the main link alone. Opened again after a while whenever it ends. */
+ * the session), or leaves unanswered, does not touch the main link. Opened again after a while whenever it ends. */
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 #include <proton/link.h>
@@ -11,6 +11,7 @@
 
 #include "gateway/amqp/codec.h"
 #include "gateway/amqp/connection.h"
+#include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 
 #define TIMER_ACCURACY_US 100000
@@ -31,17 +32,6 @@ static void tell(struct amqp *amqp, bool up, const char *reason) {
         amqp->settings.handlers->side_changed(amqp, up, reason, amqp->settings.user);
 }
 
-static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
-    (void)source, (void)now_us;
-    struct amqp *amqp = user;
-    connection_enter(amqp);
-    if (!connection_over(amqp) && !amqp->closing)
-        side_open(amqp);
-    connection_wake(amqp);
-    connection_leave(amqp);
-    return 0;
-}
-
 /* proton keeps what was closed until the connection ends, so it is freed: an endless retry must not grow. */
 static void forget(struct connection_side *side) {
     if (side->session != NULL) {
@@ -52,6 +42,14 @@ static void forget(struct connection_side *side) {
     side->receiver = side->sender = NULL;
     side->receiver_up = side->sender_up = false;
     side->unanswered = 0;
+    side->blocked = false;
+}
+
+/* The one timer: until the next try, for the peer to agree, or for the peer to take a reply. wait_ms: 0 for no limit.
+ */
+static void arm(const struct connection_side *side, uint32_t wait_ms) {
+    sd_event_source_set_time_relative(side->timer, (uint64_t)wait_ms * 1000);
+    sd_event_source_set_enabled(side->timer, wait_ms > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 static void failed(struct amqp *amqp, const char *reason) {
@@ -62,9 +60,50 @@ static void failed(struct amqp *amqp, const char *reason) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
     forget(side);
-    sd_event_source_set_time_relative(side->retry, (uint64_t)AMQP_SIDE_RETRY_MS * 1000);
-    sd_event_source_set_enabled(side->retry, SD_EVENT_ONESHOT);
+    arm(side, backoff_next_ms(&side->backoff, backoff_random()));
     tell(amqp, false, text);
+}
+
+/* Time for the oldest reply to be taken, while there is one; anew: that has just become another one. */
+static void watch_replies(const struct amqp *amqp, bool anew) {
+    const struct connection_side *side = amqp->side;
+    int running = SD_EVENT_OFF;
+    sd_event_source_get_enabled(side->timer, &running);
+    if (pn_unsettled_head(side->sender) == NULL && !side->blocked)
+        arm(side, 0);
+    else if (anew || running == SD_EVENT_OFF)
+        arm(side, amqp->settings.credit_timeout_ms);
+}
+
+/* What was waited for has not come. */
+static void late(struct amqp *amqp) {
+    const struct connection_side *side = side_of(amqp);
+    char text[TEXT_MAX + CONNECTION_NAME_MAX];
+    if (!is_up(side))
+        snprintf(text, sizeof text, "the peer did not agree to the way back at %.200s in %u ms",
+                 side->sender_up ? side->source : side->target, amqp->settings.open_timeout_ms);
+    else if (pn_unsettled_head(side->sender) != NULL)
+        snprintf(text, sizeof text, "the peer left a reply to %.200s unanswered for %u ms", side->target,
+                 amqp->settings.credit_timeout_ms);
+    else
+        snprintf(text, sizeof text, "the peer gave no credit for a reply to %.200s in %u ms", side->target,
+                 amqp->settings.credit_timeout_ms);
+    failed(amqp, text);
+}
+
+static int on_timer(sd_event_source *source, uint64_t now_us, void *user) {
+    (void)source, (void)now_us;
+    struct amqp *amqp = user;
+    connection_enter(amqp);
+    if (!connection_over(amqp) && !amqp->closing) {
+        if (side_of(amqp)->session == NULL)
+            side_open(amqp);
+        else
+            late(amqp);
+    }
+    connection_wake(amqp);
+    connection_leave(amqp);
+    return 0;
 }
 
 void side_open(struct amqp *amqp) {
@@ -91,6 +130,7 @@ void side_open(struct amqp *amqp) {
     /* Commands first come when both are there: a reply must have somewhere to go. */
     pn_link_open(side->sender);
     pn_link_open(side->receiver);
+    arm(side, amqp->settings.open_timeout_ms);
 }
 
 bool side_has_session(const struct amqp *amqp, const pn_session_t *session) {
@@ -106,13 +146,19 @@ void side_link_open(struct amqp *amqp, pn_link_t *link) {
     const bool was_up = is_up(side);
     side->sender_up = side->sender_up || sender;
     side->receiver_up = side->receiver_up || !sender;
-    if (is_up(side) && !was_up)
-        tell(amqp, true, "");
+    if (!is_up(side) || was_up)
+        return;
+    arm(side, 0);
+    tell(amqp, true, "");
 }
 
 void side_link_flow(struct amqp *amqp) {
-    const struct connection_side *side = side_of(amqp);
-    if (is_up(side) && amqp_side_room(amqp) && amqp->settings.handlers->side_writable != NULL)
+    struct connection_side *side = side_of(amqp);
+    if (!is_up(side) || !amqp_side_room(amqp))
+        return;
+    side->blocked = false;
+    watch_replies(amqp, false);
+    if (amqp->settings.handlers->side_writable != NULL)
         amqp->settings.handlers->side_writable(amqp, amqp->settings.user);
 }
 
@@ -183,15 +229,19 @@ static void received(struct amqp *amqp, pn_delivery_t *delivery) {
 }
 
 void side_delivery(struct amqp *amqp, pn_delivery_t *delivery) {
-    const struct connection_side *side = side_of(amqp);
+    struct connection_side *side = side_of(amqp);
     enum amqp_outcome outcome;
     char reason[DELIVERY_REASON_MAX];
     uint64_t number;
     if (pn_delivery_link(delivery) == side->receiver) {
         received(amqp, delivery);
     } else if (delivery_decided(delivery, &outcome, reason)) {
+        const bool oldest = delivery == pn_unsettled_head(side->sender);
         number = delivery_number(delivery);
         pn_delivery_settle(delivery);
+        /* Only this shows that the way back works; that it came up does not. */
+        side->backoff.failures = 0;
+        watch_replies(amqp, oldest);
         amqp->settings.handlers->side_outcome(amqp, number, outcome, reason, amqp->settings.user);
     }
 }
@@ -209,7 +259,7 @@ void side_free(struct amqp *amqp) {
     struct connection_side *side = side_of(amqp);
     if (side == NULL)
         return;
-    sd_event_source_disable_unref(side->retry);
+    sd_event_source_disable_unref(side->timer);
     free(side->source);
     free(side->target);
     free(side);
@@ -220,12 +270,13 @@ static enum fb_error make(struct amqp *amqp, const char *source, const char *tar
     struct connection_side *side = amqp->side = calloc(1, sizeof *side);
     if (side == NULL)
         return FB_MEMORY;
+    side->backoff = (struct backoff){.first_ms = AMQP_SIDE_RETRY_FIRST_MS, .most_ms = AMQP_SIDE_RETRY_MOST_MS};
     side->source = strdup(source);
     side->target = strdup(target);
     if (side->source == NULL || side->target == NULL ||
-        sd_event_add_time(amqp->event, &side->retry, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, on_retry, amqp) < 0)
+        sd_event_add_time(amqp->event, &side->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, on_timer, amqp) < 0)
         return FB_MEMORY;
-    return sd_event_source_set_enabled(side->retry, SD_EVENT_OFF) < 0 ? FB_MEMORY : FB_OK;
+    return sd_event_source_set_enabled(side->timer, SD_EVENT_OFF) < 0 ? FB_MEMORY : FB_OK;
 }
 
 enum fb_error amqp_side(struct amqp *amqp, const char *source, const char *target, struct fb_cause *cause) {
@@ -251,10 +302,21 @@ bool amqp_side_room(const struct amqp *amqp) {
            pn_link_credit(side->sender) > 0 && pn_session_outgoing_bytes(side->session) < CONNECTION_SEND_BYTES_MAX;
 }
 
+/* A reply waits for the peer: not for ever. */
+static void no_room(struct amqp *amqp) {
+    struct connection_side *side = amqp->side;
+    if (side == NULL || !is_up(side) || amqp->ended || amqp->closing)
+        return;
+    side->blocked = true;
+    watch_replies(amqp, false);
+}
+
 enum fb_error amqp_side_send(struct amqp *amqp, uint64_t delivery, const struct amqp_message *message,
                              struct fb_cause *cause) {
-    if (!amqp_side_room(amqp))
+    if (!amqp_side_room(amqp)) {
+        no_room(amqp);
         return fb_fail(cause, FB_AGAIN, "no room");
+    }
     char *bytes = NULL;
     size_t length = 0;
     enum fb_error error = codec_encode(message, clock_utc_ms(), &bytes, &length, cause);
@@ -268,6 +330,7 @@ enum fb_error amqp_side_send(struct amqp *amqp, uint64_t delivery, const struct 
         (void)pn_delivery(amqp->side->sender, pn_dtag((const char *)&delivery, sizeof delivery));
         pn_link_send(amqp->side->sender, bytes, length);
         pn_link_advance(amqp->side->sender);
+        watch_replies(amqp, false);
         connection_wake(amqp);
     }
     free(bytes);

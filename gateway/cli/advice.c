@@ -86,6 +86,16 @@ static const struct row rows[] = {
     {AMQP_SASL, TO_BROKER, "does not accept the name",
      "The broker knows no user by the name in this gateway's certificate. It must have one, without a password, that "
      "signs in by certificate (EXTERNAL)."},
+    {AMQP_SASL, TO_BROKER, "ways to sign in (EXTERNAL)",
+     "The broker does not offer sign-in by certificate (SASL EXTERNAL). RabbitMQ does with the plugin "
+     "rabbitmq_auth_mechanism_ssl enabled and auth_mechanisms.1 = EXTERNAL in rabbitmq.conf."},
+    {AMQP_SASL, TO_BROKER, "ways to sign in",
+     "The service at {host} offers none of the ways to sign in that cloud.profile stands for: is that the profile of "
+     "this service?"},
+    {AMQP_SASL, TO_BROKER, "without a name",
+     "Before it takes a token the service must let the gateway sign in without a name (SASL ANONYMOUS): is "
+     "cloud.profile "
+     "the profile of this service?"},
     {AMQP_SASL, TO_BROKER, "did not finish",
      "TLS works, but then {peer} says nothing more. Is it an AMQP 1.0 broker, and in good health?"},
     {AMQP_SASL, TO_BROKER, NULL,
@@ -104,8 +114,7 @@ static const struct row rows[] = {
     {AMQP_ATTACH, TO_BROKER, NULL,
      "The broker does not let the gateway send to {address}: is the address right, and may its user write there?"},
     {AMQP_CREDIT, TO_BROKER, NULL,
-     "Everything is right, but the broker takes no messages now, as when it is short of memory or disk: look for an "
-     "alarm in its log."},
+     "Everything is right, but the broker gives no credit, so it takes no messages now: its own log says why."},
     {AMQP_UP, TO_BROKER, NULL, "The link works, but was closed from the other end."},
 };
 

@@ -84,7 +84,7 @@ static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_
         [AMQP_SASL] = "signed in",
         [AMQP_OPEN] = "connection opened",
         [AMQP_SESSION] = "session begun",
-        [AMQP_CREDIT] = "takes messages; none was sent",
+        [AMQP_CREDIT] = "it takes messages; none was sent",
         [AMQP_UP] = "",
     };
     if (step == AMQP_DNS)
@@ -94,7 +94,7 @@ static void detail_of(const struct doctor *doctor, struct amqp *amqp, enum amqp_
     else if (step == AMQP_TLS)
         snprintf(ret_text, DETAIL_MAX, "%s with %s", amqp_tls_version(amqp), amqp_peer_name(amqp));
     else if (step == AMQP_ATTACH)
-        snprintf(ret_text, DETAIL_MAX, "may send to %s", doctor->endpoint.address);
+        snprintf(ret_text, DETAIL_MAX, "the broker has attached us to %s", doctor->endpoint.address);
     else
         snprintf(ret_text, DETAIL_MAX, "%s", texts[step]);
 }

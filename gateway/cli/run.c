@@ -32,8 +32,9 @@
 static const char help[] = "Usage: forebay run [-c FILE]\n"
                            "\n"
                            "Runs the gateway in the foreground: forebay-core, forebay-field, forebay-cloud and nginx.\n"
-                           "What dies is started again. SIGINT (Ctrl-C) and SIGTERM end it within 3 s with the store\n"
-                           "closed cleanly; SIGHUP applies a changed configuration, as `forebay reload` does.\n"
+                           "What dies or hangs is started again. SIGINT (Ctrl-C) and SIGTERM end it within 3 s with\n"
+                           "the store closed cleanly; SIGHUP applies a changed configuration, as\n"
+                           "`forebay reload` does.\n"
                            "\n"
                            "  -c, --config FILE  the configuration (default " COMMAND_CONFIG_DEFAULT ")\n"
                            "  --help             show this\n"
@@ -50,6 +51,7 @@ struct run {
     char own_folder[PATH_MAX];
     char config_file[PATH_MAX];
     char core_path[PATH_MAX + 32], field_path[PATH_MAX + 32], cloud_path[PATH_MAX + 32];
+    char core_alive[PATH_MAX + 16], field_alive[PATH_MAX + 16], cloud_alive[PATH_MAX + 16];
     char pages[PATH_MAX];
     char nginx_prefix[PATH_MAX + 4], nginx_file[PATH_MAX];
     const char *nginx_path;
@@ -111,10 +113,10 @@ static enum fb_error add_nginx(struct run *run, struct fb_cause *cause) {
 }
 
 static enum fb_error add_others(struct run *run, struct fb_cause *cause) {
-    const struct supervisor_child field = {.name = "forebay-field",
-                                           .arguments = {run->field_path, "--run", run->config.run}};
-    const struct supervisor_child cloud = {.name = "forebay-cloud",
-                                           .arguments = {run->cloud_path, "--run", run->config.run}};
+    const struct supervisor_child field = {
+        .name = "forebay-field", .arguments = {run->field_path, "--run", run->config.run}, .alive = run->field_alive};
+    const struct supervisor_child cloud = {
+        .name = "forebay-cloud", .arguments = {run->cloud_path, "--run", run->config.run}, .alive = run->cloud_alive};
     enum fb_error error = supervisor_add(run->supervisor, &field, cause);
     if (error == FB_OK)
         error = supervisor_add(run->supervisor, &cloud, cause);
@@ -228,6 +230,9 @@ static bool prepare(struct run *run, const char *config_file) {
     snprintf(run->core_path, sizeof run->core_path, "%s/forebay-core", run->own_folder);
     snprintf(run->field_path, sizeof run->field_path, "%s/forebay-field", run->own_folder);
     snprintf(run->cloud_path, sizeof run->cloud_path, "%s/forebay-cloud", run->own_folder);
+    snprintf(run->core_alive, sizeof run->core_alive, "%s/core.alive", run->config.run);
+    snprintf(run->field_alive, sizeof run->field_alive, "%s/field.alive", run->config.run);
+    snprintf(run->cloud_alive, sizeof run->cloud_alive, "%s/cloud.alive", run->config.run);
     return lock_run_directory(run->config.run);
 }
 
@@ -235,11 +240,15 @@ static enum fb_error start(struct run *run, struct fb_cause *cause) {
     int error = sd_event_default(&run->event);
     if (error >= 0)
         error = watch_signals(run);
+    if (error >= 0)
+        error = sd_event_set_watchdog(run->event, true); /* systemd's, where that has started us */
     if (error < 0)
         return fb_fail_errno(cause, FB_IO, -error, "event loop");
     enum fb_error failed = supervisor_new(run->event, &handlers, run, &run->supervisor, cause);
-    const struct supervisor_child core = {
-        .name = "forebay-core", .arguments = {run->core_path, "--config", run->config_file}, .last = true};
+    const struct supervisor_child core = {.name = "forebay-core",
+                                          .arguments = {run->core_path, "--config", run->config_file},
+                                          .last = true,
+                                          .alive = run->core_alive};
     if (failed == FB_OK)
         failed = supervisor_add(run->supervisor, &core, cause);
     run->look_until_ms = clock_monotonic_ms() + CORE_START_LIMIT_MS;

@@ -108,9 +108,12 @@ static void print_buses(const json_t *buses) {
     }
 }
 
-/* What keeps unsent batches although the link is up. */
+/* What does not go although the link is up. */
 static void print_lanes(const json_t *link) {
     const json_t *parked = json_object_get(link, "parked"), *month = json_object_get(link, "month");
+    const json_t *catalogue = json_object_get(link, "catalogue");
+    if (json_is_object(catalogue))
+        printf("\nnames       readings arrive without their tags' names: %s", text(catalogue, "reason"));
     if (number(parked, "batches") > 0)
         printf("\nparked      %lld batches with %lld readings that the peer will not take: see forebay parked",
                number(parked, "batches"), number(parked, "readings"));

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gateway/cli/alive.h"
 #include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
@@ -25,6 +26,7 @@ struct kept {
     sd_event_source *watch; /* of the process */
     sd_event_source *timer; /* of the restart */
     struct backoff backoff;
+    struct alive alive;
     pid_t pid; /* 0: not running */
     int64_t started_ms;
 };
@@ -34,6 +36,7 @@ struct supervisor {
     const struct supervisor_handlers *handlers;
     void *user;
     sd_event_source *limit;
+    sd_event_source *look; /* whether they are alive */
     bool stopping;
     bool last_told;
     bool stopped; /* that was told */
@@ -41,7 +44,8 @@ struct supervisor {
     struct kept kept[SUPERVISOR_CHILDREN_MAX];
 };
 
-static void become(const struct supervisor_child *child, pid_t parent) {
+static void become(const struct kept *kept, pid_t parent) {
+    const struct supervisor_child *child = &kept->child;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -58,6 +62,7 @@ static void become(const struct supervisor_child *child, pid_t parent) {
         dup2(output, STDOUT_FILENO);
         dup2(output, STDERR_FILENO);
     }
+    alive_set_environment(&kept->alive);
     char *arguments[SUPERVISOR_ARGUMENTS_MAX]; /* execv() takes them without const and changes nothing */
     memcpy(arguments, child->arguments, sizeof arguments);
     execv(arguments[0], arguments);
@@ -74,7 +79,7 @@ static enum fb_error start(struct kept *kept, struct fb_cause *cause) {
     if (pid < 0)
         return fb_fail_errno(cause, FB_IO, errno, "fork");
     if (pid == 0)
-        become(&kept->child, parent);
+        become(kept, parent);
     const int error = sd_event_add_child(kept->supervisor->event, &kept->watch, pid, WEXITED, on_ended, kept);
     if (error < 0) {
         kill(pid, SIGKILL);
@@ -82,6 +87,7 @@ static enum fb_error start(struct kept *kept, struct fb_cause *cause) {
         return fb_fail_errno(cause, FB_IO, -error, "event loop");
     }
     kept->pid = pid;
+    alive_started(&kept->alive);
     return FB_OK;
 }
 
@@ -106,6 +112,24 @@ static int on_restart(sd_event_source *source, uint64_t time_us, void *user) {
         plan_restart(kept);
     }
     return 0;
+}
+
+static void look_at(struct kept *kept) {
+    if (kept->pid == 0 || !alive_look(&kept->alive, kept->pid))
+        return;
+    log_event(LOG_LEVEL_ERROR, "program-hangs", "program=%s pid=%d; silent for %d s, it is killed", kept->child.name,
+              (int)kept->pid, ALIVE_LOOKS_MAX * ALIVE_LOOK_MS / 1000);
+    kill(kept->pid, SIGKILL); /* which a stopped process heeds, too */
+}
+
+static int on_look(sd_event_source *source, uint64_t time_us, void *user) {
+    (void)time_us;
+    struct supervisor *supervisor = user;
+    for (size_t i = 0; i < supervisor->count; i++)
+        look_at(&supervisor->kept[i]);
+    /* From now, not from when it was due: looks that we had no turn for are not made up for. */
+    sd_event_source_set_time_relative(source, ALIVE_LOOK_MS * 1000);
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static bool running(const struct supervisor *supervisor, bool last) {
@@ -181,9 +205,21 @@ void supervisor_free(struct supervisor *supervisor) {
             kill(-kept->pid, SIGKILL);
             waitpid(kept->pid, NULL, 0);
         }
+        alive_close(&kept->alive);
     }
     sd_event_source_disable_unref(supervisor->limit);
+    sd_event_source_disable_unref(supervisor->look);
     free(supervisor);
+}
+
+/* Looking begins with the first that is to be looked at. */
+static enum fb_error watch_alive(struct supervisor *supervisor, struct kept *kept, struct fb_cause *cause) {
+    const enum fb_error error = alive_open(&kept->alive, kept->child.alive, cause);
+    if (error != FB_OK || kept->child.alive == NULL || supervisor->look != NULL)
+        return error;
+    const int added = sd_event_add_time_relative(supervisor->event, &supervisor->look, CLOCK_MONOTONIC,
+                                                 ALIVE_LOOK_MS * 1000, 0, on_look, supervisor);
+    return added < 0 ? fb_fail_errno(cause, FB_IO, -added, "event loop") : FB_OK;
 }
 
 enum fb_error supervisor_add(struct supervisor *supervisor, const struct supervisor_child *child,
@@ -194,7 +230,8 @@ enum fb_error supervisor_add(struct supervisor *supervisor, const struct supervi
     *kept = (struct kept){.supervisor = supervisor,
                           .child = *child,
                           .backoff = {.first_ms = RESTART_FIRST_MS, .most_ms = RESTART_MOST_MS}};
-    return start(kept, cause);
+    const enum fb_error error = watch_alive(supervisor, kept, cause);
+    return error == FB_OK ? start(kept, cause) : error;
 }
 
 static int on_limit(sd_event_source *source, uint64_t time_us, void *user) {
@@ -212,6 +249,7 @@ void supervisor_stop(struct supervisor *supervisor, unsigned limit_ms) {
     if (supervisor->stopping)
         return;
     supervisor->stopping = true;
+    supervisor->look = sd_event_source_disable_unref(supervisor->look);
     for (size_t i = 0; i < supervisor->count; i++)
         supervisor->kept[i].timer = sd_event_source_disable_unref(supervisor->kept[i].timer);
     sd_event_add_time_relative(supervisor->event, &supervisor->limit, CLOCK_MONOTONIC, (uint64_t)limit_ms * 1000, 1000,

@@ -1,5 +1,5 @@
-/* supervisor.h - keeps child processes running: starts them, starts what dies again with back-off, ends them in order.
- */
+/* supervisor.h - keeps child processes running: starts them, starts what dies or hangs again with back-off, ends them
+ * in order. */
 #ifndef FB_CLI_SUPERVISOR_H
 #define FB_CLI_SUPERVISOR_H
 
@@ -21,6 +21,7 @@ struct supervisor_child {
     bool once;                                       /* not started again; ended() decides what follows */
     bool last;                                       /* when all ends, it is told only after the others are gone */
     const char *output; /* a file that its standard output and error are added to; NULL: ours */
+    const char *alive; /* where it says that it is alive (alive.h); killed when it hangs; borrowed; NULL: nobody asks */
 };
 
 struct supervisor_handlers {

@@ -176,7 +176,8 @@ static void came_up(struct link *link) {
     note_attempt(link, "attempt", "up", AMQP_UP, "");
     link->began_ms = clock_monotonic_ms();
     if (link->endpoints.now > 0)
-        link_return_start(link->way_back, &link->settings);
+        link_return_start(link->way_back, &link->settings,
+                          endpoints_stay_ms(&link->endpoints, link->settings.return_after_ms));
     link_expiry_start(link->expiry);
     link->status.reason[0] = '\0';
     log_event(LOG_LEVEL_NOTICE, "link-up", "endpoint=%s address=%s tls=\"%s\"", link->status.endpoint,

@@ -294,7 +294,7 @@ void link_parcels_outcome(struct link_parcels *parcels, uint64_t delivery, enum 
     window_answered(&parcels->window, parcel_of_delivery(delivery), parcels->last_answer_ms);
     struct window_parcel *parcel = window_of_delivery(&parcels->window, parcel_of_delivery(delivery));
     const bool open = stays_open(parcels, parcel, outcome);
-    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH))
+    if (!open && (parcel == NULL || parcel->kind == PARCEL_BATCH || outcome != AMQP_ACCEPTED))
         parcels->handlers->counted(outcome, parcels->user);
     /* Without a parcel it was handed out by a core that has gone since. */
     if (parcel == NULL || outcome != AMQP_ACCEPTED || parcel->messages > 0)

@@ -22,8 +22,8 @@ struct link_parcels_handlers {
     /* For core: what has become of a parcel that was taken, by the peer's word or by ours. reason: borrowed. */
     void (*decided)(enum parcel_kind kind, uint64_t number, enum parcel_outcome outcome, const char *reason,
                     void *user);
-    /* For the status: the peer has decided about a batch, or about a message whose parcel is not here any more. Comes
-     * before decided(). */
+    /* For the status: the peer has decided about a batch, or about a message whose parcel is not here any more, or has
+     * refused anything else. Comes before decided(). */
     void (*counted)(enum amqp_outcome outcome, void *user);
     /* The peer has left messages unanswered for ack_timeout after its last answer, or after the last bytes of what was
      * in flight then reached it: it is to be given up. reason: borrowed. */

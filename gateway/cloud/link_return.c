@@ -18,12 +18,13 @@ struct link_return {
     const struct link_return_handlers *handlers;
     void *user;
     const struct link_settings *settings;
+    uint32_t stay_ms;
     sd_event_source *timer;
     struct visit *visit; /* under way; else NULL */
 };
 
 static void arm(struct link_return *back) {
-    const uint32_t wait_ms = endpoints_return_ms(back->settings->return_after_ms, backoff_random());
+    const uint32_t wait_ms = endpoints_return_ms(back->stay_ms, backoff_random());
     sd_event_source_set_time_relative(back->timer, (uint64_t)wait_ms * 1000);
     sd_event_source_set_enabled(back->timer, SD_EVENT_ONESHOT);
 }
@@ -93,8 +94,9 @@ void link_return_free(struct link_return *back) {
     free(back);
 }
 
-void link_return_start(struct link_return *back, const struct link_settings *settings) {
+void link_return_start(struct link_return *back, const struct link_settings *settings, uint32_t stay_ms) {
     back->settings = settings;
+    back->stay_ms = stay_ms;
     arm(back);
 }
 

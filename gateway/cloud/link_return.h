@@ -23,9 +23,9 @@ enum fb_error link_return_new(sd_event *event, const struct link_return_handlers
                               struct link_return **ret_back, struct fb_cause *cause) FB_MUST_USE;
 void link_return_free(struct link_return *back); /* NULL is fine */
 
-/* A spare is in use: the preferred endpoint is asked after return_after_ms, and so long after each answer again.
+/* A spare is in use: the preferred endpoint is asked after stay_ms, and so long after each answer again.
  * settings: borrowed until link_return_stop(). */
-void link_return_start(struct link_return *back, const struct link_settings *settings);
+void link_return_start(struct link_return *back, const struct link_settings *settings, uint32_t stay_ms);
 void link_return_stop(struct link_return *back); /* also when nothing was started */
 
 #endif

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -39,7 +40,8 @@ static enum fb_error watch_signals(sd_event *event, struct core_side *side, stru
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     if (sd_event_add_signal(event, NULL, SIGTERM, on_end, side) < 0 ||
-        sd_event_add_signal(event, NULL, SIGINT, on_end, side) < 0 || resident_release_later(event) < 0)
+        sd_event_add_signal(event, NULL, SIGINT, on_end, side) < 0 || resident_release_later(event) < 0 ||
+        sd_event_set_watchdog(event, true) < 0)
         return fb_fail(cause, FB_IO, "signals");
     return FB_OK;
 }

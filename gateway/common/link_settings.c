@@ -35,7 +35,7 @@ static const struct json_field fields[] = {
     {NUMBER(window_bytes), LINK_WINDOW_BYTES_MIN, LINK_WINDOW_BYTES_MAX},
     {NUMBER(connect_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
     {NUMBER(open_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
-    {NUMBER(idle_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
+    {NUMBER(idle_timeout_ms), LINK_IDLE_MIN_MS, LINK_TIMEOUT_MAX_MS},
     {NUMBER(ack_timeout_ms), LINK_TIMEOUT_MIN_MS, LINK_TIMEOUT_MAX_MS},
     {NUMBER(return_after_ms), LINK_RETURN_MIN_MS, LINK_RETURN_MAX_MS},
     {NUMBER(retry_first_ms), LINK_RETRY_FIRST_MIN_MS, LINK_RETRY_FIRST_MAX_MS},

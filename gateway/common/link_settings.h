@@ -20,7 +20,8 @@
 #define LINK_WINDOW_MESSAGES_MAX 1024
 #define LINK_WINDOW_BYTES_MIN (256 * 1024)
 #define LINK_WINDOW_BYTES_MAX (16 * 1024 * 1024)
-#define LINK_TIMEOUT_MIN_MS 1000 /* connect, open, idle */
+#define LINK_TIMEOUT_MIN_MS 1000 /* connect, open, acknowledgement */
+#define LINK_IDLE_MIN_MS 2000    /* half of it is what the peer is told, and RabbitMQ 4 takes no less than a second */
 #define LINK_TIMEOUT_MAX_MS 600000
 #define LINK_TOKEN_LIFE_MIN_MS 10000
 #define LINK_TOKEN_LIFE_MAX_MS 86400000

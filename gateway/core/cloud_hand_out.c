@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/common/backoff.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 #include "gateway/common/protocol.h"
@@ -36,42 +37,43 @@ static void send_parcel(struct cloud_peer *cloud, enum parcel_kind kind, bool hi
     cloud->room_bytes -= length < cloud->room_bytes ? (uint32_t)length : cloud->room_bytes;
 }
 
-static bool catalogue_was_sent(const struct cloud_peer *cloud, const uint8_t hash[static BATCH_HASH_BYTES]) {
-    for (size_t i = 0; i < cloud->catalogue_count; i++)
-        if (memcmp(cloud->catalogues[i].hash, hash, BATCH_HASH_BYTES) == 0)
-            return true;
-    return false;
+void cloud_hand_out_catalogue_refused(struct cloud_peer *cloud, uint64_t revision, const char *reason, bool again) {
+    const struct catalogue_lane_now now = {cloud->lanes.accepted, clock_monotonic_ms(), clock_utc_ms()};
+    snprintf(cloud->refusal, sizeof cloud->refusal, "%s", reason);
+    if (!catalogue_lane_refused(&cloud->catalogues, revision, reason, again, &now, backoff_random()))
+        return;
+    log_event(LOG_LEVEL_WARNING, "catalogue-refused", "catalogue=%llu %s", (unsigned long long)revision, reason);
+    cloud->handlers->happened(
+        "catalogue-refused", json_pack("{s:I, s:s}", "catalogue", (json_int_t)revision, "reason", reason), cloud->user);
 }
 
-static void remember_catalogue(struct cloud_peer *cloud, const uint8_t hash[static BATCH_HASH_BYTES],
-                               uint64_t revision) {
-    if (cloud->catalogue_count == CATALOGUES_MAX)
-        memmove(&cloud->catalogues[0], &cloud->catalogues[1], --cloud->catalogue_count * sizeof cloud->catalogues[0]);
-    struct sent_catalogue *sent = &cloud->catalogues[cloud->catalogue_count++];
-    memcpy(sent->hash, hash, BATCH_HASH_BYTES);
-    sent->revision = revision;
+/* It cannot be cut: batches name it by its hash. They go all the same, and this peer is not asked again. */
+static void refuse_too_large(struct cloud_peer *cloud, uint64_t revision, size_t length) {
+    char reason[CATALOGUE_LANE_REASON_MAX];
+    snprintf(
+        reason, sizeof reason,
+        "catalogue %llu is larger than the peer takes: %zu bytes, it takes %u; raise its limit of a message's size "
+        "(RabbitMQ: max_message_size)",
+        (unsigned long long)revision, length, cloud->parcel_bytes_most);
+    cloud_hand_out_catalogue_refused(cloud, revision, reason, false);
 }
 
-void cloud_hand_out_forget_catalogue(struct cloud_peer *cloud, uint64_t revision) {
-    for (size_t i = 0; i < cloud->catalogue_count; i++)
-        if (cloud->catalogues[i].revision == revision)
-            cloud->catalogues[i] = cloud->catalogues[--cloud->catalogue_count];
-}
-
-static void send_catalogue_of(struct cloud_peer *cloud, const struct store_batch *batch) {
+static void send_catalogue(struct cloud_peer *cloud, const uint8_t hash[static BATCH_HASH_BYTES]) {
     static uint8_t bytes[CATALOGUE_BYTES_MAX];
     uint64_t revision;
     size_t length;
     struct fb_cause cause;
-    if (store_read_catalogue(cloud->store, batch->catalogue, &revision, bytes, &length, &cause) != FB_OK) {
-        /* The batch still has its readings and their numbers: it goes without. */
-        log_event(LOG_LEVEL_ERROR, "catalogue-unreadable", "batch=%llu %s", (unsigned long long)batch->number,
-                  cause.text);
-        revision = 0;
-    } else {
-        send_parcel(cloud, PARCEL_CATALOGUE, false, revision, bytes, length);
+    if (store_read_catalogue(cloud->store, hash, &revision, bytes, &length, &cause) != FB_OK) {
+        /* Its batches still have their readings and the tags' numbers: they go without. */
+        log_event(LOG_LEVEL_ERROR, "catalogue-unreadable", "%s", cause.text);
+        catalogue_lane_out(&cloud->catalogues, hash, 0, cloud->lanes.accepted);
+        return;
     }
-    remember_catalogue(cloud, batch->catalogue, revision);
+    catalogue_lane_out(&cloud->catalogues, hash, revision, cloud->lanes.accepted);
+    if (cloud->parcel_bytes_most > 0 && length > cloud->parcel_bytes_most)
+        refuse_too_large(cloud, revision, length);
+    else
+        send_parcel(cloud, PARCEL_CATALOGUE, false, revision, bytes, length);
 }
 
 static bool may_hand_out(const struct cloud_peer *cloud) {
@@ -98,6 +100,7 @@ void cloud_hand_out_arm(struct cloud_peer *cloud, int64_t not_before_ms) {
     int64_t wake_ms = lanes_wake_ms(&cloud->lanes, backlog_open(cloud));
     wake_ms = sooner(wake_ms, pace_wake_ms(&cloud->pace));
     wake_ms = sooner(wake_ms, event_lane_wake_ms(&cloud->events));
+    wake_ms = sooner(wake_ms, catalogue_lane_wake_ms(&cloud->catalogues));
     if ((wake_ms == 0 && not_before_ms == 0) || !may_hand_out(cloud))
         return;
     if (wake_ms < not_before_ms)
@@ -108,8 +111,8 @@ void cloud_hand_out_arm(struct cloud_peer *cloud, int64_t not_before_ms) {
 
 /* True when the batch went out: there may have been room for its catalogue alone. */
 static bool send_again(struct cloud_peer *cloud, const struct store_batch *batch) {
-    if (!catalogue_was_sent(cloud, batch->catalogue))
-        send_catalogue_of(cloud, batch);
+    if (!catalogue_lane_knows(&cloud->catalogues, batch->catalogue))
+        send_catalogue(cloud, batch->catalogue);
     if (!may_hand_out(cloud))
         return false;
     send_parcel(cloud, PARCEL_BATCH, true, batch->number, batch->bytes, batch->length);
@@ -186,11 +189,20 @@ void cloud_hand_out_event(struct cloud_peer *cloud) {
     }
 }
 
+/* Those that were refused, in their own time: batches do not wait for them. */
+static void hand_out_catalogues(struct cloud_peer *cloud) {
+    const struct catalogue_fate *due;
+    while (may_hand_out(cloud) &&
+           (due = catalogue_lane_due(&cloud->catalogues, cloud->lanes.accepted, clock_monotonic_ms())) != NULL)
+        send_catalogue(cloud, due->hash);
+}
+
 void cloud_hand_out(struct cloud_peer *cloud) {
     static struct store_batch batch;
     struct lanes_range range;
     int64_t not_before_ms = 0;
     cloud_hand_out_event(cloud);
+    hand_out_catalogues(cloud);
     while (may_hand_out(cloud) && lanes_next(&cloud->lanes, clock_monotonic_ms(), backlog_open(cloud), &range)) {
         struct fb_cause cause;
         enum fb_error error = store_next(cloud->store, range.first, range.last, &batch, &cause);
@@ -214,8 +226,8 @@ void cloud_hand_out(struct cloud_peer *cloud) {
             break;
         }
         /* A batch never goes before the catalogue it was made under, which may take the last of the window. */
-        if (!catalogue_was_sent(cloud, batch.catalogue)) {
-            send_catalogue_of(cloud, &batch);
+        if (!catalogue_lane_knows(&cloud->catalogues, batch.catalogue)) {
+            send_catalogue(cloud, batch.catalogue);
             continue;
         }
         send_batch(cloud, &range, &batch);

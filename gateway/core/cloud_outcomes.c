@@ -119,6 +119,17 @@ static void batch_refused(struct cloud_peer *cloud, struct lanes_flight *flight,
         go_again(cloud, flight, &refused);
 }
 
+static void catalogue_decided(struct cloud_peer *cloud, uint64_t revision, uint8_t outcome, const char *reason) {
+    char line[CATALOGUE_LANE_REASON_MAX];
+    snprintf(line, sizeof line, "%s: %s", outcome_word(outcome), reason);
+    if (outcome == PARCEL_ACCEPTED)
+        catalogue_lane_accepted(&cloud->catalogues, revision);
+    else
+        cloud_hand_out_catalogue_refused(cloud, revision, line, true);
+    send_settled(cloud, PARCEL_CATALOGUE, &revision, 1);
+    cloud_hand_out_arm(cloud, 0);
+}
+
 static void event_decided(struct cloud_peer *cloud, uint64_t number, uint8_t outcome, const char *reason) {
     bool moved;
     if (outcome == PARCEL_ACCEPTED)
@@ -143,14 +154,12 @@ bool cloud_outcomes_take(struct cloud_peer *cloud, struct message_reader *reader
     const uint8_t *bytes = message_get_rest(reader, &length);
     if (!message_done(reader) || outcome < PARCEL_ACCEPTED || outcome > PARCEL_MODIFIED || length > LINK_PATH_MAX)
         return false;
-    if (kind == PARCEL_CATALOGUE) {
-        if (outcome != PARCEL_ACCEPTED)
-            cloud_hand_out_forget_catalogue(cloud, number);
-        send_settled(cloud, PARCEL_CATALOGUE, &number, 1);
-        return true;
-    }
     char reason[STORE_REASON_MAX];
     copy_reason(bytes, length, reason, sizeof reason);
+    if (kind == PARCEL_CATALOGUE) {
+        catalogue_decided(cloud, number, outcome, reason);
+        return true;
+    }
     if (kind == PARCEL_EVENT) {
         event_decided(cloud, number, outcome, reason);
         return true;

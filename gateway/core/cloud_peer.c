@@ -32,7 +32,7 @@ static void session_ends(struct cloud_peer *cloud) {
     cloud->room_bytes = 0;
     cloud_outcomes_commit(cloud);
     resend_rewind(&cloud->resend);
-    cloud->catalogue_count = 0;
+    catalogue_lane_begin(&cloud->catalogues);
     if (!cloud->link_up)
         return;
     cloud->link_up = false;
@@ -413,6 +413,15 @@ static json_t *month_to_json(const struct budget *budget) {
                      budget_spent(budget));
 }
 
+/* What is wrong with the catalogue, while something is. */
+static json_t *catalogue_to_json(const struct catalogue_lane *lane) {
+    const struct catalogue_fate *missing = catalogue_lane_missing(lane);
+    if (missing == NULL)
+        return json_null();
+    return json_pack("{s:I, s:s, s:I, s:I}", "revision", (json_int_t)missing->revision, "reason", missing->reason,
+                     "since_ms", (json_int_t)missing->since_ms, "refusals", (json_int_t)missing->refusals);
+}
+
 json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
     json_t *link =
         json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:n, s:i, s:n, s:i, s:i, s:i, s:n}", "state", "off", "since_ms",
@@ -423,6 +432,7 @@ json_t *cloud_peer_link_to_json(const struct cloud_peer *cloud) {
         json_object_update(link, cloud->status);
     json_object_set_new(link, "configured", json_boolean(cloud->has_link));
     json_object_set_new(link, "refusal", json_string(cloud->refusal));
+    json_object_set_new(link, "catalogue", catalogue_to_json(&cloud->catalogues));
     json_object_set_new(link, "backfill", resend_to_json(&cloud->resend));
     struct store_figures figures;
     store_figures(cloud->store, &figures);

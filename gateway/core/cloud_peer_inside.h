@@ -7,20 +7,13 @@
 #define FB_CORE_CLOUD_PEER_INSIDE_H
 
 #include "gateway/core/budget.h"
+#include "gateway/core/catalogue_lane.h"
 #include "gateway/core/cloud_peer.h"
 #include "gateway/core/event_lane.h"
 #include "gateway/core/lanes.h"
 #include "gateway/core/live_age.h"
 #include "gateway/core/pace.h"
 #include "gateway/core/resend.h"
-
-/* Catalogues sent in this session that are remembered; an older one goes again, which does no harm. */
-#define CATALOGUES_MAX 16
-
-struct sent_catalogue {
-    uint8_t hash[BATCH_HASH_BYTES];
-    uint64_t revision;
-};
 
 struct cloud_peer {
     struct peer peer;
@@ -43,14 +36,13 @@ struct cloud_peer {
     uint64_t accepted[LANES_IN_FLIGHT_MAX]; /* accepted_count of them, not committed yet */
     size_t accepted_count;
     bool marking_failed;
-    struct sent_catalogue catalogues[CATALOGUES_MAX]; /* catalogue_count of them, oldest first */
-    size_t catalogue_count;
+    struct catalogue_lane catalogues;
     char attempt_run[32];   /* the run of forebay-cloud that the next two numbers are of */
     uint64_t attempt_taken; /* number of the last one told by attempted() ... */
     uint64_t attempt_kept;  /* ... and of the last one that forebay-cloud was told to forget */
     json_t *status;         /* what forebay-cloud said of the link; NULL: nothing yet */
     int64_t since_ms;
-    char refusal[STORE_REASON_MAX + 16]; /* why the peer last refused a batch */
+    char refusal[CATALOGUE_LANE_REASON_MAX]; /* why the peer last refused a batch or a catalogue */
 };
 
 /* Whatever may go out now, and a timer for when more may. */
@@ -58,8 +50,8 @@ void cloud_hand_out(struct cloud_peer *cloud);
 void cloud_hand_out_event(struct cloud_peer *cloud);
 /* When the next one may go that waits now. not_before_ms: monotonic; 0: at once. */
 void cloud_hand_out_arm(struct cloud_peer *cloud, int64_t not_before_ms);
-/* The peer did not take it: it goes again before the next batch that needs it. */
-void cloud_hand_out_forget_catalogue(struct cloud_peer *cloud, uint64_t revision);
+/* The peer does not take a catalogue, why: tell people. again: it may later in this session. */
+void cloud_hand_out_catalogue_refused(struct cloud_peer *cloud, uint64_t revision, const char *reason, bool again);
 /* How far events went is kept with the next commit. */
 void cloud_hand_out_keep_events(struct cloud_peer *cloud);
 /* A batch is parked, for this reason: tell people. */

@@ -49,7 +49,8 @@ static enum fb_error watch_signals(struct core *core, struct fb_cause *cause) {
     sigprocmask(SIG_BLOCK, &set, NULL);
     if (sd_event_add_signal(core->event, NULL, SIGTERM, on_end, NULL) < 0 ||
         sd_event_add_signal(core->event, NULL, SIGINT, on_end, NULL) < 0 ||
-        sd_event_add_signal(core->event, NULL, SIGHUP, on_reload, core) < 0 || resident_release_later(core->event) < 0)
+        sd_event_add_signal(core->event, NULL, SIGHUP, on_reload, core) < 0 ||
+        resident_release_later(core->event) < 0 || sd_event_set_watchdog(core->event, true) < 0)
         return fb_fail(cause, FB_IO, "signals");
     return FB_OK;
 }

@@ -47,6 +47,11 @@ function ofBuses({ buses }) {
   }));
 }
 
+/* Readings arrive, and nobody there knows of what. */
+function ofCatalogue({ catalogue }) {
+  return catalogue ? [{ level: 'bad', text: 'problem_catalogue', reason: catalogue.reason }] : [];
+}
+
 function ofLink({ link, store, gateway }) {
   if (!link.configured) return [];
   if (link.state !== 'up') {
@@ -56,7 +61,7 @@ function ofLink({ link, store, gateway }) {
   }
   const last = link.last_accepted_ms ?? link.since_ms;
   const stuck = store.unsent_batches > 0 && gateway.now_ms - Math.max(last, link.since_ms) > STUCK_MS;
-  return stuck ? [{ level: 'bad', text: 'problem_link_stuck', time: last }] : [];
+  return [...(stuck ? [{ level: 'bad', text: 'problem_link_stuck', time: last }] : []), ...ofCatalogue(link)];
 }
 
 /* An authority that has ended may just be the one that was replaced. */

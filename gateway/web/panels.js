@@ -90,8 +90,11 @@ function linkTrouble(link) {
 }
 
 /* What stays although the link is up. */
-function linkLanes({ parked, month }) {
+function linkLanes({ catalogue, parked, month }) {
   const facts = [];
+  if (catalogue) {
+    facts.push(['catalogue', say('catalogue'), [say('catalogue_refused'), { time: catalogue.since_ms }, { note: catalogue.reason }]]);
+  }
   if (parked.batches > 0) {
     facts.push(['parked', say('parked'), [say('parked_count', {
       batches: format.count(parked.batches), readings: format.count(parked.readings),

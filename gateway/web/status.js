@@ -3,7 +3,7 @@
 const LINK = {
   configured: false, state: 'off', since_ms: null, endpoint: '', address: '', step: '', reason: '', tls: '', peer: '',
   last_accepted_ms: null, oldest_unacknowledged_ms: null, in_flight: 0, accepted: 0, rejected: 0, released: 0,
-  refusal: '', retry_at_ms: null,
+  refusal: '', retry_at_ms: null, catalogue: null,
   parked: { batches: 0, readings: 0, list: [] }, month: { month: null, bytes: 0, budget: null, spent: false },
 };
 const STORE = { upkeep: {}, waiting_tags: 0 };

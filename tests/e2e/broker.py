@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from common import TESTS, Service, free_port, wait_until
+from common import TESTS, Service, free_port, port_is_free, wait_until
 
 # In the namespace: $1 root, $2 data folder, $3 certificates. Devices come from this machine; all mounts are private.
 ENTER = """
@@ -39,6 +39,8 @@ log.console = false
 log.file.level = info
 """
 
+# For settings: nobody can sign in by certificate.
+PLAIN_ONLY = "auth_mechanisms.1 = PLAIN\n"
 
 EVERYTHING = {"configure": ".*", "write": ".*", "read": ".*"}
 
@@ -152,13 +154,7 @@ class Broker(Service):
         process, self.process = self.process, None
         process.kill()
         process.wait(10)
-        wait_until(self._port_is_free, 20, "the killed broker's port is free")
-
-    def _port_is_free(self):
-        try:
-            return free_port(self.port) == self.port
-        except OSError:
-            return False
+        wait_until(lambda: port_is_free(self.port), 20, "the killed broker's port is free")
 
     def stop(self):
         """In order: the broker closes its queues and ends by itself. Killed after ten seconds."""

@@ -10,6 +10,11 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 TOP = TESTS.parent
 PYTHON = "/usr/bin/python3"
+PORT_RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+PORT_MIN = 1025
+PORTS_TRIED = 1000
+# Chromium opens no page on these: its net/base/port_util.cc
+REFUSED_PORTS = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080}
 
 
 def program(name):
@@ -22,25 +27,48 @@ def rounds(usual):
     return int(os.environ.get("ABUSE", usual))
 
 
-_given = set()
+def port_is_free(port):
+    """Whether a server could listen there on 127.0.0.1."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
-def free_port(port=0):
-    """A TCP port of 127.0.0.1 that nobody uses, or the given one if it can be had. Below those that the kernel gives to
-    clients, and never twice: it may take a while until a server is started on it."""
-    for _ in range(1 if port else 100):
-        wanted = port or random.SystemRandom().randrange(12000, 32000)
-        with socket.socket() as server:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                server.bind(("127.0.0.1", wanted))
-            except OSError:
-                if port:
-                    raise
-                continue
-        if port or wanted not in _given:
-            _given.add(wanted)
-            return wanted
+def server_ports(clients):
+    """The ports for servers where the kernel gives these to clients: what /proc/sys/net/ipv4/ip_local_port_range says."""
+    first, last = map(int, clients.split())
+    ports = (set(range(PORT_MIN, first)) | set(range(last + 1, 65536))) - REFUSED_PORTS
+    assert ports, f"net.ipv4.ip_local_port_range gives clients {first} to {last}: no port is left for the tests' servers"
+    return sorted(ports)
+
+
+_kept = []
+
+
+def _keep(port):
+    """Whether this run, and none beside it, may have the port; it may until it ends. Of a name in the kernel, without a
+    file, there is one in each network namespace, as of ports."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0forebay-tests-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    _kept.append(name)
+    return True
+
+
+def free_port():
+    """A TCP port of 127.0.0.1 that nobody uses. None that the kernel gives to clients, and none twice, nor to two runs at
+    once: it may take a while until a server is started on it."""
+    ports = server_ports(PORT_RANGE.read_text(encoding="ascii"))
+    for port in random.SystemRandom().choices(ports, k=PORTS_TRIED):
+        if port_is_free(port) and _keep(port):
+            return port
     raise OSError("no free port found")
 
 

@@ -4,13 +4,17 @@ less, and the very value."""
 import bisect
 import dataclasses
 import decimal
+import itertools
 
 from simulator import values
 
 # A reading carries the time at which its reply arrived; the record that at which the request was handled. A reply may
-# take this long in between (9600 baud, a loaded machine), and the clocks' roundings a little the other way.
+# take this long in between (9600 baud, a machine that stops a while; the next reply to the tag ends it in any case), and
+# the clocks' roundings a little the other way.
 EARLY_S = 0.005
-LATE_S = 0.9
+LATE_S = 10
+# A while in which nothing was asked counts as one interval of the plants: the machine stopped, or Forebay was not there.
+IDLE_S = 1.0
 # Faults whose replies are true all the same.
 HONEST_FAULTS = (None, "duplicate", "twice", "freeze", "trailing", "drip", "last")
 
@@ -58,6 +62,7 @@ class Comparison:
     missing: list = dataclasses.field(default_factory=list)  # (name, entry): honest replies without a reading
     extra: list = dataclasses.field(default_factory=list)  # (name, reading): good readings without a reply
     wrong: list = dataclasses.field(default_factory=list)  # (name, entry, reading): another value than was sent
+    asked: list = dataclasses.field(default_factory=list)  # when something was, UTC seconds in order
 
     def __str__(self):
         parts = [f"{self.matched} matched"]
@@ -71,13 +76,23 @@ class Comparison:
         assert not (self.missing or self.extra or self.wrong), str(self)
         assert self.matched >= at_least, str(self)
 
+    def _passed_s(self, since_s, until_s):
+        """As seen by who polls: see IDLE_S."""
+        between = self.asked[bisect.bisect_right(self.asked, since_s) : bisect.bisect_left(self.asked, until_s)]
+        return sum(min(IDLE_S, b - a) for a, b in itertools.pairwise([since_s, *between, until_s]))
+
+    def _is_near(self, at_s, moment, before_s, after_s):
+        if at_s <= moment:
+            return self._passed_s(at_s, moment) <= before_s
+        return self._passed_s(moment, at_s) <= after_s
+
     def assert_lost_only_near(self, moments, before_s, after_s):
         """Nothing wrong or made up, and what is missing was answered at most before_s before or after_s after one of
-        the moments (UTC seconds)."""
+        the moments (UTC seconds), not counting that nothing was asked for longer than IDLE_S."""
         assert not (self.extra or self.wrong), str(self)
         old = [
             (name, entry["t"]) for name, entry in self.missing
-            if not any(-before_s <= entry["t"] - moment <= after_s for moment in moments)
+            if not any(self._is_near(entry["t"], moment, before_s, after_s) for moment in moments)
         ]
         assert not old, f"{len(old)} readings lost that were safe: {old[:5]}; kills at {moments[:20]}"
 
@@ -95,7 +110,7 @@ def compare(record, by_tag, tags, since_s, until_s):
     """record: Simulator.record(). by_tag: View.by_tag(). tags: {(instrument, name): Tag}. Looks at replies sent from
     since_s to until_s (UTC seconds). Every good reading belongs to the newest reply at its time."""
     index = _index(record)
-    result = Comparison()
+    result = Comparison(asked=sorted(entry["t"] for entry in record))
     for name, tag in tags.items():
         entries = [e for e in index.get((tag.bus, tag.unit, tag.table), []) if tag.covered_by(e)]
         times = [entry["t"] - EARLY_S for entry in entries]

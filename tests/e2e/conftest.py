@@ -18,8 +18,9 @@ from common import make_certificates, rounds
 QUEUES = (
     "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
+    "hung-programs", "hung-supervisor", "hung-everything",
     "consumer-python", "consumer-javascript", "consumer-receive", "json-senml", "json-event",
-    "commanded", "commands", "replies", "trusted",
+    "commanded", "commands", "replies", "vain", "trusted",
 )  # fmt: skip
 EXCHANGES = {
     "copies": ("receive", "mirror"),

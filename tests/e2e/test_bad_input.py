@@ -63,7 +63,7 @@ def test_nothing_is_started_with_a_wrong_configuration(site, usual):
         told = gateway.command("check-config", str(gateway.file), code=1)
         assert f"{gateway.file}:{line}:{column}: " in told and "prot" in told and "port" in told, told
         gateway.launch()
-        assert gateway.process.wait(5) != 0
+        assert gateway.process.wait(20) != 0
         gateway.process = None
         log = (gateway.folder / "forebay.log").read_text(encoding="utf-8")
         assert f"{gateway.file}:{line}:{column}: " in log, log
@@ -82,7 +82,7 @@ def test_a_broken_file_leaves_the_running_gateway_untouched(gateway, usual):
     def told_too(now):
         return f":{line}:{column}: " in (now["gateway"]["configuration"]["error"] or "")
 
-    after = gateway.wait_for_status(told_too, 5, "the status tells, too")
+    after = gateway.wait_for_status(told_too, 20, "the status tells, too")
     assert [bus["name"] for bus in after["buses"]] == [bus["name"] for bus in before["buses"]]
     assert gateway.pids() == pids
     gateway.configure(usual)
@@ -106,13 +106,13 @@ def test_a_reload_restarts_only_what_changed_and_loses_nothing(gateway, consumer
         now = set(gateway.pids()["forebay-field"])
         return now if now != workers and len(now) == len(workers) else None
 
-    now = wait_until(replaced, 5, "the changed bus has a new worker")
+    now = wait_until(replaced, 20, "the changed bus has a new worker")
     assert len(now & workers) == len(workers) - 1, "parent and the other buses' workers stay"
     time.sleep(3)
     gateway.configure(usual)
     gateway.process.send_signal(signal.SIGHUP)
     tags = len(usual["instruments"][0]["tags"])
-    gateway.wait_for_status(lambda now: now["instruments"][0]["tags"] == tags, 5, "SIGHUP reloads, too")
+    gateway.wait_for_status(lambda now: now["instruments"][0]["tags"] == tags, 20, "SIGHUP reloads, too")
     until_s = time.time()
     consumer.wait_for_readings(plant.tags, until_s)
     found = compare(sim.record(), consumer.view().by_tag(), plant.tags, since_s, until_s)
@@ -160,7 +160,7 @@ MALFORMED = {
 def poke(path, packet):
     """Send one packet; True when core then closes the connection."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as peer:
-        peer.settimeout(5)
+        peer.settimeout(20)
         peer.connect(str(path))
         with contextlib.suppress(ConnectionError):
             peer.send(packet)

@@ -143,6 +143,6 @@ def test_a_scan_by_hand_ends_when_it_is_told_to(tmp_path):
         running = subprocess.Popen([program("forebay"), "scan", *words], stderr=subprocess.PIPE, text=True)
         running.stderr.readline()
         running.send_signal(signal.SIGINT)
-        assert running.wait(5) is not None
+        assert running.wait(60) is not None
         assert "ended early" in running.stderr.read()
         running.stderr.close()

@@ -61,3 +61,15 @@ def test_a_loss_far_from_every_kill_is_told():
     result.assert_lost_only_near([102.5], before_s=1, after_s=0.2)
     with pytest.raises(AssertionError):
         result.assert_lost_only_near([104], before_s=1, after_s=0.2)
+
+
+def test_a_machine_that_stops_makes_no_fault():
+    """Here for five seconds behind the second reply, before its reading was made."""
+    record = RECORD[:2] + [entry(106.2, 9)]
+    readings = [READINGS[0], reading(106.1, 8), reading(106.3, 9)]
+    compare(record, {NAME: readings}, TAGS, 99, 110).assert_equal(at_least=3)
+    lost = compare(record, {NAME: readings[:1]}, TAGS, 99, 110)
+    lost.assert_lost_only_near([106.3], before_s=1.25, after_s=0)
+    with pytest.raises(AssertionError):  # something else was polled meanwhile
+        others = [{**entry(102 + i, 0), "bus": "other"} for i in range(4)]
+        compare(record + others, {NAME: readings[:1]}, TAGS, 99, 110).assert_lost_only_near([106.3], 1.25, 0)

@@ -37,4 +37,4 @@ def test_ctrl_c_ends_everything_it_started(tmp_path):
             if demo.poll() is None:
                 demo.kill()
                 demo.wait(10)
-    wait_until(lambda: not any(processes.runs(pid) for pid in started), 5, "all its programs are gone")
+    wait_until(lambda: not any(processes.runs(pid) for pid in started), 20, "all its programs are gone")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from authority import issue, issue_for_dates
-from broker import Broker
+from broker import PLAIN_ONLY, Broker
 from common import free_port, make_certificates, program
 from gateway import Gateway, cloud_part
 from impostor import Impostor, Silent
@@ -17,6 +17,8 @@ from simulator import Simulator
 STEPS = ["dns", "tcp", "tls", "sasl", "open", "session", "attach", "credit"]
 EXIT = {step: 10 + i for i, step in enumerate(STEPS)}
 
+# The least that RabbitMQ takes; it is less than the 3 s that it thinks about a refusal.
+LEAST = {"idle_timeout": "2s"}
 # case: (step, words of the reason, whom to tell, words of the advice)
 CASES = {
     "name that does not exist": ("dns", "not found", "plant's IT", "must be able to resolve it"),
@@ -25,6 +27,7 @@ CASES = {
     "TLS inspection": ("tls", "not among the authorities", "plant's IT", "TLS inspection"),
     "wrong name": ("tls", "certificate is for DNS other.example", "runs the broker", "for other names than localhost"),
     "clock wrong": ("tls", "is not valid before", "on this gateway", "clock is slow"),
+    "no EXTERNAL": ("sasl", "ways to sign in (EXTERNAL); it offers PLAIN", "runs the broker", "rabbitmq_auth_mechanism_ssl"),
     "no such user": ("sasl", "does not accept the name", "runs the broker", "signs in by certificate"),
     "no permission": ("attach", "unauthorized-access", "runs the broker", "may not write"),
     "missing queue": ("attach", "not-found", "runs the broker", "does not exist at the broker"),
@@ -68,7 +71,8 @@ def make_cases(own, folder, stack):
         "TLS inspection": impostor(other / "server"),
         "wrong name": impostor(issue(own, "doctor-name", "server", "localhost", "DNS:other.example")),
         "clock wrong": impostor(issue_for_dates(own, "doctor-early", "20980101000000Z", "20990101000000Z")),
-        "no such user": person("doctor-stranger"),
+        "no EXTERNAL": {"port": stack.enter_context(Broker(folder / "plain", own, ["readings"], settings=PLAIN_ONLY)).port},
+        "no such user": {**person("doctor-stranger"), **LEAST},
         "no permission": person("reader"),
         "missing queue": {"address": "/queues/nowhere"},
     }  # fmt: skip
@@ -91,16 +95,40 @@ def run(site):
         gateway = stack.enter_context(Gateway(folder / "own", {**base, "cloud": usual}))
         gateway.start().wait_for_link()
         before = gateway.status()["link"]
-        found["good"] = doctor(folder, "good", {**base, "cloud": usual})
+        found["good"] = doctor(folder, "good", {**base, "cloud": {**usual, **LEAST}})
         for case, changed in make_cases(pki, folder, stack).items():
             found[case] = doctor(folder, case.replace(" ", "-").lower(), {**base, "cloud": {**usual, **changed}})
         found["running"] = before, gateway.status()["link"]
+        found["topic"] = topic_right(folder, base, usual, broker, pki)
         spare = {key: value for key, value in usual.items() if key not in ("host", "port")}
         spare["endpoints"] = [{"host": "localhost", "port": free_port()}, {"host": "localhost", "port": broker.port}]
         found["two"] = doctor(folder, "two", {**base, "cloud": spare})
         found["stalled address"] = doctor_with_two_addresses(folder, {**base, "cloud": usual}, broker.port)
         gateway.stop()
     return found
+
+
+def topic_right(folder, base, usual, broker, pki):
+    """A user with the right to the exchange, and to another topic than its own: what doctor finds, and the running link."""
+    more = {
+        "exchanges": [
+            {"name": "topics", "vhost": "/", "type": "topic", "durable": True, "auto_delete": False, "arguments": {}}
+        ],
+        "users": [{"name": "keyed", "password_hash": "", "tags": []}],
+        "permissions": [{"user": "keyed", "vhost": "/", "configure": "", "write": "^topics$", "read": ""}],
+        "topic_permissions": [{"user": "keyed", "vhost": "/", "exchange": "topics", "write": "^keyed$", "read": ""}],
+    }
+    (broker.folder / "more.json").write_text(json.dumps(more), encoding="utf-8")
+    broker.control("import_definitions", "/mnt/more.json")
+    own = issue(pki, "keyed", "client", "keyed")
+    cloud = {**usual, "address": "/exchanges/topics/other", "certificate": own.with_suffix(".pem"),
+             "key": own.with_suffix(".key")}  # fmt: skip
+    told = doctor(folder, "topic", {**base, "cloud": cloud})
+    with Gateway(folder / "topic-runs", {**base, "cloud": cloud}) as gateway:
+        gateway.start()
+        link = gateway.wait_for_status(lambda now: now["link"]["reason"], 20, "the link ends")["link"]
+        gateway.stop()
+    return told, link
 
 
 def doctor_with_two_addresses(folder, configuration, port):
@@ -145,6 +173,15 @@ def test_the_failing_step_is_named_and_whom_to_tell(outcome, case):
     assert endpoint["advice"] in text and endpoint["reason"] in text
     passed = [one["step"] for one in endpoint["steps"] if one["result"] == "good"]
     assert set(passed) <= set(STEPS[: STEPS.index(step)])
+
+
+@scenario
+def test_a_missing_topic_right_is_not_found_and_not_denied(outcome):
+    (code, report, text), link = outcome["topic"]
+    details = {step["step"]: step["detail"] for step in report["endpoints"][0]["steps"]}
+    assert code == 0 and details["attach"] == "the broker has attached us to /exchanges/topics/other", text
+    assert details["credit"] == "it takes messages; none was sent", text
+    assert "amqp:unauthorized-access: write access to topic 'other' in exchange 'topics'" in link["reason"], link
 
 
 @scenario

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from authority import issue
-from broker import Broker
+from broker import PLAIN_ONLY, Broker
 from common import wait_until
 from gateway import Gateway, cloud_part
 from impostor import Mute, Silent
@@ -18,6 +18,7 @@ FULL = {"x-max-length": 0, "x-overflow": "reject-publish"}
 
 # case: (step, words of the reason)
 CASES = {
+    "no EXTERNAL": ("sasl", "offers none of our ways to sign in (EXTERNAL); it offers PLAIN"),
     "no permission": ("attach", "amqp:unauthorized-access: write access to exchange"),
     "missing queue": ("attach", "amqp:not-found: no queue 'nowhere'"),
     "silent before TLS": ("tls", "takes connections but did not answer the TLS handshake in 2000 ms"),
@@ -35,8 +36,10 @@ REFUSALS = {
 def make_cases(site, broker, stack):
     """{case: what the cloud part has instead}"""
     reader = issue(site.pki, "writer-not", "client", "writer-not")
+    plain = stack.enter_context(Broker(site.folder("link_states") / "plain", site.pki, ["readings"], settings=PLAIN_ONLY))
     own = {"certificate": reader.with_suffix(".pem"), "key": reader.with_suffix(".key")}
     return {
+        "no EXTERNAL": {"port": plain.port},
         "no permission": own,
         "missing queue": {"address": "/queues/nowhere"},
         "silent before TLS": {"port": stack.enter_context(Silent()).port},

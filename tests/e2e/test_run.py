@@ -1,6 +1,7 @@
 """`forebay run` in the foreground: how it is ended, and what a reload says of what it cannot change."""
 
 import signal
+import socket
 
 import pytest
 from common import free_port
@@ -36,3 +37,24 @@ def test_a_reload_names_what_takes_effect_at_the_next_start(site, usual):
         told = gateway.reload()
         assert "page (takes effect at the next start)" in told, told
         gateway.stop()
+
+
+def test_a_watchdog_of_its_own_is_answered_by_nobody_else(site, usual):
+    """As systemd starts it with WatchdogSec=: the programs below speak to `forebay run`, not for it."""
+    where = site.folder("run-watched") / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as watchdog:
+        watchdog.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        watchdog.settimeout(10)
+        watchdog.bind(str(where))
+        told = {"NOTIFY_SOCKET": str(where), "WATCHDOG_USEC": "1000000"}
+        with Gateway(site.folder("run-watched"), usual, environment=told) as gateway:
+            gateway.start()
+            for _ in range(4):
+                text, ancillary, _, _ = watchdog.recvmsg(64, socket.CMSG_SPACE(12))
+                ((_, _, who),) = ancillary
+                assert text == b"WATCHDOG=1"
+                assert int.from_bytes(who[:4], "little") == gateway.process.pid
+            names = {path.name for path in gateway.run.iterdir()}
+            assert {"core.alive", "field.alive"} <= names, names
+            gateway.stop()
+            assert not [path.name for path in gateway.run.iterdir() if path.suffix == ".alive"]

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from common import TESTS, wait_until
+from disks import DISK_BYTES, fill, small_disk
 from gateway import Gateway
 from plants import SequencePlant, instrument_part, tcp_part
 from simulator import Simulator
@@ -21,27 +22,6 @@ import forebay_batch  # noqa: E402  of tests/decoder
 
 TAGS = 400
 REQUEST_READINGS = 125  # registers that one answer brings at most
-DISK_BYTES = 8 * 1024 * 1024
-
-
-@contextlib.contextmanager
-def small_disk(folder, size=DISK_BYTES):
-    """A file system of so many bytes in the folder; skipped where nothing can be mounted."""
-    folder.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "disk", folder]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount a file system here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(folder):
-    with contextlib.suppress(OSError), open(folder / "other", "ab", buffering=0) as other:
-        while True:
-            other.write(bytes(4096))
 
 
 def batches_of(gateway):

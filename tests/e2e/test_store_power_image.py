@@ -14,10 +14,10 @@ import time
 
 import pytest
 from common import program, rounds
+from disks import make_image
 
 CUTS = 10
 SEED = 20261121
-IMAGE_BYTES = 64 * 1024 * 1024
 CUT_WITHIN_S = 0.15
 LIMIT_S = 30
 LINES_BYTES_MAX = 64 * 1024  # what a pipe holds
@@ -40,9 +40,7 @@ class Image:
     def __init__(self, folder):
         self.file, self.point = folder / "image", folder / "point"
         self.point.mkdir()
-        with open(self.file, "wb") as image:
-            image.truncate(IMAGE_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-F", self.file], check=True)
+        make_image(self.file)
 
     def launch(self, *words):
         return subprocess.Popen(
@@ -68,12 +66,6 @@ def ended(process):
         if process.poll() is None:
             os.killpg(process.pid, 9)
             process.wait(LIMIT_S)
-
-
-def skip_unless_possible(image_folder):
-    if os.geteuid() != 0:
-        pytest.skip("mounting an image needs root")
-    image_folder.mkdir(exist_ok=True)
 
 
 def write_until_cut(image, after_s):
@@ -102,9 +94,7 @@ def check(image, after, least):
 
 
 def run(site):
-    folder = site.folder("store-power-image")
-    skip_unless_possible(folder)
-    image = Image(folder)
+    image = Image(site.folder("store-power-image"))
     with ended(image.launch("true")) as trial:
         said = trial.communicate(timeout=LIMIT_S)[1]
     if trial.returncode != 0:

@@ -1,41 +1,27 @@
 """What the status says of the bytes written is what the disk's own counter says, so that an operator can tell how long the
 flash will last."""
 
-import contextlib
 import os
 import re
 import subprocess
 
 import pytest
+from disks import make_image, mounted
 from gateway import Gateway
 from simulator import Simulator
 from test_store_losses import NoisyPlant
 
-IMAGE_BYTES = 64 * 1024 * 1024
 SECTOR_BYTES = 512
 SECTORS_WRITTEN = 6  # of the block layer's statistics, in their order
 ENOUGH_BYTES = 3 * 1024 * 1024
 STORE = {"quota": "16MB", "commit_interval": "1s", "forward_interval_offline": "2s"}
 
 
-@contextlib.contextmanager
 def disk_of_its_own(folder):
-    """An ext4 file system without a journal, with blocks as large as pages, on a loop device; skipped where nothing can be mounted."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting an image needs root")
-    folder.mkdir(parents=True)
+    """Without a journal, and with blocks as large as pages: the less the file system writes for itself, the closer the figures."""
     image = folder.with_suffix(".image")
-    with open(image, "wb") as file:
-        file.truncate(IMAGE_BYTES)
-    make = ["mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^has_journal", "-E", "lazy_itable_init=0", image]
-    subprocess.run(make, check=True)
-    done = subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount an image here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+    make_image(image, "-b", "4096", "-O", "^has_journal", "-E", "lazy_itable_init=0")
+    return mounted(folder, "-o", "loop", image)
 
 
 def device_bytes(folder):

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "gateway/common/protocol.h"
+#include "gateway/core/catalogue_lane.h"
 #include "gateway/core/cloud_peer.h"
 #include "gateway/core/lanes.h"
 #include "store_fixture.h"
@@ -21,6 +22,7 @@ struct cloud_world {
     bool link_up;
     unsigned attempts;
     char happened[32]; /* what has happened last */
+    unsigned happened_count;
     uint8_t packet[MESSAGE_BYTES_MAX];
     uint64_t settled[LANES_IN_FLIGHT_MAX]; /* numbers of the last SETTLED, heard up to settled_at */
     size_t settled_at, settled_end;
@@ -43,6 +45,7 @@ static inline void cloud_on_attempted(json_t *attempt, void *user) {
 static inline void cloud_on_happened(const char *event, json_t *details, void *user) {
     struct cloud_world *world = user;
     snprintf(world->happened, sizeof world->happened, "%s", event);
+    world->happened_count++;
     json_decref(details);
 }
 
@@ -71,12 +74,17 @@ static inline void cloud_say_up(struct cloud_world *world, uint32_t bytes_most) 
     cloud_say(world, PROTOCOL_LINK_UP, &bytes_most, sizeof bytes_most);
 }
 
-static inline void cloud_say_outcome(struct cloud_world *world, uint64_t number, uint8_t outcome, const char *reason) {
-    uint8_t bytes[400] = {PARCEL_BATCH};
+static inline void cloud_say_outcome_of(struct cloud_world *world, uint8_t kind, uint64_t number, uint8_t outcome,
+                                        const char *reason) {
+    uint8_t bytes[400] = {kind};
     memcpy(bytes + 1, &number, sizeof number);
     bytes[9] = outcome;
     memcpy(bytes + 10, reason, strlen(reason));
     cloud_say(world, PROTOCOL_OUTCOME, bytes, 10 + strlen(reason));
+}
+
+static inline void cloud_say_outcome(struct cloud_world *world, uint64_t number, uint8_t outcome, const char *reason) {
+    cloud_say_outcome_of(world, PARCEL_BATCH, number, outcome, reason);
 }
 
 /* The next message of that type that is there; others are passed over. */
@@ -118,9 +126,10 @@ static inline void cloud_hear_settled(struct cloud_world *world) {
     struct message_reader reader;
     size_t length;
     cloud_settle(world);
-    while (!cloud_hear(world, PROTOCOL_SETTLED, &reader))
-        assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
-    assert_int_equal(message_get_u8(&reader), PARCEL_BATCH);
+    do
+        while (!cloud_hear(world, PROTOCOL_SETTLED, &reader))
+            assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
+    while (message_get_u8(&reader) != PARCEL_BATCH);
     const uint8_t *numbers = message_get_rest(&reader, &length);
     assert_in_range(length, 1, sizeof world->settled);
     memcpy(world->settled, numbers, length);
@@ -133,6 +142,18 @@ static inline void cloud_expect_settled(struct cloud_world *world, uint64_t numb
     if (world->settled_at == world->settled_end)
         cloud_hear_settled(world);
     assert_int_equal(world->settled[world->settled_at++], number);
+}
+
+/* What the status says of a catalogue that the peer does not have; "" when nothing is wrong. */
+static inline const char *cloud_missing_catalogue(const struct cloud_world *world) {
+    static char reason[CATALOGUE_LANE_REASON_MAX];
+    json_t *link = cloud_peer_link_to_json(world->cloud);
+    const json_t *catalogue = json_object_get(link, "catalogue");
+    assert_non_null(catalogue);
+    const char *told = json_string_value(json_object_get(catalogue, "reason"));
+    snprintf(reason, sizeof reason, "%s", told != NULL ? told : "");
+    json_decref(link);
+    return reason;
 }
 
 static inline void cloud_seal_batches(struct cloud_world *world, unsigned count) {

@@ -45,6 +45,10 @@ static void the_words_of_the_reason_decide(void **state) {
          "issued by /CN=Plant firewall, which is not our authority"},
         {AMQP_TLS, "the peer refused with TLS alert 48 (unknown CA): it does not trust", ADVICE_TO_BROKER,
          "The broker has refused us"},
+        {AMQP_SASL, "the peer offers none of our ways to sign in (EXTERNAL); it offers PLAIN", ADVICE_TO_BROKER,
+         "rabbitmq_auth_mechanism_ssl enabled and auth_mechanisms"},
+        {AMQP_SASL, "the peer offers none of our ways to sign in (ANONYMOUS); it offers PLAIN", ADVICE_TO_BROKER,
+         "The service at broker.example offers none"},
         {AMQP_ATTACH, "the peer ended the session for x: amqp:not-found: no queue", ADVICE_TO_BROKER,
          "What /queues/readings names does not exist"},
     };

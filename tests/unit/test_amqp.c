@@ -1,4 +1,4 @@
-// links: gateway/amqp/*.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
+// links: gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
 #include <dirent.h>
 #include <linux/tcp.h>
 #include <malloc.h>
@@ -290,6 +290,14 @@ static void heartbeats_keep_an_idle_connection(void **state) {
     assert_false(world->server.closed);
 }
 
+static void a_peer_without_our_way_to_sign_in_is_told_with_what_it_offers(void **state) {
+    struct world *world = *state;
+    const struct amqp_token_settings token = {.key_file = "/nowhere", .resource = "r", .life_ms = 60000};
+    world->client_settings.token = &token;
+    world_expect_refusal(world, AMQP_SASL,
+                         "the peer offers none of our ways to sign in (ANONYMOUS); it offers EXTERNAL");
+}
+
 static void a_peer_silent_before_tls_is_given_up(void **state) {
     struct world *world = *state;
     world->server_silent = true;
@@ -306,6 +314,18 @@ static void a_peer_silent_before_open_is_given_up(void **state) {
     world_run_until(world, &world->client.closed);
     assert_non_null(strstr(world->client.reason, "127.0.0.1 did not finish SASL, open and attach in 200 ms"));
     assert_non_null(strstr(world->client.reason, amqp_step_word(world->client.closed_step)));
+}
+
+/* Before its OPEN a peer has promised no sign of life: open_timeout counts, and what it says in time is heard. */
+static void the_idle_timeout_does_not_count_before_the_peers_open(void **state) {
+    struct world *world = *state;
+    world->client_settings.idle_timeout_ms = 100;
+    world->client_settings.open_timeout_ms = 400;
+    world_connect(world);
+    world_run_to_step(world, AMQP_SASL);
+    world->server_silent = true;
+    world_run_until(world, &world->client.closed);
+    assert_non_null(strstr(world->client.reason, "did not finish SASL, open and attach in 400 ms"));
 }
 
 static void a_client_silent_before_open_is_given_up(void **state) {
@@ -443,8 +463,10 @@ int main(void) {
         TEST(a_peer_that_vanishes_is_noticed_at_once),
         TEST(a_half_open_peer_is_found_within_the_idle_timeout),
         TEST(heartbeats_keep_an_idle_connection),
+        TEST(a_peer_without_our_way_to_sign_in_is_told_with_what_it_offers),
         TEST(a_peer_silent_before_tls_is_given_up),
         TEST(a_peer_silent_before_open_is_given_up),
+        TEST(the_idle_timeout_does_not_count_before_the_peers_open),
         TEST(a_client_silent_before_open_is_given_up),
         TEST(where_nobody_listens_the_reason_says_so),
         TEST(a_name_without_addresses_ends_in_step_dns),

@@ -1,4 +1,4 @@
-// links: gateway/amqp/*.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
+// links: gateway/amqp/*.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/file.c gateway/common/hex.c gateway/common/pin.c gateway/common/pkcs11_uri.c tests/unit/amqp_world.c tests/unit/pki.c gateway/common/cloud_profile.c
 /* Peers that are not ours: each is a child process with a blocking socket and, where it speaks TLS, OpenSSL alone. */
 #include <arpa/inet.h>
 #include <openssl/err.h>

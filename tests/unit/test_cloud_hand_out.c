@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/cloud_hand_out.c gateway/core/cloud_outcomes.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/cloud_hand_out.c gateway/core/cloud_outcomes.c gateway/core/catalogue_lane.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
 /* test_cloud_hand_out.c - what core hands out to forebay-cloud, in which order, and how much of it at a time. */
 #include "cloud_world.h"
 #include "store/store_records.h"
@@ -67,6 +67,52 @@ static void what_is_in_flight_does_not_give_way_to_the_quota(void **state) {
     for (uint64_t number = 1; number <= 2; number++)
         cloud_expect_settled(world, number);
     assert_int_equal(cloud_figures(world).unsent_batches, unsent - 2);
+    cloud_close(world);
+}
+
+/* Names that do not compress make the catalogue larger than a batch. */
+static void name_at_random(struct fixture *fixture) {
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i < FIXTURE_TAGS; i++)
+        for (size_t k = 0; k + 1 < sizeof fixture->tags[i].name; k++)
+            fixture->tags[i].name[k] = letters[(uint64_t)fixture_reading(i * 64 + k).value.integer % 64];
+}
+
+static uint32_t catalogue_length(struct cloud_world *world) {
+    static uint8_t bytes[CATALOGUE_BYTES_MAX];
+    struct store_batch *batch = &(struct store_batch){0};
+    uint64_t revision;
+    size_t length;
+    assert_int_equal(store_next(world->store->store, 1, 1, batch, NULL), FB_OK);
+    assert_int_equal(
+        store_read_catalogue(world->store->store, batch->catalogue, &revision, bytes, &length, &world->store->cause),
+        FB_OK);
+    assert_true(batch->length < length);
+    return (uint32_t)length;
+}
+
+static void a_catalogue_larger_than_the_peer_takes_is_told_once_and_batches_go(void **state) {
+    name_at_random(*state);
+    struct cloud_world *world = cloud_open(state, 2, 8);
+    const uint32_t length = catalogue_length(world);
+    cloud_say_up(world, length - 1);
+    cloud_say_next(world, 8);
+    cloud_expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    cloud_expect(world, PARCEL_BATCH, 2, PARCEL_HISTORICAL);
+    assert_string_equal(world->happened, "catalogue-refused");
+    char told[64];
+    snprintf(told, sizeof told, "catalogue 1 is larger than the peer takes: %u bytes, it takes %u;", length,
+             length - 1);
+    assert_ptr_equal(strstr(cloud_missing_catalogue(world), told), cloud_missing_catalogue(world));
+    cloud_say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    cloud_seal_batches(world, 1);
+    cloud_expect(world, PARCEL_BATCH, 3, 0); /* and still no catalogue */
+    cloud_expect_nothing(world);
+    assert_int_equal(world->happened_count, 1);
+    cloud_say_up(world, length); /* a session whose peer takes it */
+    cloud_say_next(world, 8);
+    cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
+    assert_string_equal(cloud_missing_catalogue(world), "");
     cloud_close(world);
 }
 
@@ -286,6 +332,7 @@ int main(void) {
         TEST(what_is_in_flight_stays_within_the_configured_window),
         cmocka_unit_test_setup_teardown(what_is_in_flight_does_not_give_way_to_the_quota, account_setup,
                                         fixture_teardown),
+        TEST(a_catalogue_larger_than_the_peer_takes_is_told_once_and_batches_go),
         TEST(what_was_sent_goes_again_when_asked_for_and_marked_so),
         TEST(what_is_live_goes_before_what_goes_again),
         TEST(what_goes_again_begins_anew_with_the_session),

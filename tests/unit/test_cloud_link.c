@@ -63,6 +63,21 @@ static void refused_parcels_leave_the_window_with_their_reason(void **state) {
     assert_int_equal(link_status(desk->link)->released, 1);
 }
 
+/* What is accepted counts batches: by them the link is judged. */
+static void refusals_of_catalogues_and_events_are_counted_too(void **state) {
+    struct desk *desk = *state;
+    desk_come_up(desk);
+    desk->world.server.answer = AMQP_REJECTED;
+    desk_forward(desk, PARCEL_CATALOGUE, 1, (const uint8_t *)"c", 1);
+    desk_forward(desk, PARCEL_EVENT, 1, (const uint8_t *)"e", 1);
+    world_run_to_count(&desk->world, &desk->decisions, 2);
+    assert_int_equal(link_status(desk->link)->rejected, 2);
+    desk->world.server.answer = AMQP_ACCEPTED;
+    desk_forward(desk, PARCEL_CATALOGUE, 1, (const uint8_t *)"c", 1);
+    world_run_to_count(&desk->world, &desk->decisions, 3);
+    assert_int_equal(link_status(desk->link)->accepted, 0);
+}
+
 static void a_parcel_above_the_peers_limit_is_rejected_here(void **state) {
     struct desk *desk = *state;
     desk->world.server_settings.receive_bytes_most = 5000;
@@ -349,6 +364,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_parcel_is_told_accepted_and_stays_in_flight_until_core_has_settled_it),
         TEST(refused_parcels_leave_the_window_with_their_reason),
+        TEST(refusals_of_catalogues_and_events_are_counted_too),
         TEST(a_parcel_above_the_peers_limit_is_rejected_here),
         TEST(parcels_beyond_the_peers_credit_wait_and_go_in_order),
         TEST(a_new_grant_follows_when_the_window_is_used_up_and_freed),

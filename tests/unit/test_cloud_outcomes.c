@@ -1,4 +1,4 @@
-// links: gateway/core/cloud_peer.c gateway/core/cloud_hand_out.c gateway/core/cloud_outcomes.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
+// links: gateway/core/cloud_peer.c gateway/core/cloud_hand_out.c gateway/core/cloud_outcomes.c gateway/core/catalogue_lane.c gateway/core/damage.c gateway/core/lanes.c gateway/core/live_age.c gateway/core/event_lane.c gateway/core/text.c gateway/core/pace.c gateway/core/budget.c gateway/core/peers.c gateway/core/resend.c store/*.c gateway/common/*.c
 /* test_cloud_outcomes.c - what core makes of the peer's outcomes: marked as sent, tried again, or parked. */
 #include "cloud_world.h"
 #include "gateway/common/clock.h"
@@ -68,6 +68,50 @@ static void a_refused_batch_goes_again_by_itself(void **state) {
     while (!cloud_hear_parcel(world, &parcel))
         assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
     assert_int_equal(parcel.number, 1);
+    cloud_close(world);
+}
+
+static void refuse_catalogue(struct cloud_world *world, const char *reason) {
+    cloud_say_outcome_of(world, PARCEL_CATALOGUE, 1, PARCEL_REJECTED, reason);
+    cloud_settle(world);
+}
+
+/* Batches that wait for nothing go meanwhile. */
+static void a_refused_catalogue_is_told_and_goes_again_by_itself(void **state) {
+    struct cloud_world *world = cloud_open(state, 1, 8);
+    struct cloud_parcel parcel;
+    cloud_say_next(world, 8);
+    cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
+    cloud_expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    refuse_catalogue(world, "no \xff");
+    assert_string_equal(cloud_missing_catalogue(world), "rejected: no ?");
+    assert_string_equal(world->happened, "catalogue-refused");
+    cloud_seal_batches(world, 1);
+    cloud_expect(world, PARCEL_BATCH, 2, 0);
+    while (!cloud_hear_parcel(world, &parcel))
+        assert_true(sd_event_run(world->event, CLOUD_LIMIT_US) > 0);
+    assert_int_equal(parcel.kind, PARCEL_CATALOGUE);
+    assert_int_equal(parcel.number, 1);
+    refuse_catalogue(world, "still not");
+    assert_string_equal(cloud_missing_catalogue(world), "rejected: still not");
+    assert_int_equal(world->happened_count, 1);
+    cloud_say_outcome_of(world, PARCEL_CATALOGUE, 1, PARCEL_ACCEPTED, "");
+    cloud_expect_nothing(world);
+    assert_string_equal(cloud_missing_catalogue(world), "");
+    cloud_close(world);
+}
+
+/* As a full queue is: what was refused for that need not wait for minutes once there is room. */
+static void a_refused_catalogue_goes_again_as_soon_as_the_peer_takes_anything(void **state) {
+    struct cloud_world *world = cloud_open(state, 1, 8);
+    cloud_say_next(world, 8);
+    cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
+    cloud_expect(world, PARCEL_BATCH, 1, PARCEL_HISTORICAL);
+    refuse_catalogue(world, "full");
+    cloud_expect_nothing(world);
+    cloud_say_outcome(world, 1, PARCEL_ACCEPTED, "");
+    cloud_expect(world, PARCEL_CATALOGUE, 1, 0);
+    cloud_expect_nothing(world);
     cloud_close(world);
 }
 
@@ -166,6 +210,8 @@ int main(void) {
         TEST(an_outcome_of_an_earlier_session_is_settled_all_the_same),
         TEST(the_peers_words_are_shown_whatever_they_are),
         TEST(a_refused_batch_goes_again_by_itself),
+        TEST(a_refused_catalogue_is_told_and_goes_again_by_itself),
+        TEST(a_refused_catalogue_goes_again_as_soon_as_the_peer_takes_anything),
         TEST(a_refused_batch_does_not_keep_core_busy_while_the_link_is_down),
         TEST(a_batch_rejected_five_times_is_parked_and_the_others_go),
         TEST(a_released_batch_goes_out_at_once),

@@ -77,6 +77,8 @@ static const struct wrong {
     {"commit_interval: 500ms", "commit_interval: 500", 1,
      "3:20: store.commit_interval: 500 is not a duration like 500ms, 10s, 3min or 1h; allowed are 100ms to 1min"},
     {"500ms", "50ms", 1, "3:20: store.commit_interval: 50ms is out of range; allowed are 100ms to 1min"},
+    {"idle_timeout: 30s", "idle_timeout: 1999ms", 1,
+     "18:17: cloud.idle_timeout: 1999ms is out of range; allowed are 2s to 10min"},
     {"500ms", "0.5s", 1,
      "3:20: store.commit_interval: 0.5s is not a duration like 500ms, 10s, 3min or 1h; allowed are 100ms to 1min"},
     {"500ms", "500 ms", 1,

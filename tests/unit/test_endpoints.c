@@ -74,6 +74,25 @@ static void the_way_back_is_asked_for_about_when_it_should(void **state) {
     assert_int_equal(endpoints_return_ms(86400000, UINT32_MAX), 108000000);
 }
 
+static void each_vain_return_doubles_the_stay_with_the_spare(void **state) {
+    (void)state;
+    struct endpoints endpoints = endpoints_new(2, 1000, 300000);
+    static const uint32_t stays_ms[] = {1000, 2000, 4000, 8000, 16000, 16000};
+    endpoints_failed(&endpoints, MOST);
+    for (size_t i = 0; i < sizeof stays_ms / sizeof stays_ms[0]; i++) {
+        assert_int_equal(endpoints.now, 1);
+        assert_int_equal(endpoints_stay_ms(&endpoints, 1000), stays_ms[i]);
+        assert_int_equal(endpoints_stay_ms(&endpoints, 86400000), 86400000);
+        endpoints_worked(&endpoints); /* the spare does */
+        endpoints_return(&endpoints);
+        endpoints_failed(&endpoints, MOST);
+    }
+    endpoints_return(&endpoints);
+    endpoints_worked(&endpoints);
+    endpoints_failed(&endpoints, MOST);
+    assert_int_equal(endpoints_stay_ms(&endpoints, 1000), 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_endpoint_is_tried_with_growing_waits),
@@ -82,6 +101,7 @@ int main(void) {
         cmocka_unit_test(no_wait_is_shorter_than_half_the_first),
         cmocka_unit_test(going_back_starts_with_the_preferred_one),
         cmocka_unit_test(the_way_back_is_asked_for_about_when_it_should),
+        cmocka_unit_test(each_vain_return_doubles_the_stay_with_the_spare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,17 @@ static void a_worker_leaves_its_last_frames_behind(void **state) {
     assert_memory_equal(frame.bytes, "last words", 10);
 }
 
+static void turns_count_beside_the_frames(void **state) {
+    (void)state;
+    recorder_turn(); /* nobody's */
+    assert_int_equal(recorder_turns(recorder), 0);
+    recorder_use(recorder);
+    recorder_turn();
+    recorder_turn();
+    assert_int_equal(recorder_turns(recorder), 2);
+    assert_int_equal(recorder_position(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(frames_come_back_in_order_and_whole, set_up, tear_down),
@@ -133,6 +144,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_frame_too_long_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nonsense_in_the_ring_ends_the_reading, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_leaves_its_last_frames_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(turns_count_beside_the_frames, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// links: gateway/cli/supervisor.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/log.c
+// links: gateway/cli/supervisor.c gateway/cli/alive.c gateway/common/backoff.c gateway/common/clock.c gateway/common/error.c gateway/common/log.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -261,6 +261,44 @@ static void output_goes_to_its_file_and_signals_are_as_usual(void **state) {
     assert_string_equal(text, "SigBlk:\t0000000000000000\nwrong\nno input\n");
 }
 
+/* The script's own exit tells what it found; a watched one finds the socket that is its own. */
+static void variables_of_a_watchdog_are_the_childs_own(void **state) {
+    struct world *world = *state;
+    char folder[] = "/tmp/forebay-supervisor-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a.alive", folder);
+    setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
+    setenv("WATCHDOG_USEC", "5", 1);
+    setenv("WATCHDOG_PID", "1", 1);
+    struct supervisor_child child = {
+        .name = "a",
+        .arguments = {"/bin/sh", "-c", "test -S $NOTIFY_SOCKET && test $NOTIFY_SOCKET = $1 && test $WATCHDOG_PID = $$",
+                      "a", path},
+        .once = true,
+        .alive = path};
+    struct fb_cause cause;
+    assert_int_equal(supervisor_add(world->supervisor, &child, &cause), FB_OK);
+    run_until_ended(world, 1);
+    assert_int_equal(world->ended[0].status, 0);
+    add_shell(world, "b", "test -z \"$NOTIFY_SOCKET$WATCHDOG_USEC$WATCHDOG_PID\"", true, false);
+    run_until_ended(world, 2);
+    assert_int_equal(world->ended[1].status, 0);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
+    supervisor_free(world->supervisor);
+    world->supervisor = NULL;
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void a_child_whose_word_nobody_could_hear_is_not_started(void **state) {
+    struct world *world = *state;
+    const struct supervisor_child child = {.name = "a", .arguments = {"/bin/true"}, .alive = "/no/such/folder/a.alive"};
+    struct fb_cause cause;
+    assert_int_equal(supervisor_add(world->supervisor, &child, &cause), FB_IO);
+    assert_int_equal(supervisor_pid(world->supervisor, "a"), 0);
+}
+
 int main(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -280,6 +318,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_a_child_leaves_behind_is_killed, open_world, close_world),
         cmocka_unit_test_setup_teardown(there_is_a_limit_to_the_children, open_world, close_world),
         cmocka_unit_test_setup_teardown(output_goes_to_its_file_and_signals_are_as_usual, open_world, close_world),
+        cmocka_unit_test_setup_teardown(variables_of_a_watchdog_are_the_childs_own, open_world, close_world),
+        cmocka_unit_test_setup_teardown(a_child_whose_word_nobody_could_hear_is_not_started, open_world, close_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

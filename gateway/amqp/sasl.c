@@ -1,8 +1,9 @@
-#include "gateway/amqp/sasl_external.h"
+#include "gateway/amqp/sasl.h"
 
 #include <proton/sasl.h>
 #include <proton/sasl_plugin.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static void nothing_to_free(pn_transport_t *transport) {
@@ -21,7 +22,7 @@ static bool init_server(pn_transport_t *transport) {
 
 static bool init_client(pn_transport_t *transport) {
     (void)transport;
-    return false;
+    return true;
 }
 
 static void prepare_write(pn_transport_t *transport) {
@@ -45,8 +46,28 @@ static void process_response(pn_transport_t *transport, const pn_bytes_t *receiv
     pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
 }
 
+/* Whether a list of words with a space between them has this one. */
+static bool has_word(const char *list, const char *word) {
+    const size_t length = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == '\0' || at[length] == ' '))
+            return true;
+    return false;
+}
+
 static bool process_mechanisms(pn_transport_t *transport, const char *mechanisms) {
-    (void)transport, (void)mechanisms;
+    static const struct {
+        const char *name, *answer;
+    } known[] = {{"EXTERNAL", ""}, {"ANONYMOUS", "anonymous"}};
+    struct sasl_client *client = pnx_sasl_get_context(transport);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (has_word(client->ways, known[i].name) && has_word(mechanisms, known[i].name)) {
+            pnx_sasl_set_selected_mechanism(transport, known[i].name);
+            pnx_sasl_set_bytes_out(transport, pn_bytes(strlen(known[i].answer), known[i].answer));
+            pnx_sasl_set_desired_state(transport, SASL_POSTED_INIT);
+            return true;
+        }
+    snprintf(client->offered, sizeof client->offered, "%s", mechanisms);
     return false;
 }
 
@@ -73,7 +94,7 @@ static ssize_t no_layer(pn_transport_t *transport, pn_bytes_t in, pn_bytes_t *ou
     return 0;
 }
 
-static const pnx_sasl_implementation external = {
+static const pnx_sasl_implementation implementation = {
     .free = nothing_to_free,
     .list_mechanisms = list_mechanisms,
     .init_server = init_server,
@@ -90,9 +111,14 @@ static const pnx_sasl_implementation external = {
     .decode = no_layer,
 };
 
-void sasl_external_serve(pn_transport_t *transport, char *user) {
+void sasl_serve(pn_transport_t *transport, char *user) {
     pn_sasl(transport);
-    pnx_sasl_set_implementation(transport, &external, user);
+    pnx_sasl_set_implementation(transport, &implementation, user);
     pn_sasl_allowed_mechs(pn_sasl(transport), "EXTERNAL");
     pn_transport_require_auth(transport, true);
+}
+
+void sasl_sign_in(pn_transport_t *transport, struct sasl_client *client) {
+    pn_sasl(transport);
+    pnx_sasl_set_implementation(transport, &implementation, client);
 }
