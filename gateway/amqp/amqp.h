@@ -147,6 +147,14 @@ enum fb_error amqp_send(struct amqp *amqp, uint64_t delivery, const struct amqp_
                         struct fb_cause *cause) FB_MUST_USE;
 /* AMQP_SEND: messages wait here since the peer has closed its session window, though the line would take more. */
 bool amqp_held_back(const struct amqp *amqp);
+/* AMQP_SEND: how far the messages that were handed over have come, in bytes of this connection. */
+struct amqp_progress {
+    uint64_t acknowledged; /* by the peer's kernel */
+    uint64_t handed;       /* the same once it has acknowledged all that is here, but for what TLS adds */
+    bool on_its_way;       /* some are in this kernel, or wait for it to take more */
+};
+/* While it is up. Asks the kernel: not for each message. */
+struct amqp_progress amqp_progress(struct amqp *amqp);
 /* AMQP_SEND: forget a delivery that has its outcome. */
 void amqp_settle(struct amqp *amqp, uint64_t delivery);
 

@@ -84,6 +84,7 @@ struct amqp {
     pn_link_t *link;             /* the one link; NULL before and after */
     bool corked;                 /* the socket holds small segments back, see pump.c */
     bool write_blocked;          /* TLS waits for the socket to take more */
+    size_t write_left;           /* of what proton has made, for the socket */
     bool write_broken;           /* the peer takes nothing more; it may still have said why */
     struct fb_cause write_cause; /* what broke it, if nothing better is read */
     bool starved;                /* amqp_send_room() has been 0 since writable() was last told */

@@ -1,9 +1,13 @@
 /* Bytes between TLS and proton. */
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <proton/connection.h>
+#include <proton/link.h>
 #include <proton/sasl.h>
+#include <proton/session.h>
 #include <proton/transport.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "gateway/amqp/connection.h"
@@ -92,7 +96,25 @@ static bool write_some(struct amqp *amqp) {
     }
     if (sent > 0)
         pn_connection_driver_write_done(&amqp->driver, sent);
+    amqp->write_left = out.size - sent;
     return sent > 0;
+}
+
+/* SIOCOUTQ and not TCP_INFO's tcpi_bytes_acked: it is exact beside our own count of what was written, and the same call
+ * says whether anything is still under way. */
+struct amqp_progress amqp_progress(struct amqp *amqp) {
+    int unacknowledged = 0;
+    if (amqp->descriptor < 0 || ioctl(amqp->descriptor, SIOCOUTQ, &unacknowledged) < 0)
+        unacknowledged = 0;
+    const uint64_t written = amqp_trail(amqp)->bytes_out;
+    size_t here = amqp->outgoing == NULL ? 0 : amqp->outgoing_length - amqp->outgoing_sent;
+    if (amqp->link != NULL)
+        here += pn_session_outgoing_bytes(pn_link_session(amqp->link));
+    return (struct amqp_progress){
+        .acknowledged = written - (uint64_t)unacknowledged,
+        .handed = written + amqp->write_left + here,
+        .on_its_way = unacknowledged > 0 || amqp->write_blocked,
+    };
 }
 
 static void peer_closed(struct amqp *amqp) {

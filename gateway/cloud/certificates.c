@@ -112,16 +112,18 @@ void certificates_presented(struct certificates *certificates, const struct vali
         certificates->broker = *chain;
 }
 
-int64_t certificates_end_ms(const struct certificates *certificates, const char **ret_subject) {
+struct certificates_end certificates_end(const struct certificates *certificates) {
     const struct validity_list *broker = &certificates->broker;
     const json_t *own = json_array_get(certificates->files, 0);
     const bool has_own = certificates->has_settings && certificates->settings.certificate[0] != '\0';
     const int64_t own_ms = has_own ? (int64_t)json_integer_value(json_object_get(own, "until_ms")) : 0;
     const int64_t broker_ms = broker->count > 0 ? broker->entries[0].until_ms : 0;
     const bool own_first = own_ms > 0 && (broker_ms == 0 || own_ms < broker_ms);
-    if (ret_subject != NULL)
-        *ret_subject = own_first ? json_string_value(json_object_get(own, "subject")) : broker->entries[0].subject;
-    return own_first ? own_ms : broker_ms;
+    return (struct certificates_end){
+        .at_ms = own_first ? own_ms : broker_ms,
+        .subject = own_first ? json_string_value(json_object_get(own, "subject")) : broker->entries[0].subject,
+        .peers = !own_first,
+    };
 }
 
 json_t *certificates_to_json(const struct certificates *certificates) {

@@ -29,9 +29,13 @@ void certificates_watch(struct certificates *certificates, const struct link_set
 /* What the peer presented in the last attempt. An empty chain changes nothing. */
 void certificates_presented(struct certificates *certificates, const struct validity_list *chain);
 
-/* UTC: when the first of the two certificates that the present connection was made with expires, ours or the peer's;
- * 0: none is known. ret_subject: whose, borrowed until the next call for anything else here; may be NULL. */
-int64_t certificates_end_ms(const struct certificates *certificates, const char **ret_subject);
+/* Which of the two certificates that the present connection was made with expires first. */
+struct certificates_end {
+    int64_t at_ms;       /* UTC; 0: none is known */
+    const char *subject; /* borrowed until the next call for anything else here */
+    bool peers;          /* the peer's, not ours */
+};
+struct certificates_end certificates_end(const struct certificates *certificates);
 
 /* {"certificates": [...]} as PROTOCOL_LINK_CERTIFICATES has it. New reference. */
 json_t *certificates_to_json(const struct certificates *certificates);

@@ -35,6 +35,7 @@ struct link {
     int64_t began_ms;              /* monotonic: the attempt, or the session once it is up */
     uint64_t accepted_before;      /* status.accepted when the attempt began */
     struct certificates *certificates;
+    bool files_changed;             /* while an attempt was under way that had read them before */
     struct link_expiry *expiry;     /* started while the link is up */
     char closing_for[FB_CAUSE_MAX]; /* why it is ended here, the next one to follow at once; "": it is not */
     sd_event_source *retry;
@@ -144,7 +145,8 @@ static void failed(struct link *link, enum amqp_step step, const char *reason) {
         link->handlers->stopped(link->user);
         return;
     }
-    const uint32_t wait_ms = closing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
+    const uint32_t backoff_ms = closing ? 0 : endpoints_failed(&link->endpoints, backoff_random());
+    const uint32_t wait_ms = link->files_changed ? 0 : backoff_ms; /* what was refused may be good now */
     link->status.step = step;
     snprintf(link->status.reason, sizeof link->status.reason, "%s", reason);
     link->status.retry_at_ms = clock_utc_ms() + wait_ms;
@@ -187,6 +189,20 @@ static void came_up(struct link *link) {
     begin_session(link);
 }
 
+/* A connection that works stays until the new files are usable as a whole; whether the peer is still trusted under
+ * them, the next one shows. */
+static void use_changed_files(struct link *link) {
+    struct amqp_trust *trust = NULL;
+    struct fb_cause cause;
+    link->files_changed = false;
+    if (link_trust_load(&link->settings, &trust, &cause) != FB_OK) {
+        log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
+    } else {
+        amqp_trust_free(trust);
+        close_for(link, "closed here, to use renewed certificate files");
+    }
+}
+
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct link *link = user;
     link->status.step = step;
@@ -195,7 +211,10 @@ static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     snprintf(link->status.peer, sizeof link->status.peer, "%s", amqp_peer_address(amqp));
     if (step == AMQP_SASL)
         presented(link, amqp);
-    if (step == AMQP_UP)
+    /* Before anything is sent: under the new files the peer may not be trusted any more. */
+    if (step == AMQP_UP && link->files_changed)
+        use_changed_files(link);
+    if (step == AMQP_UP && link->closing_for[0] == '\0')
         came_up(link);
     else
         changed(link);
@@ -261,6 +280,7 @@ static void attempt(struct link *link) {
     struct link_connection wanted;
     struct fb_cause cause;
     link->closing_for[0] = '\0';
+    link->files_changed = false;
     link->endpoint = link_settings_endpoint(&link->settings, link->endpoints.now);
     link->began_ms = clock_monotonic_ms();
     link->accepted_before = link->status.accepted;
@@ -302,23 +322,18 @@ static int on_retry(sd_event_source *source, uint64_t now_us, void *user) {
     return 0;
 }
 
-/* What was refused may be good now. A connection that works stays until the new files are usable as a whole; whether
- * the peer is still trusted under them, the next one shows. */
 static void on_files_changed(void *user) {
     struct link *link = user;
-    struct amqp_trust *trust = NULL;
-    struct fb_cause cause;
     link->handlers->certificates(link->user);
-    if (link->stopping || link->closing_for[0] != '\0' || link->status.state == STATUS_CONNECTING)
+    if (link->stopping || link->closing_for[0] != '\0')
         return;
-    if (link->status.state == STATUS_WAITING) {
+    if (link->status.state == STATUS_CONNECTING) {
+        link->files_changed = true;
+    } else if (link->status.state == STATUS_WAITING) { /* what was refused may be good now */
         disarm(link->retry);
         attempt(link);
-    } else if (link_trust_load(&link->settings, &trust, &cause) != FB_OK) {
-        log_event(LOG_LEVEL_WARNING, "link-files-unusable", "the connection stays as it is: %s", cause.text);
     } else {
-        amqp_trust_free(trust);
-        close_for(link, "closed here, to use renewed certificate files");
+        use_changed_files(link);
     }
 }
 

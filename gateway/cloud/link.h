@@ -1,7 +1,7 @@
 /* link.h - the one AMQPS connection to the cloud: kept up with back-off, filled from core, emptied by what the peer
  * decides. With several endpoints it goes to the first that takes it, and back to the preferred one when that does.
  * A peer that answers nothing for ack_timeout while messages wait, or gives no credit, is as good as gone. A slow line
- * is no silence, since then one answer after the other still comes, but an answer to a later message is none.
+ * is no silence (transit.h), but an answer to a later message is none.
  * Used by forebay-cloud; one thread, on its event loop; never blocks but to read the certificates. */
 #ifndef FB_CLOUD_LINK_H
 #define FB_CLOUD_LINK_H

@@ -6,11 +6,15 @@
 
 #include "gateway/cloud/parcel.h"
 #include "gateway/cloud/renderer.h"
+#include "gateway/cloud/transit.h"
 #include "gateway/cloud/window.h"
 #include "gateway/common/clock.h"
 #include "gateway/common/log.h"
 
 #define TIMER_ACCURACY_US 1000
+/* In ack_timeout: how often it is looked at whether messages are still on their way. One that was through right after
+ * a look leaves the peer so much less of it, for its answer. */
+#define LOOKS 4
 
 struct link_parcels {
     const struct link_parcels_handlers *handlers;
@@ -21,6 +25,7 @@ struct link_parcels {
     struct window window;
     struct renderer *renderer;
     int64_t last_answer_ms; /* monotonic; of the peer, or when the link came up */
+    struct transit transit;
     sd_event_source *silence;
 };
 
@@ -29,7 +34,15 @@ static void disarm(struct link_parcels *parcels) {
 }
 
 static int64_t overdue_ms(const struct link_parcels *parcels) {
-    return window_due_ms(&parcels->window, parcels->last_answer_ms, parcels->settings->ack_timeout_ms);
+    const int64_t answered_ms = parcels->last_answer_ms, moved_ms = parcels->transit.moved_ms;
+    return window_due_ms(&parcels->window, answered_ms > moved_ms ? answered_ms : moved_ms,
+                         parcels->settings->ack_timeout_ms);
+}
+
+static void look(struct link_parcels *parcels) {
+    struct amqp_progress progress = amqp_progress(parcels->amqp);
+    progress.handed += parcels->window.waiting_bytes;
+    transit_look(&parcels->transit, &progress, parcels->last_answer_ms, clock_monotonic_ms());
 }
 
 static void arm(struct link_parcels *parcels) {
@@ -38,7 +51,8 @@ static void arm(struct link_parcels *parcels) {
         disarm(parcels);
         return;
     }
-    const int64_t wait_ms = due_ms - clock_monotonic_ms();
+    const int64_t left_ms = due_ms - clock_monotonic_ms(), look_ms = parcels->settings->ack_timeout_ms / LOOKS;
+    const int64_t wait_ms = left_ms < look_ms ? left_ms : look_ms;
     sd_event_source_set_time_relative(parcels->silence, wait_ms > 0 ? (uint64_t)wait_ms * 1000 : 1);
     sd_event_source_set_enabled(parcels->silence, SD_EVENT_ONESHOT);
 }
@@ -47,14 +61,18 @@ static void arm(struct link_parcels *parcels) {
 static void watch_silence(struct link_parcels *parcels) {
     int enabled = SD_EVENT_OFF;
     sd_event_source_get_enabled(parcels->silence, &enabled);
-    if (enabled == SD_EVENT_OFF)
-        arm(parcels);
+    if (enabled != SD_EVENT_OFF)
+        return;
+    parcels->transit = (struct transit){0};
+    look(parcels);
+    arm(parcels);
 }
 
 static int on_silence(sd_event_source *source, uint64_t now_us, void *user) {
     (void)source, (void)now_us;
     struct link_parcels *parcels = user;
     char reason[FB_CAUSE_MAX];
+    look(parcels);
     const int64_t due_ms = overdue_ms(parcels);
     if (due_ms == 0 || due_ms > clock_monotonic_ms()) {
         arm(parcels);

@@ -25,7 +25,8 @@ struct link_parcels_handlers {
     /* For the status: the peer has decided about a batch, or about a message whose parcel is not here any more, or has
      * refused anything else. Comes before decided(). */
     void (*counted)(enum amqp_outcome outcome, void *user);
-    /* The peer has left messages unanswered for ack_timeout: it is to be given up. reason: borrowed. */
+    /* The peer has left messages unanswered for ack_timeout after its last answer, or after the last bytes of what was
+     * in flight then reached it: it is to be given up. reason: borrowed. */
     void (*silent)(const char *reason, void *user);
 };
 

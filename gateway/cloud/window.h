@@ -81,8 +81,8 @@ void window_forget_all(struct window *window);
 bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_bytes);
 /* The peer has answered this delivery: what was sent before it is overtaken, and a slow line no excuse any more. */
 void window_answered(struct window *window, uint64_t delivery, int64_t now_ms);
-/* When the first answer is overdue, monotonic; 0 when nothing waits for one. answered_ms: the last answer. Each answer
- * gives all that wait their patience anew, but for the overtaken ones. */
+/* When the first answer is overdue, monotonic; 0 when nothing waits for one. answered_ms: the last answer, or other
+ * sign of life. It gives all that wait their patience anew, but for the overtaken ones. */
 int64_t window_due_ms(const struct window *window, int64_t answered_ms, uint32_t patience_ms);
 /* When the oldest parcel without an outcome came; 0 when there is none. */
 int64_t window_oldest_ms(const struct window *window);

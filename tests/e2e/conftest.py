@@ -19,7 +19,7 @@ QUEUES = (
     "main", "cable", "endpoints", "states", "input", "judged", "reload", "receive", "mirror",
     "killed-core", "killed-cloud", "killed-field", "killed-all", "clock", "soak", "hot", "lines", "budget",
     "hung-programs", "hung-supervisor", "hung-everything", "json-senml", "json-event",
-    "commanded", "commands", "replies", "vain",
+    "commanded", "commands", "replies", "vain", "trusted",
 )  # fmt: skip
 EXCHANGES = {
     "copies": ("receive", "mirror"),

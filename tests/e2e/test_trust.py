@@ -15,6 +15,7 @@ from common import free_port, make_certificates, wait_until
 from consumer import Consumer
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
+from proxy import Proxy
 from simulator import Simulator
 from wrong_clock import ClocklessGateway, WrongClock
 
@@ -307,6 +308,52 @@ def run_without_page(site):
 def test_readings_are_taken_without_the_pages_certificate(outcome):
     (page,) = outcome
     assert page["use"] == "page" and page["error"].endswith("nowhere.pem: No such file or directory")
+
+
+def run_meanwhile(site):
+    """The broker is revoked while an attempt to reach it is under way that has read the list before."""
+    folder = site.folder("trust_meanwhile")
+    pki = folder / "pki"
+    shutil.copytree(site.pki, pki)
+    plant = SequencePlant(TAGS)
+    crl = folder / "crl.pem"
+    shutil.copy(revoke(pki, "crl-none"), crl)
+
+    def lists(status):
+        return [one["sha256"] for one in status["certificates"] if one["use"] == "crl"]
+
+    def is_refused(status):
+        link = status["link"]
+        return link["state"] == "waiting" and "certificate of localhost was revoked on" in link["reason"]
+
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(site.broker.port))
+        sim = stack.enter_context(Simulator(folder / "sim", plant.description))
+        cloud = cloud_part(proxy.port, "trusted", pki, crl=[crl], connect_timeout="60s")
+        gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud}))
+        proxy.stall()
+        gateway.start()
+        before = gateway.wait_for_status(lambda now: now["link"]["step"] == "tls" and lists(now), 20, "in the handshake")
+        revoke(pki, "crl-server", "server").replace(crl)
+        gateway.wait_for_status(lambda now: lists(now) not in ([], lists(before)), 20, "the new list is seen")
+        proxy.mend()
+        refused = gateway.wait_for_status(is_refused, 40, "the broker is refused")
+        records = gateway.call("attempts", after=0, limit=1000)["records"]
+        revoke(pki, "crl-none-again").replace(crl)
+        gateway.wait_for_link(BACK_LIMIT_S)
+        gateway.stop()
+    return refused["link"], records
+
+
+meanwhile = pytest.mark.scenario(run_meanwhile, turn=2)
+
+
+@meanwhile
+def test_who_is_revoked_during_an_attempt_gets_nothing(outcome):
+    link, records = outcome
+    assert (link["step"], link["accepted"]) == ("tls", 0), link
+    assert records[0]["reason"] == "closed here, to use renewed certificate files", records
+    assert not [one for one in records if one["what"] == "connection"], records
 
 
 def served(record):
