@@ -1,7 +1,7 @@
 """A line so slow that a batch takes longer than the time limit for answers: the link holds, batches arrive one after the
 other, and live ones too. A broker that stops is still found, though its kernel goes on acknowledging.
 
-The line is tc-tbf(8) on the loopback of a network namespace, as packets of 1500 bytes, so that this kernel sees what a slow
+The line is tc-htb(8) on the loopback of a network namespace, as packets of 1500 bytes, so that this kernel sees what a slow
 line's acknowledgements look like. This file runs itself in there: test_slow_line.py FOLDER CERTIFICATES."""
 
 import contextlib
@@ -19,8 +19,12 @@ from gateway import Gateway, cloud_part
 from processes import below, name_of
 from test_delivery import fill, plant
 
-# Both ways together; it holds what TCP sends at first, so that a loss does not stand still for seconds.
-SLOW = ("rate", "64kbit", "burst", "3kb", "limit", "16kb")
+# Towards the broker alone, or TCP's acknowledgements would wait behind what they are for. It holds all that TCP may send:
+# after losses TCP itself may stand still for longer than ACK_TIMEOUT_S.
+LINE = """tc qdisc add dev lo root handle 1: htb
+tc class add dev lo parent 1: classid 1:1 htb rate 64kbit burst 3kb
+tc qdisc add dev lo parent 1:1 pfifo limit 4000
+tc filter add dev lo parent 1: protocol ip u32 match ip dport {port} 0xffff flowid 1:1"""
 ACK_TIMEOUT_S = 5  # which a loaded machine's broker keeps
 SECONDS = 60  # float32: batches of about 70 kB, twice as long each
 NO_LINE = 3  # exit status: the kernel has no such line
@@ -45,7 +49,7 @@ def over_the_line(folder, pki):
         # Nothing but ack_timeout shall find anything.
         cloud = cloud_part(broker.port, "slow", pki, ack_timeout=f"{ACK_TIMEOUT_S}s", idle_timeout="5min")
         gateway = stack.enter_context(Gateway(folder, {**plant(stack, folder), "cloud": cloud}))
-        if subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", "tbf", *SLOW]).returncode != 0:
+        if subprocess.run(["sh", "-ec", LINE.format(port=broker.port)]).returncode != 0:
             return None
         gateway.start().wait_for_link()
         status = gateway.wait_for_status(
@@ -78,7 +82,7 @@ pytestmark = pytest.mark.scenario(run, turn=2)
 @pytest.fixture(name="found")
 def found_over_the_line(outcome):
     if outcome is None:
-        pytest.skip("this kernel has no tc-tbf(8)")
+        pytest.skip("this kernel has no tc-htb(8)")
     return outcome
 
 
