@@ -2,6 +2,7 @@
 #ifndef FB_TESTS_REKEY_FIXTURE_H
 #define FB_TESTS_REKEY_FIXTURE_H
 
+#include "store/store_parked.h"
 #include "store/store_rekey.h"
 #include "store_fixture.h"
 
@@ -26,9 +27,11 @@ static inline struct store_rekey *rekey_begin(struct fixture *fixture, const uin
     return rekey;
 }
 
-/* So many readings are unsent, none of them twice. */
+/* So many readings are unsent, none of them twice, those included that were parked meanwhile. */
 static inline void rekey_assert_all_there(struct fixture *fixture, uint64_t unsent_before) {
+    size_t released;
     fixture_seal(fixture);
+    assert_int_equal(store_release(fixture->store, 1, INT64_MAX, &released, &fixture->cause), FB_OK);
     struct fixture_harvest harvest = fixture_harvest(fixture, fixture->sequence + 1);
     size_t there = 0;
     for (size_t n = 1; n <= fixture->sequence; n++) {
