@@ -2,6 +2,7 @@
 memory and the same descriptors, and every value is there once. ABUSE=2000 for the long run."""
 
 import contextlib
+import os
 import pathlib
 import random
 import statistics
@@ -94,9 +95,11 @@ class Breaker:
 
 
 def measure(breaker, pid):
-    """(KB, descriptors) of forebay-cloud while the link is up and batches go."""
+    """(KB, descriptors) of forebay-cloud while the link is up and batches go; None for who may not look into it."""
     accepted = breaker.up()["accepted"]
     breaker.up(lambda link: link["accepted"] >= accepted + 2 and link["in_flight"] == 0)
+    if os.geteuid() != 0:
+        return None
     samples = []
     for _ in range(SAMPLES):
         samples.append(1024 * memory_mb([pid], "Pss_Anon"))
@@ -145,14 +148,21 @@ def run(site):
 pytestmark = pytest.mark.scenario(run, turn=2)
 
 
-def test_memory_stays_the_same(outcome):
-    (before, _), (after, _) = outcome[0]
-    assert after <= before + GROWTH_KB, outcome[0]
+@pytest.fixture(name="measured")
+def measured_in_between(outcome):
+    if None in outcome[0]:
+        pytest.skip("to look into forebay-cloud needs root")
+    return outcome[0]
 
 
-def test_descriptors_stay_the_same(outcome):
-    (_, before), (_, after) = outcome[0]
-    assert after == before, outcome[0]
+def test_memory_stays_the_same(measured):
+    (before, _), (after, _) = measured
+    assert after <= before + GROWTH_KB, measured
+
+
+def test_descriptors_stay_the_same(measured):
+    (_, before), (_, after) = measured
+    assert after == before, measured
 
 
 def test_every_value_is_there_once(outcome):
