@@ -9,14 +9,13 @@ import base64
 import hashlib
 import hmac
 import re
-import threading
 import time
 import urllib.parse
 
-from common import free_port, wait_until
-from proton import Condition, Message, SSLDomain
+from common import wait_until
+from played_peer import PlayedPeer
+from proton import Condition, Message
 from proton.handlers import MessagingHandler
-from proton.reactor import Container
 
 MESSAGE_BYTES_MAX = 256 * 1024
 TOKEN = re.compile(r"SharedAccessSignature (.*)")
@@ -44,27 +43,19 @@ def check_token(token, resource, key, policy, now_s):
     return int(fields["se"][0])
 
 
-class Peer(MessagingHandler):
+class Peer(PlayedPeer, MessagingHandler):
     """name: of the device, or of the event hub. key: as the portal shows it (base64 text); None: certificates only."""
 
     def __init__(self, pki, name, key=None, policy=None, keep_renewals=True):
         super().__init__(auto_accept=False, prefetch=0)
         self.name, self.policy, self.keep_renewals = name, policy, keep_renewals
         self.set_key(key)
-        self.port = free_port()
-        self.domain = SSLDomain(SSLDomain.MODE_SERVER)
-        self.domain.set_credentials(f"{pki}/server.pem", f"{pki}/server.key", None)
-        self.domain.set_trusted_ca_db(f"{pki}/ca.pem")
-        if key is None:
-            self.domain.set_peer_authentication(SSLDomain.VERIFY_PEER, f"{pki}/ca.pem")
+        self.prepare(pki, "azure", wants_certificate=key is None)
         self.connections, self.tokens, self.refused, self.messages, self.problems = 0, [], [], [], []
         self.link_properties, self.mechanisms = [], []
         self.expired = 0  # links closed since their token had expired
         self.links = {}  # connection: the one that messages come on
         self.expiry = {}  # connection: until when it may send, UTC seconds
-        self.listening = threading.Event()
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=lambda: Container(self).run(), name="azure", daemon=True)
 
     # What differs between the services.
 
@@ -77,28 +68,14 @@ class Peer(MessagingHandler):
 
     # Life.
 
-    def __enter__(self):
-        self.thread.start()
-        assert self.listening.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(10)
-        assert not self.thread.is_alive(), "the peer does not end"
-
     def wait_for_messages(self, count, limit_s=40):
         wait_until(lambda: len(self.messages) >= count, limit_s, f"{count} messages arrive")
 
     def on_start(self, event):
-        self.acceptor = event.container.listen(f"amqps://127.0.0.1:{self.port}", self.domain)
-        event.container.schedule(0.1, self)
-        self.listening.set()
+        self.listen(event.container)
 
     def on_timer_task(self, event):
-        if self.ending.is_set():
-            self.acceptor.close()
-            event.container.stop()
+        if not self.goes_on(event.container):
             return
         for link in list(self.senders()):
             if self.expiry[link.connection] <= time.time():
@@ -106,7 +83,6 @@ class Peer(MessagingHandler):
                 link.condition = Condition("amqp:unauthorized-access", "ExpiredToken: the token has expired")
                 link.close()
                 del self.links[link.connection]
-        event.container.schedule(0.1, self)
 
     def senders(self):
         return [link for connection, link in self.links.items() if connection in self.expiry]

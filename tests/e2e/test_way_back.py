@@ -2,16 +2,15 @@
 unanswered is told so and asked again, ever later; the readings' link is left alone, and no command is lost."""
 
 import contextlib
-import threading
 import time
 
 import pytest
 from commander import Key, claims
-from common import free_port, make_certificates
+from common import make_certificates
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
-from proton import Handler, Message, SSLDomain
-from proton.reactor import Container
+from played_peer import PlayedPeer
+from proton import Handler, Message
 from simulator import Simulator
 
 COMMANDS, REPLIES = "/queues/commands", "/queues/replies"
@@ -19,7 +18,7 @@ OPEN_TIMEOUT_MS, ACK_TIMEOUT_MS = 1000, 3000
 PLACES = 8  # AMQP_SIDE_CREDIT
 
 
-class Peer(Handler):
+class Peer(PlayedPeer, Handler):
     """Takes readings always. agrees, credits, answers: what it does on the way back, from the next attach on. Hands out
     again what it has no answer for."""
 
@@ -29,35 +28,13 @@ class Peer(Handler):
         self.waiting = {}  # commands without an answer, by message id
         self.replies = {}  # answered ones, by correlation id
         self.tries = []  # monotonic, s: of the way back
-        self.port = free_port()
-        self.domain = SSLDomain(SSLDomain.MODE_SERVER)
-        self.domain.set_credentials(f"{pki}/server.pem", f"{pki}/server.key", None)
-        self.domain.set_trusted_ca_db(f"{pki}/ca.pem")
-        self.domain.set_peer_authentication(SSLDomain.VERIFY_PEER, f"{pki}/ca.pem")
-        self.listening, self.ending = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=lambda: Container(self).run(), name="peer", daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        assert self.listening.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        self.ending.set()
-        self.thread.join(10)
-        assert not self.thread.is_alive(), "the peer does not end"
+        self.prepare(pki, "peer", wants_certificate=True)
 
     def on_reactor_init(self, event):
-        self.acceptor = event.container.listen(f"amqps://127.0.0.1:{self.port}", self.domain)
-        event.container.schedule(0.1, self)
-        self.listening.set()
+        self.listen(event.container)
 
     def on_timer_task(self, event):
-        if self.ending.is_set():
-            self.acceptor.close()
-            event.container.stop()
-        else:
-            event.container.schedule(0.1, self)
+        self.goes_on(event.container)
 
     def on_connection_bound(self, event):
         event.transport.sasl().allowed_mechs("EXTERNAL")
