@@ -126,7 +126,7 @@ def topic_right(folder, base, usual, broker, pki):
     told = doctor(folder, "topic", {**base, "cloud": cloud})
     with Gateway(folder / "topic-runs", {**base, "cloud": cloud}) as gateway:
         gateway.start()
-        link = gateway.wait_for_status(lambda now: now["link"]["reason"], 20, "the link ends")["link"]
+        link = gateway.wait_for_status(lambda now: "amqp:" in now["link"]["reason"], 20, "the broker ends the link")["link"]
         gateway.stop()
     return told, link
 

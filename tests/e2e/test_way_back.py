@@ -132,9 +132,12 @@ def run(site):
         found["replies before"] = dict(peer.replies)
         peer.answers = True
         gateway.wait_for_status(lambda _: len(peer.replies) > PLACES and not peer.waiting, 40, "every command is answered")
-        found["last"] = gateway.wait_for_status(
-            lambda now: now["link"]["accepted"] > found["no answer"]["accepted"], 20, "readings go on"
-        )["link"]
+
+        def back(now):
+            link = now["link"]
+            return link["commands"]["state"] == "up" and link["accepted"] > found["no answer"]["accepted"]
+
+        found["last"] = gateway.wait_for_status(back, 20, "the way back is up, and readings go on")["link"]
         gateway.stop()
     return found
 
