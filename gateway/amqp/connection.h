@@ -94,6 +94,7 @@ struct amqp {
     uint64_t delivery;            /* receiver: number of the last one */
     uint32_t unanswered;          /* receiver: messages handed out and not yet answered */
     struct connection_side *side; /* NULL: none is wanted */
+    unsigned side_ends;           /* that the peer owes: sessions of side.c that have ended here only */
     struct cbs *cbs;              /* NULL: no token is wanted */
 };
 
@@ -167,6 +168,8 @@ bool side_has_session(const struct amqp *amqp, const pn_session_t *session);
 void side_link_open(struct amqp *amqp, pn_link_t *link);
 void side_link_flow(struct amqp *amqp);
 void side_ended(struct amqp *amqp, const char *address, const char *condition);
+/* The peer has ended a session that had ended here before. */
+void side_end_answered(struct amqp *amqp);
 void side_delivery(struct amqp *amqp, pn_delivery_t *delivery);
 void side_grant(struct amqp *amqp);
 void side_free(struct amqp *amqp);

@@ -171,6 +171,8 @@ static void aside_ended(struct amqp *amqp, const pn_session_t *session, const pn
     } else if (side_has_session(amqp, session)) {
         const struct connection_side *side = amqp->side;
         side_ended(amqp, link == NULL ? "" : link == side->sender ? side->target : side->source, why);
+    } else if (link == NULL) {
+        side_end_answered(amqp);
     }
 }
 

@@ -1,5 +1,6 @@
 /* The side session: commands in, replies out, in a session of their own, so that what the peer refuses there (it ends
  * the session), or leaves unanswered, does not touch the main link. Opened again after a while whenever it ends. */
+#include <proton/connection.h>
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 #include <proton/link.h>
@@ -16,6 +17,8 @@
 
 #define TIMER_ACCURACY_US 100000
 #define TEXT_MAX 400
+/* proton keeps a session until the peer has ended it too: a peer that never does gets no more of them. */
+#define ENDS_OWED_MOST 3
 /* Bytes of a message before its body: header, properties, annotations of a broker. */
 #define SECTIONS_BYTES_MAX 8192
 
@@ -33,8 +36,11 @@ static void tell(struct amqp *amqp, bool up, const char *reason) {
 }
 
 /* proton keeps what was closed until the connection ends, so it is freed: an endless retry must not grow. */
-static void forget(struct connection_side *side) {
+static void forget(struct amqp *amqp) {
+    struct connection_side *side = amqp->side;
     if (side->session != NULL) {
+        if ((pn_session_state(side->session) & PN_REMOTE_CLOSED) == 0)
+            amqp->side_ends++;
         pn_session_close(side->session);
         pn_session_free(side->session);
     }
@@ -59,7 +65,7 @@ static void failed(struct amqp *amqp, const char *reason) {
     for (char *at = text; *at != '\0'; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
-    forget(side);
+    forget(amqp);
     arm(side, backoff_next_ms(&side->backoff, backoff_random()));
     tell(amqp, false, text);
 }
@@ -110,6 +116,10 @@ void side_open(struct amqp *amqp) {
     struct connection_side *side = side_of(amqp);
     if (side == NULL || side->session != NULL || amqp->step != AMQP_UP || amqp->closing || !amqp->driver_ready)
         return;
+    if (amqp->side_ends >= ENDS_OWED_MOST) {
+        failed(amqp, "the peer has left the end of earlier sessions of the way back unanswered");
+        return;
+    }
     char name[CONNECTION_NAME_MAX];
     side->session = pn_session(amqp->driver.connection);
     if (side->session == NULL) {
@@ -167,6 +177,11 @@ void side_ended(struct amqp *amqp, const char *address, const char *condition) {
     snprintf(text, sizeof text, "the peer ended the way back%s%s%s", address[0] != '\0' ? " at " : "", address,
              condition);
     failed(amqp, text);
+}
+
+void side_end_answered(struct amqp *amqp) {
+    if (amqp->side_ends > 0)
+        amqp->side_ends--;
 }
 
 static void refuse_message(struct amqp *amqp, pn_delivery_t *delivery, const char *why) {
@@ -281,7 +296,7 @@ static enum fb_error make(struct amqp *amqp, const char *source, const char *tar
 
 enum fb_error amqp_side(struct amqp *amqp, const char *source, const char *target, struct fb_cause *cause) {
     if (amqp->side != NULL && amqp->driver_ready)
-        forget(amqp->side);
+        forget(amqp);
     side_free(amqp);
     if (source == NULL) {
         connection_wake(amqp);

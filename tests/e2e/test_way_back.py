@@ -1,5 +1,6 @@
 """The way back has its time limits: a peer that does not agree to it, gives no credit for replies, or leaves them
-unanswered is told so and asked again, ever later; the readings' link is left alone, and no command is lost."""
+unanswered is told so and asked again, ever later; one that ends no sessions gets no more of them; the readings' link is
+left alone, and no command is lost."""
 
 import contextlib
 import time
@@ -16,15 +17,17 @@ from simulator import Simulator
 COMMANDS, REPLIES = "/queues/commands", "/queues/replies"
 OPEN_TIMEOUT_MS, ACK_TIMEOUT_MS = 1000, 3000
 PLACES = 8  # AMQP_SIDE_CREDIT
+SESSIONS = 3  # ENDS_OWED_MOST
 
 
 class Peer(PlayedPeer, Handler):
-    """Takes readings always. agrees, credits, answers: what it does on the way back, from the next attach on. Hands out
-    again what it has no answer for."""
+    """Takes readings always. ends, agrees, credits, answers: what it does on the way back, from the next attach on. Hands
+    out again what it has no answer for."""
 
     def __init__(self, pki):
         super().__init__()
-        self.agrees = self.credits = self.answers = False
+        self.ends = self.agrees = self.credits = self.answers = False
+        self.ended = []  # sessions that have ended at the gateway only
         self.waiting = {}  # commands without an answer, by message id
         self.replies = {}  # answered ones, by correlation id
         self.tries = []  # monotonic, s: of the way back
@@ -34,6 +37,8 @@ class Peer(PlayedPeer, Handler):
         self.listen(event.container)
 
     def on_timer_task(self, event):
+        while self.ends and self.ended:
+            self.ended.pop().close()
         self.goes_on(event.container)
 
     def on_connection_bound(self, event):
@@ -46,7 +51,7 @@ class Peer(PlayedPeer, Handler):
         event.session.open()
 
     def on_session_remote_close(self, event):
-        event.session.close()
+        self.ended.append(event.session)
 
     def on_link_remote_open(self, event):
         link = event.link
@@ -119,19 +124,19 @@ def run(site):
                 commands = now["link"].get("commands", {})
                 return commands.get("state") == "waiting" and words in commands["reason"]
 
-            return gateway.wait_for_status(met, 40, f"the way back waits: {words}")["link"]
+            return gateway.wait_for_status(met, 90, f"the way back waits: {words}")["link"]
 
         gateway.start()
         found["first"] = refused("did not agree")
-        gateway.wait_for_status(lambda _: len(peer.tries) >= 2, 30, "it is tried again")
+        found["owed"] = refused("the end of earlier sessions")
         found["tries"] = list(peer.tries)
-        peer.agrees = True
+        peer.ends = peer.agrees = True
         found["no credit"] = refused("no credit")
         peer.credits = True
-        found["no answer"] = refused("unanswered")
+        found["no answer"] = refused("left a reply")
         found["replies before"] = dict(peer.replies)
         peer.answers = True
-        gateway.wait_for_status(lambda _: len(peer.replies) > PLACES and not peer.waiting, 40, "every command is answered")
+        gateway.wait_for_status(lambda _: len(peer.replies) > PLACES and not peer.waiting, 90, "every command is answered")
 
         def back(now):
             link = now["link"]
@@ -151,6 +156,11 @@ def test_a_peer_that_does_not_agree_is_named_and_asked_again_later(outcome):
     )
     first, second = outcome["tries"][:2]
     assert second - first >= OPEN_TIMEOUT_MS / 1000 + 0.4, outcome["tries"]
+
+
+def test_a_peer_that_ends_no_sessions_is_offered_no_more_of_them(outcome):
+    assert outcome["owed"]["commands"]["reason"] == "the peer has left the end of earlier sessions of the way back unanswered"
+    assert len(outcome["tries"]) == SESSIONS
 
 
 def test_replies_without_credit_or_outcome_end_the_session_with_the_reason(outcome):
