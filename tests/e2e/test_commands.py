@@ -101,7 +101,7 @@ def test_read_now_gives_the_newest_readings(plant):
 
 def test_backfill_sends_stored_batches_again_marked_historical(plant):
     def sent():
-        return plant.gateway.status()["store"]["unsent_batches"] == 0 and plant.consumer.view().batches
+        return plant.consumer.view().batches and plant.gateway.status()["store"]["unsent_batches"] == 0
 
     wait_until(sent, 30, "some batches were sent")
     repeats, before_ms = plant.consumer.view().repeats, int(time.time() * 1000)
