@@ -80,7 +80,9 @@ struct amqp {
 
     bool driver_ready;
     struct sasl_client sasl; /* client */
+    struct sasl_server sasl_server;
     pn_connection_driver_t driver;
+    bool peer_open;              /* the peer has sent its OPEN */
     pn_link_t *link;             /* the one link; NULL before and after */
     bool corked;                 /* the socket holds small segments back, see pump.c */
     bool write_blocked;          /* TLS waits for the socket to take more */

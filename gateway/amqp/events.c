@@ -82,7 +82,13 @@ static void on_connection_init(struct amqp *amqp, pn_event_t *event) {
         events_open_link(amqp);
 }
 
+/* proton takes a second OPEN, and keeps both. */
 static void on_connection_open(struct amqp *amqp, pn_event_t *event) {
+    if (amqp->peer_open) {
+        connection_end(amqp, "%s opened the connection twice", amqp->peer_address);
+        return;
+    }
+    amqp->peer_open = true;
     if (amqp->server)
         pn_connection_open(pn_event_connection(event));
     if (amqp->cbs == NULL)

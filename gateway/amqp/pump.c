@@ -34,7 +34,8 @@ void pump_start(struct amqp *amqp) {
     pn_connection_set_container(driver->connection, amqp->settings.container);
     if (amqp->server) {
         pn_transport_set_server(driver->transport);
-        sasl_serve(driver->transport, amqp->peer_name);
+        amqp->sasl_server = (struct sasl_server){.user = amqp->peer_name};
+        sasl_serve(driver->transport, &amqp->sasl_server);
     } else {
         pn_connection_set_hostname(driver->connection, amqp->settings.host);
         amqp->sasl = (struct sasl_client){.ways = ways_to_sign_in(amqp)};
@@ -46,6 +47,10 @@ void pump_start(struct amqp *amqp) {
 }
 
 static void dispatch(struct amqp *amqp) {
+    if (amqp->sasl_server.repeated) {
+        connection_end(amqp, "%s signed in twice", amqp->peer_address);
+        return;
+    }
     /* proton has no event for this on a client. */
     if (amqp->step == AMQP_SASL && pn_sasl_outcome(pn_sasl(amqp->driver.transport)) == PN_SASL_OK)
         connection_step(amqp, AMQP_OPEN);

@@ -29,11 +29,15 @@ static void prepare_write(pn_transport_t *transport) {
     (void)transport;
 }
 
-/* An authorization id may be sent along; the certificate's name is used whatever it says. */
+/* An authorization id may be sent along; the certificate's name is used whatever it says. proton hands on, and keeps,
+ * as many of these frames as come: one is right. */
 static void process_init(pn_transport_t *transport, const char *mechanism, const pn_bytes_t *received) {
     (void)received;
-    if (strcmp(mechanism, "EXTERNAL") == 0)
-        pnx_sasl_set_succeeded(transport, pnx_sasl_get_context(transport), NULL);
+    struct sasl_server *server = pnx_sasl_get_context(transport);
+    server->repeated = server->asked;
+    server->asked = true;
+    if (!server->repeated && strcmp(mechanism, "EXTERNAL") == 0)
+        pnx_sasl_set_succeeded(transport, server->user, NULL);
     else
         pnx_sasl_set_failed(transport);
     pnx_sasl_set_desired_state(transport, SASL_POSTED_OUTCOME);
@@ -60,11 +64,15 @@ static bool process_mechanisms(pn_transport_t *transport, const char *mechanisms
         const char *name, *answer;
     } known[] = {{"EXTERNAL", ""}, {"ANONYMOUS", "anonymous"}};
     struct sasl_client *client = pnx_sasl_get_context(transport);
+    /* proton takes the list as often as it comes, and would keep each choice. */
+    if (client->chosen)
+        return true;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (has_word(client->ways, known[i].name) && has_word(mechanisms, known[i].name)) {
             pnx_sasl_set_selected_mechanism(transport, known[i].name);
             pnx_sasl_set_bytes_out(transport, pn_bytes(strlen(known[i].answer), known[i].answer));
             pnx_sasl_set_desired_state(transport, SASL_POSTED_INIT);
+            client->chosen = true;
             return true;
         }
     snprintf(client->offered, sizeof client->offered, "%s", mechanisms);
@@ -111,9 +119,9 @@ static const pnx_sasl_implementation implementation = {
     .decode = no_layer,
 };
 
-void sasl_serve(pn_transport_t *transport, char *user) {
+void sasl_serve(pn_transport_t *transport, struct sasl_server *server) {
     pn_sasl(transport);
-    pnx_sasl_set_implementation(transport, &implementation, user);
+    pnx_sasl_set_implementation(transport, &implementation, server);
     pn_sasl_allowed_mechs(pn_sasl(transport), "EXTERNAL");
     pn_transport_require_auth(transport, true);
 }
