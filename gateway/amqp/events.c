@@ -182,6 +182,14 @@ static void aside_ended(struct amqp *amqp, const pn_session_t *session, const pn
     }
 }
 
+/* Server: the link is over. A peer that is done closes the connection next; it must not stay for nothing. */
+static void served(struct amqp *amqp) {
+    amqp->link = NULL;
+    amqp->unanswered = 0;
+    connection_deadline(amqp, amqp->settings.open_timeout_ms);
+}
+
+/* Server: proton keeps what was closed until the connection ends, so it is freed: a peer may ask again for years. */
 static void on_link_close(struct amqp *amqp, pn_event_t *event) {
     pn_link_t *link = pn_event_link(event);
     if (is_aside(amqp, pn_link_session(link))) {
@@ -195,12 +203,11 @@ static void on_link_close(struct amqp *amqp, pn_event_t *event) {
         pump_goodbye(amqp, NULL, NULL);
         return;
     }
+    const bool ours = link == amqp->link;
     pn_link_close(link);
-    if (link != amqp->link)
-        return;
-    /* A peer that is done closes the connection next; it must not stay for nothing. */
-    amqp->link = NULL;
-    connection_deadline(amqp, amqp->settings.open_timeout_ms);
+    pn_link_free(link);
+    if (ours)
+        served(amqp);
 }
 
 static void on_session_close(struct amqp *amqp, pn_event_t *event) {
@@ -210,11 +217,12 @@ static void on_session_close(struct amqp *amqp, pn_event_t *event) {
         return;
     }
     if (amqp->server) {
+        /* Another one is beside it, such as for commands, which there are none of here. */
+        const bool ours = amqp->link != NULL && pn_link_session(amqp->link) == session;
         pn_session_close(session);
-        if (amqp->link == NULL || pn_link_session(amqp->link) != session)
-            return; /* one beside it, such as for commands, which there are none of here */
-        amqp->link = NULL;
-        connection_deadline(amqp, amqp->settings.open_timeout_ms);
+        pn_session_free(session);
+        if (ours)
+            served(amqp);
         return;
     }
     char text[CONDITION_TEXT_MAX];

@@ -308,6 +308,8 @@ static void on_asked(json_t *asked, void *user) {
 
 static void on_taken(void *user) {
     struct link *link = user;
+    if (link->stopping)
+        return;
     note_end(link, "closed", AMQP_UP, "the preferred endpoint takes the link again");
     down(link);
     endpoints_return(&link->endpoints);

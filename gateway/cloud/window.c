@@ -116,6 +116,7 @@ struct window_parcel *window_of_number(const struct window *window, enum parcel_
 void window_sent(struct window *window, struct window_parcel *parcel) {
     stop_waiting(window, parcel);
     parcel->state = WINDOW_SENT;
+    parcel->order = ++window->sent;
 }
 
 void window_decided(struct window *window, struct window_parcel *parcel) {
@@ -158,9 +159,14 @@ bool window_grant(struct window *window, uint32_t *ret_messages, uint32_t *ret_b
 }
 
 void window_answered(struct window *window, uint64_t delivery, int64_t now_ms) {
+    const struct window_parcel *answered = window_of_delivery(window, delivery);
+    if (answered == NULL)
+        return;
+    /* One of several messages that is begun is finished before any other is sent. */
+    const uint64_t order = answered->order == 0 ? window->sent + 1 : answered->order;
     for (uint32_t i = 0; i < window->end; i++) {
         struct window_parcel *parcel = &window->parcels[i];
-        if (parcel->state == WINDOW_SENT && parcel->delivery < delivery && parcel->overtaken_ms == 0)
+        if (parcel->state == WINDOW_SENT && parcel->order < order && parcel->overtaken_ms == 0)
             parcel->overtaken_ms = now_ms;
     }
 }

@@ -35,6 +35,7 @@ struct window_parcel {
     uint8_t store[PROTOCOL_STORE_BYTES];
     uint64_t number;
     uint64_t delivery;    /* grows with each parcel; never used twice */
+    uint64_t order;       /* of handing them to the peer, from 1; 0: still waiting */
     int64_t since_ms;     /* monotonic: when it came */
     int64_t overtaken_ms; /* monotonic: when the peer first answered one that was sent later; 0: not yet */
     size_t length;
@@ -53,7 +54,7 @@ struct window {
     size_t bytes;                             /* of the open ones */
     size_t waiting_bytes;                     /* of the waiting ones */
     uint32_t granted_messages, granted_bytes; /* what core may still send */
-    uint64_t taken;                           /* ever */
+    uint64_t taken, sent;                     /* ever */
 };
 
 enum fb_error window_init(struct window *window, uint32_t messages_most, uint32_t bytes_most,

@@ -75,6 +75,7 @@ void world_trust(struct world *world, struct end *end, const char *ca, const cha
 static void on_step(struct amqp *amqp, enum amqp_step step, void *user) {
     struct end *end = user;
     end->step = step;
+    end->up = end->up || step == AMQP_UP;
     if (end->free_at_step != 0 && end->free_at_step == step) {
         end->amqp = NULL;
         end->closed = true;
@@ -124,6 +125,11 @@ static void on_received(struct amqp *amqp, uint64_t delivery, const struct amqp_
 
 static void on_closed(struct amqp *amqp, enum amqp_step step, const char *reason, void *user) {
     struct end *end = user;
+    if (amqp == end->earlier) {
+        end->earlier = NULL;
+        amqp_free(amqp);
+        return;
+    }
     assert_false(end->closed);
     end->closed = true;
     end->closed_step = step;
@@ -141,7 +147,8 @@ static int on_accept(sd_event_source *source, int descriptor, uint32_t events, v
     struct world *world = user;
     const int accepted = accept4(descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(accepted >= 0);
-    amqp_free(world->server.amqp); /* the end of the one before may not have been read yet */
+    amqp_free(world->server.earlier);
+    world->server.earlier = world->server.amqp;
     world->server_settings.trust = world->server.trust;
     world->server.closed = false;
     struct fb_cause cause;
@@ -199,6 +206,7 @@ void world_open(struct world *world) {
 void world_close(struct world *world) {
     amqp_free(world->client.amqp);
     amqp_free(world->server.amqp);
+    amqp_free(world->server.earlier);
     amqp_trust_free(world->client.trust);
     amqp_trust_free(world->server.trust);
     sd_event_source_disable_unref(world->accept);

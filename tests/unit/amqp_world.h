@@ -14,8 +14,10 @@
 struct end {
     sd_event *event;
     struct amqp *amqp;
+    struct amqp *earlier; /* server: the one before, which may still be in use; those before it are cut */
     struct amqp_trust *trust;
     enum amqp_step step;
+    bool up; /* it has come to AMQP_UP */
     bool closed;
     enum amqp_step closed_step;
     char reason[600];

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -46,6 +47,11 @@ static void on_attempted(json_t *attempt, void *user) {
     json_decref(desk->attempt);
     desk->attempt = attempt;
     desk->attempts++;
+    const char *what = json_string_value(json_object_get(attempt, "what"));
+    const char *outcome = json_string_value(json_object_get(attempt, "outcome"));
+    desk->returns += strcmp(what, "return") == 0 && strcmp(outcome, "up") == 0;
+    if (desk->stop_at != NULL && strcmp(desk->stop_at, what) == 0)
+        link_stop(desk->link);
 }
 
 static void on_stopped(void *user) {

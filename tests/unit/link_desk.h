@@ -19,8 +19,9 @@ struct desk {
     enum parcel_outcome outcome;
     char reason[FB_CAUSE_MAX];
     bool stopped;
-    unsigned attempts;
-    json_t *attempt; /* the last one */
+    const char *stop_at;        /* link_stop() is called within this record ("what"); NULL: never */
+    unsigned attempts, returns; /* records, and of those "return" with "up" */
+    json_t *attempt;            /* the last one */
 };
 
 /* Setup and teardown: *state is the desk. */

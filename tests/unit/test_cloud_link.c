@@ -264,20 +264,36 @@ static void a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it(void
     assert_int_equal(desk->downs, 0);
 }
 
-/* The preferred endpoint is the very peer that the spare is, under its other name: it takes the question at once. */
-static void the_link_goes_back_when_the_preferred_one_takes_it(void **state) {
-    struct desk *desk = *state;
+/* The preferred endpoint is the very peer that the spare is, under its other name, and takes the question at once. The
+ * first attempt fails for want of an answer. */
+static void come_up_at_the_spare(struct desk *desk) {
     desk->settings.spares[0] = link_settings_endpoint(&desk->settings, 0);
     desk->settings.spare_count = 1;
     desk->settings.return_after_ms = 100;
-    desk->world.server_silent = true; /* the first attempt fails for want of an answer */
+    desk->world.server_silent = true;
     desk->settings.connect_timeout_ms = 100;
     link_configure(desk->link, &desk->settings);
     world_run_to_count(&desk->world, &desk->attempts, 1);
     desk->world.server_silent = false;
+    world_run_to_count(&desk->world, &desk->ups, 1);
+}
+
+static void the_link_goes_back_when_the_preferred_one_takes_it(void **state) {
+    struct desk *desk = *state;
+    come_up_at_the_spare(desk);
     world_run_to_count(&desk->world, &desk->ups, 2);
+    assert_int_equal(desk->returns, 1);
     assert_string_equal(told(desk, "what"), "attempt");
     assert_int_equal(desk->downs, 1);
+}
+
+static void a_link_that_stops_does_not_go_back(void **state) {
+    struct desk *desk = *state;
+    desk->stop_at = "return";
+    come_up_at_the_spare(desk);
+    world_run_until(&desk->world, &desk->stopped);
+    assert_int_equal(desk->returns, 1);
+    assert_int_equal(desk->ups, 1);
 }
 
 /* In bytes; another allocator than glibc's (a sanitizer's) tells nothing, and looks for leaks by itself. */
@@ -379,6 +395,7 @@ int main(void) {
         TEST(a_refused_peer_leaves_its_fingerprint),
         TEST(a_spare_takes_the_link_and_the_preferred_one_is_asked_beside_it),
         TEST(the_link_goes_back_when_the_preferred_one_takes_it),
+        TEST(a_link_that_stops_does_not_go_back),
         TEST(reconnects_leave_nothing_behind),
         TEST(stopping_says_goodbye),
     };

@@ -206,6 +206,21 @@ static void each_answer_gives_patience_anew_but_not_to_the_overtaken(void **stat
     window_done(&window);
 }
 
+static void what_was_taken_first_and_sent_last_is_not_overtaken(void **state) {
+    (void)state;
+    struct window window = window_of(8, 1024 * KIB);
+    struct window_parcel *backlog = take(&window, 1, 10), *live = take(&window, 2, 10), *begun = take(&window, 3, 10);
+    backlog->historical = true;
+    window_sent(&window, live);
+    window_sent(&window, backlog);
+    window_answered(&window, live->delivery, 3000);
+    window_decided(&window, live);
+    assert_int_equal(backlog->overtaken_ms, 0);
+    window_answered(&window, begun->delivery, 4000); /* of several messages, the first one */
+    assert_int_equal(backlog->overtaken_ms, 4000);
+    window_done(&window);
+}
+
 static void forgetting_everything_takes_the_grant_along(void **state) {
     (void)state;
     struct window window = window_of(8, 1024 * KIB);
@@ -233,6 +248,7 @@ int main(void) {
         cmocka_unit_test(a_core_that_ignores_its_grant_is_noticed),
         cmocka_unit_test(the_one_that_waited_longest_goes_first),
         cmocka_unit_test(each_answer_gives_patience_anew_but_not_to_the_overtaken),
+        cmocka_unit_test(what_was_taken_first_and_sent_last_is_not_overtaken),
         cmocka_unit_test(forgetting_everything_takes_the_grant_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
