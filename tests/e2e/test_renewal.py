@@ -93,9 +93,9 @@ def expire(site, whose):
         # What takes its time comes first: the certificate has little.
         broker = stack.enter_context(Broker(folder / "broker", pki, ("short",)))
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
-        short_lived(pki, *(("gateway", "client", "gateway") if whose == "gateway" else ("server", "server", "localhost")))
         if whose == "server":
-            broker.control("eval", "ssl:clear_pem_cache().")  # it reads the files anew
+            broker.control("eval", "ssl:clear_pem_cache().")  # it reads the files anew for the next connection
+        short_lived(pki, *(("gateway", "client", "gateway") if whose == "gateway" else ("server", "server", "localhost")))
         cloud = cloud_part(broker.port, "short", pki)
         gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": cloud, "store": SEALED}))
         gateway.start().wait_for_link()
