@@ -20,6 +20,7 @@ from common import PYTHON, Service, make_certificates, wait_until
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
 from simulator import Simulator
+from slots import skipped
 
 NAME, PORT = "broker.example", 15671
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
@@ -77,10 +78,11 @@ def up_at(gateway, address):
     return gateway.wait_for_status(met, 40, f"the link is up at {address}")
 
 
-def stuck(gateway, names, broker):
+def stuck(gateway, names, broker, sim):
     """The name server stops while the gateway polls, and the link breaks: what is told meanwhile, and how long it took."""
+    before = sum(skipped(gateway, sim).values())
     names.process.send_signal(signal.SIGSTOP)
-    known, skipped = len(attempts(gateway)), sum(gateway.skipped().values())
+    known = len(attempts(gateway))
     since_s = time.time()
     broker.control("close_all_connections", "for a test")
 
@@ -95,9 +97,9 @@ def stuck(gateway, names, broker):
     time.sleep(max(0, since_s + STUCK_S - time.time()))
     gateway.wait_for_status(looking, 20, "and looked up again")
     until_s = time.time()
-    skipped = sum(gateway.skipped().values()) - skipped
     names.process.send_signal(signal.SIGCONT)
-    return {"shown": shown, "failed": failed[0], "from": since_s, "until": until_s, "skipped": skipped}
+    slots_skipped = sum(skipped(gateway, sim).values()) - before
+    return {"shown": shown, "failed": failed[0], "from": since_s, "until": until_s, "skipped": slots_skipped}
 
 
 def inside(folder):
@@ -121,7 +123,7 @@ def inside(folder):
         before = gateway.status()["link"]
         first.kill()
         after = up_at(gateway, SECOND)["link"]
-        found = {"moved": (before["peer"], after["peer"]), "stuck": stuck(gateway, names, second)}
+        found = {"moved": (before["peer"], after["peer"]), "stuck": stuck(gateway, names, second, sim)}
         after = up_at(gateway, SECOND)["link"]
         gateway.wait_for_status(lambda now: now["link"]["accepted"] > after["accepted"], 20, "batches go again")
         found["attempts"] = attempts(gateway)

@@ -108,7 +108,7 @@ def test_a_silent_instrument_and_its_bus_are_told_until_they_answer_again(shown)
     browser.wait(lambda: "✕ bad: timeout" in browser.row("a", "sequence-0")["quality"], "the reason is shown")
     assert browser.row("a", "sequence-0")["value"] == "–"
     browser.wait(lambda: any("hall-1" in text for text in browser.texts("#problem-list li")), "the bus is a problem")
-    assert "bad: timeout" in browser.text("#instruments tr:first-child")
+    browser.wait(lambda: "bad: timeout" in browser.text("#instruments tr:first-child"), "the instrument is told with its reason")
     shown.sim.say("clear hall-1 1")
     browser.wait_for_text("#counts", f"{shown.tags} good, 0 uncertain, 0 bad", 20)
 
@@ -116,8 +116,11 @@ def test_a_silent_instrument_and_its_bus_are_told_until_they_answer_again(shown)
 def test_the_link_is_shown_with_its_step_and_reason_until_it_is_up(shown):
     browser = shown.browser
     browser.open(shown.address)
-    browser.wait(lambda: "✕ TCP" in browser.texts("#steps li"), "the step that fails")
-    assert re.search("refused", browser.text("#link"), re.IGNORECASE) and "The link is" in browser.text("#sentence")
+    browser.wait(
+        lambda: "✕ TCP" in browser.texts("#steps li") and re.search("refused", browser.text("#link"), re.IGNORECASE),
+        "the step that fails, and why",
+    )
+    assert "The link is" in browser.text("#sentence")
     with shown.receiver():
         browser.wait_for_text("#link", "✓ up")
         browser.wait_for_text("#sentence", "All good")

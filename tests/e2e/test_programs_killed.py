@@ -33,7 +33,6 @@ def kill_field(gateway, n):
 
 def kill_everything(gateway, n):
     gateway.kill_all()
-    gateway.launch()
 
 
 # What to kill, and how long before a kill a reading may have been read and yet be lost; None: never.
@@ -63,6 +62,9 @@ def run(name, site):
             time.sleep(choice.uniform(0.5, 2.0))
             moments.append(time.time())
             kill(gateway, n)
+            moments.append(time.time())  # it may have come much later than it was meant to
+            if gateway.process is None:
+                gateway.launch()
             wait_until(gateway.ready, 20, f"the programs are connected again after kill {n + 1} of {name}")
         gateway.wait_for_link()
         until_s = time.time()
@@ -73,7 +75,7 @@ def run(name, site):
     if before_s is None:
         assert not found.missing, f"killing {name} lost what was safe: {found}"
     found.assert_lost_only_near(moments, before_s or 0, SLACK_S)
-    assert found.matched > TAGS * len(moments) / 2, str(found)
+    assert found.matched > TAGS * rounds(10) / 2, str(found)
     (store,) = view.stores()
     assert not view.missing_numbers(store)
     assert not view.losses()

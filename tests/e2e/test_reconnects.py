@@ -19,6 +19,7 @@ from plants import SequencePlant
 from processes import memory_mb
 from proxy import Proxy
 from simulator import Simulator
+from slots import skipped
 
 TAGS = 20
 USUAL_ROUNDS = 20
@@ -89,6 +90,7 @@ class Breaker:
 
     def round(self, number):
         before = self.up()
+        self.failures()  # what the round before it brought beyond those that it waited for
         way = self.refuse_sign_in if number % REFUSED_EVERY == 5 else self.ways[number % len(self.ways)]
         way()
         self.up(lambda link: link["since_ms"] != before["since_ms"])
@@ -136,7 +138,7 @@ def run(site):
         assert gateway.pids()["forebay-cloud"] == [pid], "forebay-cloud has died"
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
-        slots = until_s - since_s - sum(gateway.skipped().values())
+        slots = until_s - since_s - sum(skipped(gateway, sim).values())
         records = gateway.call("attempts", after=0, limit=1000)["records"]
         gateway.stop()
         found = compare(sim.record(), consumer.view().by_tag(), plant.tags, since_s, until_s)

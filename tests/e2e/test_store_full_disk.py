@@ -53,12 +53,13 @@ def run(site):
         gateway.wait_for_status(lambda now: now["store"]["state"] == "full", 60, "the disk is full")
         time.sleep(5)
         os.unlink(data / "other")
-        gateway.wait_for_status(lambda now: now["store"]["state"] == "good", 10, "the store takes readings again")
+        gateway.wait_for_status(lambda now: now["store"]["state"] == "good", 30, "the store takes readings again")
         time.sleep(3)
         gateway.stop()
         gateway.start()
         for _ in range(2):  # what the first batch cost stands in the second
-            time.sleep(1.5)
+            before = gateway.status()["store"]["readings"]
+            gateway.wait_for_status(lambda now, least=before + TAGS: now["store"]["readings"] >= least, 20, "readings to seal")
             gateway.call("seal")
         outcome = batches_of(gateway), gateway.status()["store"], gateway.command("verify", "-c", str(gateway.file))
         gateway.stop()

@@ -40,8 +40,8 @@ def run(site):
         before = gateway.status()["link"]["accepted"]
         with Consumer(preferred.port, "vain", site.pki) as other:
             back = gateway.wait_for_status(
-                lambda now: now["link"]["endpoint"].endswith(f":{preferred.port}") and other.view().batches
-                and now["link"]["accepted"] > before, 60, "the link is back, and works",
+                lambda now: now["link"]["endpoint"].endswith(f":{preferred.port}") and now["link"]["state"] == "up"
+                and other.view().batches and now["link"]["accepted"] > before, 60, "the link is back, and works",
             )  # fmt: skip
         gateway.stop()
         return found, back, consumer.view()

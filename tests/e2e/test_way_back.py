@@ -154,8 +154,10 @@ def test_a_peer_that_does_not_agree_is_named_and_asked_again_later(outcome):
     assert outcome["first"]["commands"]["reason"] == (
         f"the peer did not agree to the way back at {REPLIES} in {OPEN_TIMEOUT_MS} ms"
     )
-    first, second = outcome["tries"][:2]
-    assert second - first >= OPEN_TIMEOUT_MS / 1000 + 0.4, outcome["tries"]
+    first, second, third = outcome["tries"]
+    # Each wait is 0.5 s at least; the peer may see the first try some tenths of a second late.
+    assert second - first >= OPEN_TIMEOUT_MS / 1000 + 0.1, outcome["tries"]
+    assert third - first >= 2 * OPEN_TIMEOUT_MS / 1000 + 0.6, outcome["tries"]
 
 
 def test_a_peer_that_ends_no_sessions_is_offered_no_more_of_them(outcome):

@@ -52,6 +52,7 @@ class Site:
         words = ["write", "-c", str(self.gateway.file), "--reason", reason, "--", instrument, name, str(value)]
         said = self.gateway.command(*words, code=code)
         self.writes += sent
+        wait_until(lambda: self.seen() >= self.writes, 20, "the instrument has seen it")  # one that is silent when it can
         assert self.seen() == self.writes, said
         return said
 

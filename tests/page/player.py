@@ -30,7 +30,8 @@ def certificate(use, subject, days_left, error=""):
 
 
 class Plant:
-    """What the status and the values are made of; change the members to change what the page is told."""
+    """What the status and the values are made of; change the members to change what the page is told. The player's thread
+    reads them meanwhile, each once."""
 
     def __init__(self, instruments=6, tags=8):
         self.started_ms = now_ms() - 3_600_000
@@ -111,16 +112,16 @@ class Plant:
         }  # fmt: skip
 
     def _instrument(self, i, name, now):
+        bad = self.bad
         return {
             "name": name, "bus": BUSES[i % len(BUSES)][0], "unit": i % 240 + 1, "tags": self.tags,
             "proven_tags": sum(owner == name for owner, _ in self.proven),
-            "state": "bad" if name in self.bad else "good", "reason": self.bad.get(name, ""), "since_ms": self.started_ms + 500, "last_good_ms": now,
+            "state": "bad" if name in bad else "good", "reason": bad.get(name, ""), "since_ms": self.started_ms + 500, "last_good_ms": now,
         }  # fmt: skip
 
-    def value(self, instrument, tag):
+    def value(self, instrument, owner, tag):
         number = instrument * self.tags + tag + 1
         name, unit = UNITS[tag % len(UNITS)]
-        owner = self.names[instrument]
         seconds = time.time()
         value = round((1 + number % 90) * (1.2 + math.sin(seconds / 9 + number)), 3)
         if name == "counter":
@@ -129,16 +130,17 @@ class Plant:
             value = math.sin(seconds / 20 + number) > 0
         value = self.said.get((owner, name), value)
         quality, reason = "good", ""
-        if owner in self.bad:
-            value, quality, reason = None, "bad", self.bad[owner]
-        elif owner in self.uncertain:
-            quality, reason = "uncertain", self.uncertain[owner]
-        proof = {"proven": self.proven[owner, name]} if (owner, name) in self.proven else {}
+        bad, uncertain, proven = self.bad.get(owner), self.uncertain.get(owner), self.proven.get((owner, name))
+        if bad is not None:
+            value, quality, reason = None, "bad", bad
+        elif uncertain is not None:
+            quality, reason = "uncertain", uncertain
+        proof = {} if proven is None else {"proven": proven}
         return {**proof, "tag": number, "instrument": owner, "name": name if tag < len(UNITS) else f"{name}-{tag}", "unit": unit,
                 "value": value, "quality": quality, "reason": reason, "time_ms": now_ms() - 30, "interval_ms": 1000}
 
     def values(self, part=0, parts=1):
-        return {"values": [self.value(i, t) for i in range(len(self.names)) for t in range(self.tags)
+        return {"values": [self.value(i, name, t) for i, name in enumerate(self.names) for t in range(self.tags)
                            if t % parts == part]}
 
 

@@ -234,7 +234,7 @@ def test_a_lost_gateway_is_told_and_nothing_stays_good(page, plant, player, brow
     player.silent = True
     if how == "hang up":
         player.hang_up()
-    browser.wait(lambda: "No connection to the gateway since" in browser.text("#lost"), "the loss is told", 9)
+    browser.wait(lambda: "No connection to the gateway since" in browser.text("#lost"), "the loss is told")
     assert {row["quality"] for row in browser.rows().values()} == {"? unknown"}
     for selector in ("#sentence", "#link", "#store", "#buses", "#instruments", "#counts"):
         assert not re.search(r"\bgood\b|\bup\b", browser.text(selector)), selector
@@ -265,7 +265,7 @@ def test_a_reloaded_configuration_adds_and_removes_tags(page, plant, browser):
     plant.names = [*plant.names[:2], "new-1"]
     plant.loaded_ms += 1000
     browser.wait(lambda: {name for name, _ in browser.rows()} == set(plant.names), "the tables follow")
-    assert browser.text("#counts") == "24 good, 0 uncertain, 0 bad"
+    browser.wait(lambda: browser.text("#counts") == "24 good, 0 uncertain, 0 bad", "the rest is not counted any more")
 
 
 def test_names_are_text_and_never_markup(page, plant, browser):
