@@ -176,9 +176,18 @@ class Gateway:
 
     def skipped(self):
         """{bus: slots that its worker has skipped, and counted}: where instruments answer, only a busy machine is the cause.
-        Nothing while core is not there."""
-        status = self.try_status() or {"buses": []}
-        return {one["name"]: one["overruns"] or 0 for one in status["buses"]}
+        Nothing while core is not there. Workers tell their figures every two seconds: what they tell from now on counts."""
+
+        def figures():
+            return {one["name"]: one for one in (self.try_status() or {"buses": []})["buses"]}
+
+        def told():
+            now = figures()
+            return all(name not in now or now[name]["requests"] != one["requests"] for name, one in before.items())
+
+        before = figures()
+        wait_until(told, 30, "the workers tell their figures")
+        return {name: one["overruns"] or 0 for name, one in figures().items()}
 
     def reload(self, code=0):
         return self.command("reload", "-c", str(self.file), code=code)
@@ -186,7 +195,7 @@ class Gateway:
     def ask(self, name, /, **arguments):
         """One call of docs/api.md over the control socket; the answer, be it an error."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
-            control.settimeout(5)
+            control.settimeout(20)
             control.connect(str(self.run / "control.sock"))
             control.send(message(CONTROL_REQUEST, json.dumps({"call": name, **arguments}).encode()))
             text = b""

@@ -27,7 +27,7 @@ class Impostor:
             with contextlib.suppress(OSError):
                 connection, _ = self.server.accept()
                 with connection:
-                    connection.settimeout(1)
+                    connection.settimeout(10)
                     with self.context.wrap_socket(connection, server_side=True) as secure:
                         secure.recv(1)
 
@@ -65,7 +65,7 @@ class Mute(Impostor):
         while not self.ending.is_set():
             with contextlib.suppress(OSError):
                 connection, _ = self.server.accept()
-                connection.settimeout(2)
+                connection.settimeout(10)
                 kept.append(self.context.wrap_socket(connection, server_side=True))
         for connection in kept:
             connection.close()

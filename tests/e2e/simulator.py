@@ -63,11 +63,13 @@ class Simulator:
         return answer["result"]
 
     def record(self):
-        """Every request so far, in order; data as bytes or None."""
+        """Every request so far, in order; data as bytes or None. A line that is being written does not count yet."""
         self.say("flush")
         lines = []
         with open(self.record_file, encoding="ascii") as file:
             for line in file:
+                if not line.endswith("\n"):
+                    break
                 entry = json.loads(line)
                 entry["data"] = None if entry["data"] is None else bytes.fromhex(entry["data"])
                 entry["table"] = values.TABLE_FUNCTIONS.get(entry["function"])

@@ -128,6 +128,7 @@ def test_a_peer_whose_token_expired_closes_the_link_and_it_comes_back(site):
     with IotHub(site.pki, "hub-forgets", key=KEY, keep_renewals=False) as peer:
         with running(site, "hub-forgets", peer, token_key=KEY, profile="azure-iothub", token_life="10s") as gateway:
             wait_until(lambda: peer.expired >= 1, 60, "the peer closes the link of an expired token")
+            wait_until(lambda: peer.connections >= 2, 30, "the gateway connects again")
             gateway.wait_for_link()
             so_far = len(peer.messages)
             peer.wait_for_messages(so_far + 2)
@@ -155,12 +156,17 @@ def test_an_event_hub_gets_json_within_its_limit_in_order_of_a_key(site):
     with EventHub(site.pki, "readings", key=KEY, policy="send") as peer:
         with running(site, "event-hub", peer, token_key=KEY, tags=300, store=store, **more) as gateway:
             gateway.wait_for_link()
-            wait_until(lambda: any("/senml/" in one.id and one.id.endswith("/2") for one in peer.messages), 150,
-                       "a batch in two messages")  # fmt: skip
+            wait_until(lambda: whole_batches(peer), 150, "a batch of several messages", every_s=0.5)
             gateway.stop()
     assert peer.problems == []
+    names = {record["n"] for record in whole_batches(peer)[0].records()}
+    assert names == {f"event-hub/counters/r{address}" for address in range(300)}
+
+
+def whole_batches(peer):
+    """Those in two messages or more that have come whole; every message of readings is as it should be."""
     batches = forebay_senml.Batches()
-    for message in peer.messages:
+    for message in list(peer.messages):
         if message.subject == "event":
             continue
         assert (message.content_type, message.content_encoding) == ("application/senml+json", "gzip")
@@ -170,10 +176,7 @@ def test_an_event_hub_gets_json_within_its_limit_in_order_of_a_key(site):
         head = pack[0]
         assert message.id == f"{head['store']}/senml/{head['batch']}/{head['pack']}"
         batches.add(pack)
-    whole = [batch for batch in batches.whole() if len(batch.packs) >= 2]
-    assert whole, "no batch of several messages came whole"
-    names = {record["n"] for record in whole[0].records()}
-    assert names == {f"event-hub/counters/r{address}" for address in range(300)}
+    return [batch for batch in batches.whole() if len(batch.packs) >= 2]
 
 
 def test_the_peer_itself_refuses_what_it_should():

@@ -1,5 +1,6 @@
 """Wrong configurations, wrong keys, malformed messages: refused with a clear line, and what runs goes on."""
 
+import collections
 import contextlib
 import copy
 import signal
@@ -70,6 +71,17 @@ def test_nothing_is_started_with_a_wrong_configuration(site, usual):
         assert not (gateway.folder / "data").exists() and not list(gateway.run.iterdir())
 
 
+def refusals(gateway):
+    """How often a configuration was refused."""
+    return [one["event"] for one in gateway.call("events")["records"]].count("configuration-refused")
+
+
+def polls(sim, since_s):
+    """How often since then everything that is asked for was asked for."""
+    asked = collections.Counter((one["bus"], one["unit"], one["address"]) for one in sim.record() if one["t"] >= since_s)
+    return min(asked.values(), default=0)
+
+
 def test_a_broken_file_leaves_the_running_gateway_untouched(gateway, usual):
     before = gateway.wait_for_buses()  # until then workers are being started
     pids = gateway.pids()
@@ -77,12 +89,11 @@ def test_a_broken_file_leaves_the_running_gateway_untouched(gateway, usual):
     gateway.write(text)
     told = gateway.reload(code=1)
     assert f":{line}:{column}: " in told, told
+    told = refusals(gateway)
     gateway.process.send_signal(signal.SIGHUP)
-
-    def told_too(now):
-        return f":{line}:{column}: " in (now["gateway"]["configuration"]["error"] or "")
-
-    after = gateway.wait_for_status(told_too, 20, "the status tells, too")
+    wait_until(lambda: refusals(gateway) > told, 20, "SIGHUP finds the file broken, too")
+    after = gateway.status()
+    assert f":{line}:{column}: " in after["gateway"]["configuration"]["error"]
     assert [bus["name"] for bus in after["buses"]] == [bus["name"] for bus in before["buses"]]
     assert gateway.pids() == pids
     gateway.configure(usual)
@@ -108,7 +119,8 @@ def test_a_reload_restarts_only_what_changed_and_loses_nothing(gateway, consumer
 
     now = wait_until(replaced, 20, "the changed bus has a new worker")
     assert len(now & workers) == len(workers) - 1, "parent and the other buses' workers stay"
-    time.sleep(3)
+    changed_s = time.time()
+    wait_until(lambda: polls(sim, changed_s) >= 3, 30, "everything is polled under the new configuration", every_s=0.5)
     gateway.configure(usual)
     gateway.process.send_signal(signal.SIGHUP)
     tags = len(usual["instruments"][0]["tags"])
@@ -183,6 +195,7 @@ def test_a_malformed_message_costs_its_sender_the_connection_and_nobody_else(gat
 
 
 def test_garbage_at_the_page_socket_harms_nobody(gateway):
+    pids = gateway.pids()
     for data in (b"\0" * 4096, b"99999999999:", b"3:abc,", b"5:a\0b\0c"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(10)
@@ -192,4 +205,5 @@ def test_garbage_at_the_page_socket_harms_nobody(gateway):
                 peer.shutdown(socket.SHUT_WR)
                 while peer.recv(4096):
                     pass
-    assert gateway.ready()
+    wait_until(gateway.ready, 10, "all programs are connected")
+    assert gateway.pids() == pids, "a program ended"

@@ -62,6 +62,7 @@ def run(site):
             break_off(proxy, gateway, 2)
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
+        consumer.wait_for_gaps()
         (skipped,) = gateway.skipped().values()
         gateway.stop()
         found = compare(sim.record(), consumer.view().by_tag(), plant.tags, since_s, until_s)

@@ -113,14 +113,15 @@ def make_cases(site, folder, stack):
     }  # fmt: skip
 
 
-def reason_of(gateway, began_ms):
-    """Step and reason of the first attempt that failed since."""
+def reason_of(gateway, began_ms, port):
+    """Step and reason of the first attempt at this port that failed since."""
 
     def failed(now):
         link = now["link"]
-        return link["state"] == "waiting" and link["reason"] and link["since_ms"] >= began_ms
+        own = link["endpoint"].endswith(f":{port}")
+        return own and link["state"] == "waiting" and link["reason"] and link["since_ms"] >= began_ms
 
-    link = gateway.wait_for_status(failed, 15, "the attempt fails and says why")["link"]
+    link = gateway.wait_for_status(failed, 30, "the attempt fails and says why")["link"]
     return link["step"], link["reason"]
 
 
@@ -131,14 +132,15 @@ def run(site):
     with contextlib.ExitStack() as stack:
         sim = stack.enter_context(Simulator(folder / "sim", plant.description))
         cases = make_cases(site, folder, stack)
-        usual = cloud_part(site.broker.port, "input", site.pki, connect_timeout="3s", open_timeout="8s")
+        usual = cloud_part(site.broker.port, "input", site.pki)
         gateway = stack.enter_context(Gateway(folder, {**plant.configuration(sim.where), "cloud": usual}))
         gateway.start().wait_for_link()
         for case, changed in cases.items():
             began_ms = time.time() * 1000
-            gateway.configure({**plant.configuration(sim.where), "cloud": {**usual, **changed}})
+            cloud = {**usual, **changed}
+            gateway.configure({**plant.configuration(sim.where), "cloud": cloud})
             gateway.reload()
-            found[case] = reason_of(gateway, began_ms)
+            found[case] = reason_of(gateway, began_ms, cloud["port"])
             gateway.configure({**plant.configuration(sim.where), "cloud": usual})
             gateway.reload()
             gateway.wait_for_link()
@@ -197,11 +199,11 @@ def run_real(site):
         gateway.start()
         for number, (case, (_, shown)) in enumerate(REAL_CASES.items()):
             with real_broker(folder / f"broker-{number}", pki, *shown) as broker:
-                cloud = cloud_part(broker.port, "input", pki, connect_timeout="3s", open_timeout="8s")
+                cloud = cloud_part(broker.port, "input", pki)
                 began_ms = time.time() * 1000
                 gateway.configure({**plant.configuration(sim.where), "cloud": cloud})
                 gateway.reload()
-                found[case] = reason_of(gateway, began_ms)
+                found[case] = reason_of(gateway, began_ms, broker.port)
                 broker.kill()
         gateway.stop()
     return found

@@ -39,7 +39,7 @@ def configuration(simulator):
         "buses": [
             tcp_part("net", simulator.where["net"]),
             rtu_part("line", simulator.where["line"]),
-            tcp_part("idle", simulator.where["net"], timeout="100ms"),
+            tcp_part("idle", simulator.where["net"], timeout="1s"),
         ],
         "instruments": [
             {"name": "one", "bus": "net", "unit": 7, "addresses": "base-0", "tags": TAGS},
@@ -134,10 +134,10 @@ def test_the_display_proves_type_order_and_address(tmp_path):
 
 def test_a_scan_by_hand_ends_when_it_is_told_to(tmp_path):
     with site(tmp_path) as simulator:
-        words = ["--host", "127.0.0.1", "--port", str(simulator.where["net"]), "--timeout", "50"]
+        words = ["--host", "127.0.0.1", "--port", str(simulator.where["net"]), "--timeout", "2000"]
         done = subprocess.run([program("forebay"), "scan", *words, "--units", "7"], capture_output=True, text=True)
         assert done.returncode == 0 and "unit 7 answers" in done.stdout
-        line = ["--device", simulator.where["line"], "--baud", "115200", "--parity", "none", "--timeout", "50"]
+        line = ["--device", simulator.where["line"], "--baud", "115200", "--parity", "none", "--timeout", "1000"]
         done = subprocess.run([program("forebay"), "scan", *line, "--units", "2-4"], capture_output=True, text=True)
         assert done.returncode == 0 and done.stdout.count("answers") == 1 and "unit 3 answers" in done.stdout
         running = subprocess.Popen([program("forebay"), "scan", *words], stderr=subprocess.PIPE, text=True)

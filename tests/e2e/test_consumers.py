@@ -93,6 +93,12 @@ def lines_in(path):
     return found
 
 
+def waiting(broker):
+    """Messages that no consumer has accepted yet."""
+    listed = broker.control("list_queues", "name", "messages", "--formatter", "json")
+    return sum(one["messages"] for one in listed if one["name"] in QUEUES)
+
+
 def test_all_consumers_print_the_same_readings_over_a_restart_of_the_broker(own, modules, site):
     folder, plant = site.folder("consumers"), SequencePlant(5)
     with contextlib.ExitStack() as stack:
@@ -118,6 +124,7 @@ def test_all_consumers_print_the_same_readings_over_a_restart_of_the_broker(own,
         for name, path in paths.items():
             wait_until(lambda one=path: len(lines_in(one)) >= before + 20, 40, f"{name} prints twenty more")
         gateway.stop()
+        wait_until(lambda: not waiting(own), 30, "every queue is empty")
         count = max(map(len, map(lines_in, paths.values())))
         for name, path in paths.items():
             wait_until(lambda one=path: len(lines_in(one)) == count, 20, f"{name} prints all {count} readings")

@@ -4,6 +4,7 @@ found."""
 import time
 
 import pytest
+from common import wait_until
 from gateway import Gateway
 from plants import instrument_part, rtu_part, sequence_blocks, sequence_tags
 from simulator import Simulator
@@ -23,6 +24,12 @@ def configure(where):
     return {"buses": [rtu_part(BUS, where[BUS], timeout=f"{TIMEOUT_MS}ms")], "instruments": instruments}
 
 
+def all_dead(sim):
+    """Whether the others had two seconds of the line to themselves."""
+    units = [one["unit"] for one in sim.record()]
+    return not set(SILENT) & set(units[-2 * len(HEALTHY) * 1000 // INTERVAL_MS :])
+
+
 def run(site):
     folder = site.folder("dead")
     units = [{"unit": unit, "blocks": sequence_blocks(4)} for unit in (*HEALTHY, *SILENT)]
@@ -32,6 +39,7 @@ def run(site):
             sim.say(f"fault {BUS} {unit} silent")
         gateway.start()
         time.sleep(DYING_S)
+        wait_until(lambda: all_dead(sim), 60, "the silent ones are known to be so", every_s=0.5)
         since_s, before = time.time(), gateway.status()["buses"][0]
         time.sleep(DEAD_S)
         until_s, asked = time.time(), len(sim.record())

@@ -60,11 +60,10 @@ def run_large(site):
         gateway.wait_for_status(
             lambda status: status["link"]["parked"]["batches"] > 0 and status["link"]["accepted"] > 3, 30, "live ones go"
         )
-        gateway.wait_for_status(
-            lambda status: status["store"]["unsent_batches"] <= status["link"]["parked"]["batches"] + 1, 30,
+        result.status = gateway.wait_for_status(
+            lambda status: status["store"]["unsent_batches"] == status["link"]["parked"]["batches"], 30,
             "nothing but parked batches is left",
         )
-        result.status = gateway.status()
         result.parked = parked(gateway)
         result.page = gateway.command("parked", "-c", gateway.file)
         gateway.command("export", "--parked", "--format", "raw", "-o", folder / "raw", "-c", gateway.file)
@@ -147,7 +146,9 @@ def run_budget(site):
         result.later = gateway.wait_for_status(
             lambda status: status["link"]["accepted"] >= spent["link"]["accepted"] + 4, 30, "live ones go on"
         )
-        wait_until(lambda: consumer.view().events, 20, "the event has arrived")
+        wait_until(
+            lambda: any(event["event"] == "budget-spent" for event in consumer.view().events.values()), 20, "the event has arrived"
+        )
         result.events = list(consumer.view().events.values())
         result.historical = sum(is_historical(message) for _, message in consumer.inbox.messages)
         gateway.kill_all()

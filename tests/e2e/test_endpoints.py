@@ -6,6 +6,7 @@ import random
 import time
 
 import pytest
+from common import wait_until
 from compare import compare
 from consumer import Consumer
 from gateway import Gateway, cloud_part
@@ -34,6 +35,11 @@ def attempts(gateway):
     return gateway.call("attempts", after=0, limit=1000)["records"]
 
 
+def asked_in_vain(gateway):
+    """Attempts to go back to the preferred endpoint that have failed."""
+    return [one for one in attempts(gateway) if (one["what"], one["outcome"]) == ("return", "failed")]
+
+
 def run(site):
     folder = site.folder("endpoints")
     plant = SequencePlant(TAGS)
@@ -55,7 +61,7 @@ def run(site):
         first.refuse()
         up_at(gateway, second)
         accepted = second.accepted
-        time.sleep(2 * RETURN_AFTER_S)  # the preferred one is asked, and does not take it
+        wait_until(lambda: asked_in_vain(gateway), 30, "the preferred one is asked, and does not take it", every_s=0.2)
         beside = up_at(gateway, second), second.accepted - accepted
         first.mend()
         accept_one(gateway, up_at(gateway, first))
@@ -71,9 +77,11 @@ def run(site):
         up_at(gateway, first, 30)
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
+        consumer.wait_for_gaps()
+        before = up_at(gateway, first)
         first.reset()
+        gateway.wait_for_status(lambda now: now["link"]["since_ms"] != before["since_ms"], 20, "the end is noticed")
         up_at(gateway, first)
-        time.sleep(2.5)  # two commits
         records = attempts(gateway)
         slots = until_s - since_s - sum(gateway.skipped().values())
         gateway.stop()

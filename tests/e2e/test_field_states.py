@@ -1,5 +1,6 @@
 """The field when its processes hang, when its serial ports come and go, and whether it is as busy as was said."""
 
+import contextlib
 import os
 import re
 import select
@@ -32,8 +33,8 @@ def wait_for(gateway, instrument, quality, reason="", limit_s=STALE_LIMIT_S):
     wait_until(met, limit_s, f"{instrument} is {quality} {reason}")
 
 
-def instrument(name, bus, unit=1):
-    return instrument_part(name, bus, unit, sequence_tags(bus, unit, 2), INTERVAL)
+def instrument(name, bus, unit=1, interval=INTERVAL):
+    return instrument_part(name, bus, unit, sequence_tags(bus, unit, 2), interval)
 
 
 def worker_of(gateway, where):
@@ -44,9 +45,10 @@ def worker_of(gateway, where):
         if int(words[2].split(":")[1], 16) == where:
             ends[f"socket:[{words[9]}]"] = True
     for pid in gateway.pids()["forebay-field"][1:]:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            if os.readlink(f"/proc/{pid}/fd/{descriptor}") in ends:
-                return pid
+        with contextlib.suppress(FileNotFoundError):  # what is closed meanwhile
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") in ends:
+                    return pid
     return None
 
 
@@ -68,7 +70,8 @@ def test_what_a_hung_process_does_not_refresh_turns_stale_and_then_bad(tmp_path)
     with Simulator(tmp_path / "sim", description) as sim:
         configuration = {
             "buses": [tcp_part(name, sim.where[name]) for name in ("first", "second")],
-            "instruments": [instrument("one", "first"), instrument("two", "second")],
+            # Seldom enough that a value is stale for some seconds before it is lost.
+            "instruments": [instrument("one", "first", interval="500ms"), instrument("two", "second", interval="500ms")],
         }
         with Gateway(tmp_path / "gateway", configuration).start() as gateway:
             wait_for(gateway, "one", "good")
@@ -78,7 +81,7 @@ def test_what_a_hung_process_does_not_refresh_turns_stale_and_then_bad(tmp_path)
             wait_for(gateway, "one", "uncertain", "stale")
             wait_for(gateway, "one", "bad", "not running", LOST_LIMIT_S)
             assert value(gateway, "one")["value"] is None
-            assert value(gateway, "two")["quality"] == "good"
+            wait_for(gateway, "two", "good")
             os.kill(hung, signal.SIGCONT)
             wait_for(gateway, "one", "good")
             parent = gateway.pids()["forebay-field"][0]
@@ -150,7 +153,8 @@ def test_a_line_is_as_busy_as_check_config_has_said(tmp_path):
     least = cycle_of([min(gaps) for gaps in zip(*sweeps)])
     assert abs(least / float(cycle_ms) - 1) < 0.10, (least, said)
     met = 100 * statistics.mean(map(cycle_of, sweeps)) / 1000
-    assert 0.90 * float(load) < min(loads) < 1.10 * max(float(load), met), (loads, met, said)
+    # Nor must a while in which all stood still: the line is idle then.
+    assert 0.90 * float(load) < max(loads) and min(loads) < 1.10 * max(float(load), met), (loads, met, said)
 
 
 class Instrument:
@@ -169,10 +173,13 @@ class Instrument:
         os.close(self.ours)
         os.close(self.theirs)
 
-    def answer(self, text):
-        assert select.select([self.ours], [], [], 20)[0], "nothing was asked"
+    def answer(self, text, limit_s=20):
+        """Once it is asked; whether it was."""
+        if not select.select([self.ours], [], [], limit_s)[0]:
+            return False
         assert os.read(self.ours, 100).endswith(b"READ 5\r")
         os.write(self.ours, text)
+        return True
 
     def settings(self):
         return termios.tcgetattr(self.theirs)
@@ -186,15 +193,23 @@ def line_configuration(link, **settings):
     }
 
 
+def wait_for_value(gateway, port, text):
+    """Answer with the text until its first value has arrived."""
+    assert port.answer(text), "nothing was asked"
+
+    def met():
+        port.answer(text, 0)
+        return value(gateway, "one", "first")["value"] == float(text.split()[1])
+
+    wait_until(met, 20, "the value is there")
+
+
 def test_a_serial_port_is_opened_anew_under_its_name_with_its_settings(tmp_path):
     port = Instrument(tmp_path / "usb-0:1.2")
     port.plug()
     with Gateway(tmp_path / "gateway", line_configuration(port.link, parity="none")).start() as gateway:
         for value_sent in (b"V 1 2\r\n", b"V 3 4\r\n"):
-            port.answer(value_sent)
-            number = float(value_sent.split()[1])
-            gateway_says = lambda: value(gateway, "one", "first")["value"] == number  # noqa: B023, E731
-            wait_until(gateway_says, 10, "the value is there")
+            wait_for_value(gateway, port, value_sent)
             *_, control, _, input_speed, output_speed, _ = port.settings()
             assert input_speed == output_speed == termios.B4800
             assert control & termios.CSTOPB
@@ -202,8 +217,7 @@ def test_a_serial_port_is_opened_anew_under_its_name_with_its_settings(tmp_path)
             down = gateway.wait_for_status(lambda now: now["buses"][0]["state"] == "down", 20, "it is missed")
             assert "No such file" in down["buses"][0]["reason"] or "gone" in down["buses"][0]["reason"]
             port.plug()
-        port.answer(b"V 5 6\r\n")
-        wait_until(lambda: value(gateway, "one", "first")["value"] == 5, 20, "the value is there")
+        wait_for_value(gateway, port, b"V 5 6\r\n")
         gateway.stop()
     port.pull()
 

@@ -72,6 +72,12 @@ class Outcome:
         self.record, self.view, self.before, self.after, self.pids, self.times = record, view, before, after, pids, times
 
 
+def all_told(now, before):
+    """Whether there are newer figures of the steady buses than before."""
+    told, known = ({one["name"]: one["requests"] for one in status["buses"]} for status in (now, before))
+    return all(told[bus] > known[bus] for bus in (QUIET, LINE))
+
+
 def run(site):
     folder = site.folder("hot_change")
     with contextlib.ExitStack() as stack:
@@ -91,7 +97,9 @@ def run(site):
             time.sleep(APART_S)
         until_s = time.time()
         time.sleep(STATUS_AGE_S)
-        after, left = gateway.status(), gateway.pids()["forebay-field"]
+        # A reload forgets what was told before it.
+        after = gateway.wait_for_status(lambda now: all_told(now, before), 20, "the workers tell their figures")
+        left = gateway.pids()["forebay-field"]
         gateway.stop()
         gateway.configure({**configure(sim.where, steps[5][1]), **cloud})
         gateway.start().wait_for_link()

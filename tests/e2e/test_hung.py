@@ -16,7 +16,7 @@ from plants import SequencePlant, instrument_part, sequence_blocks, sequence_tag
 from simulator import Simulator
 
 HANGS_S = 30  # gateway/cli/alive.h
-NOTICED_S = HANGS_S + 15
+NOTICED_S = HANGS_S + 30
 WORKER_NOTICED_S = 60 + 10 * 0.2 + 20  # drivers/workers.h, with the time-out of the buses below
 
 

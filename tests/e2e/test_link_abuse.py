@@ -98,6 +98,7 @@ def run(site):
         gateway.wait_for_link(60)
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
+        consumer.wait_for_gaps()
         wait_until(lambda: gateway.status()["store"]["oldest_unsent_ms"] is None
                    or gateway.status()["link"]["in_flight"] == 0, 20, "the last outcomes are noted")  # fmt: skip
         records = []

@@ -95,7 +95,7 @@ class Asked(Line):
         self.count += 1
         reply = f"V {self.count} 12.5\r\n"
         if self.mode == "late":
-            time.sleep(0.35)
+            time.sleep(0.8)
         if self.mode == "strange":
             reply = "V off 12.5\r\n"
         if self.mode == "other":
