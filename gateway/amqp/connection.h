@@ -42,6 +42,8 @@ struct connection_side {
     bool oversized;              /* of the message that is coming in, the rest is thrown away */
     uint64_t delivery;           /* number of the last message */
     uint32_t unanswered;         /* messages handed out and not yet answered */
+    struct amqp_progress seen;   /* when the time limit was set, or has been put off */
+    uint64_t counts_to;          /* of acknowledged bytes: the end of what was ahead when it was set */
 };
 
 struct amqp {

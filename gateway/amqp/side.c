@@ -70,15 +70,31 @@ static void failed(struct amqp *amqp, const char *reason) {
     tell(amqp, false, text);
 }
 
+/* A time limit for the peer; on a slow line it counts from when the bytes that are ahead now are through. */
+static void limit(struct amqp *amqp, uint32_t wait_ms) {
+    struct connection_side *side = amqp->side;
+    side->seen = amqp_progress(amqp);
+    side->counts_to = side->seen.handed + pn_session_outgoing_bytes(side->session);
+    arm(side, wait_ms);
+}
+
+/* Some of those bytes have got through since the limit was set, or put off: heartbeats alone do not count. */
+static bool on_its_way(struct amqp *amqp) {
+    struct connection_side *side = amqp->side;
+    const struct amqp_progress now = amqp_progress(amqp), seen = side->seen;
+    side->seen = now;
+    return seen.on_its_way && seen.acknowledged < side->counts_to && now.acknowledged > seen.acknowledged;
+}
+
 /* Time for the oldest reply to be taken, while there is one; anew: that has just become another one. */
-static void watch_replies(const struct amqp *amqp, bool anew) {
+static void watch_replies(struct amqp *amqp, bool anew) {
     const struct connection_side *side = amqp->side;
     int running = SD_EVENT_OFF;
     sd_event_source_get_enabled(side->timer, &running);
     if (pn_unsettled_head(side->sender) == NULL && !side->blocked)
         arm(side, 0);
     else if (anew || running == SD_EVENT_OFF)
-        arm(side, amqp->settings.credit_timeout_ms);
+        limit(amqp, amqp->settings.credit_timeout_ms);
 }
 
 /* What was waited for has not come. */
@@ -102,8 +118,11 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *user) {
     struct amqp *amqp = user;
     connection_enter(amqp);
     if (!connection_over(amqp) && !amqp->closing) {
-        if (side_of(amqp)->session == NULL)
+        const struct connection_side *side = side_of(amqp);
+        if (side->session == NULL)
             side_open(amqp);
+        else if (on_its_way(amqp))
+            arm(side, is_up(side) ? amqp->settings.credit_timeout_ms : amqp->settings.open_timeout_ms);
         else
             late(amqp);
     }
@@ -140,7 +159,7 @@ void side_open(struct amqp *amqp) {
     /* Commands first come when both are there: a reply must have somewhere to go. */
     pn_link_open(side->sender);
     pn_link_open(side->receiver);
-    arm(side, amqp->settings.open_timeout_ms);
+    limit(amqp, amqp->settings.open_timeout_ms);
 }
 
 bool side_has_session(const struct amqp *amqp, const pn_session_t *session) {

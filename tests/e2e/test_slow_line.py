@@ -1,5 +1,6 @@
 """A line so slow that a batch takes longer than the time limit for answers: the link holds, batches arrive one after the
-other, and live ones too. A broker that stops is still found, though its kernel goes on acknowledging.
+other, and live ones too, and replies to commands are waited for while they queue behind batches. A broker that stops is still
+found, though its kernel goes on acknowledging.
 
 The line is tc-htb(8) on the loopback of a network namespace, as packets of 1500 bytes, so that this kernel sees what a slow
 line's acknowledgements look like. This file runs itself in there: test_slow_line.py FOLDER CERTIFICATES."""
@@ -14,6 +15,7 @@ import sys
 
 import pytest
 from broker import Broker, namespace
+from commander import Commander, Key, claims
 from common import wait_until
 from gateway import Gateway, cloud_part
 from processes import below, name_of
@@ -26,6 +28,7 @@ tc class add dev lo parent 1: classid 1:1 htb rate 64kbit burst 3kb
 tc qdisc add dev lo parent 1:1 pfifo limit 4000
 tc filter add dev lo parent 1: protocol ip u32 match ip dport {port} 0xffff flowid 1:1"""
 ACK_TIMEOUT_S = 5  # which a loaded machine's broker keeps
+COMMANDS = 6
 SECONDS = 60  # float32: batches of about 70 kB, twice as long each
 NO_LINE = 3  # exit status: the kernel has no such line
 LIMIT_S = 200
@@ -44,24 +47,34 @@ def freeze(broker):
 
 def over_the_line(folder, pki):
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(Broker(folder / "broker", pki, ("slow",)))
+        broker = stack.enter_context(Broker(folder / "broker", pki, ("slow", "commands", "replies")))
+        key = Key("EdDSA")
+        section = {
+            "address": "/queues/commands", "replies": "/queues/replies", "allow": ["status"],
+            "keys": [{"name": "works", "file": key.write_public(folder / "works.pem")}],
+        }  # fmt: skip
         stored = fill(folder, SECONDS, "float32")
         # Nothing but ack_timeout shall find anything.
-        cloud = cloud_part(broker.port, "slow", pki, ack_timeout=f"{ACK_TIMEOUT_S}s", idle_timeout="5min")
+        cloud = cloud_part(broker.port, "slow", pki, commands=section, ack_timeout=f"{ACK_TIMEOUT_S}s", idle_timeout="5min")
+        commander = Commander(broker.port, pki, "commands", "replies")
+        commander.__enter__()  # never left: a frozen broker takes no goodbye
         gateway = stack.enter_context(Gateway(folder, {**plant(stack, folder), "cloud": cloud}))
+        asked = [commander.send(key.sign(claims("slow_line", "status"))) for _ in range(COMMANDS)]
         if subprocess.run(["sh", "-ec", LINE.format(port=broker.port)]).returncode != 0:
             return None
         gateway.start().wait_for_link()
         status = gateway.wait_for_status(
             lambda now: now["link"]["accepted"] >= stored["batches"] + 3, 120, "the backlog and some live batches arrive"
         )
+        replies = [commander.receive(120)[0] for _ in asked]  # refusals: the commands are older than the gateway's store
         before = ended(gateway)
+        down = "commands-down" in (folder / "forebay.log").read_text(encoding="utf-8")
         freeze(broker)
         wait_until(lambda: len(ended(gateway)) > len(before), 60, "the frozen broker is left")
         after = ended(gateway)[len(before) :]
         gateway.kill_all()
         broker.kill()
-    return {"status": status, "before": before, "after": after}
+    return {"status": status, "before": before, "after": after, "asked": asked, "replies": replies, "down": down}
 
 
 def run(site):
@@ -91,6 +104,11 @@ def test_batches_arrive_over_one_connection_however_long_each_takes(found):
     assert found["status"]["link"]["rejected"] == 0 and found["status"]["store"]["lost_readings"] == 0
 
 
+def test_each_command_is_answered_once_over_one_session(found):
+    assert sorted(found["replies"]) == found["asked"]
+    assert not found["down"]
+
+
 def test_a_broker_that_has_stopped_is_left_though_its_kernel_acknowledges(found):
     (end,) = found["after"]
     assert end["outcome"] == "broken", end
@@ -98,7 +116,7 @@ def test_a_broker_that_has_stopped_is_left_though_its_kernel_acknowledges(found)
 
 
 def main():
-    lines = (["link", "set", "lo", "up"], ["link", "set", "lo", "mtu", "1500"])
+    lines = (["link", "set", "lo", "up"], ["link", "set", "lo", "mtu", "1500", "gso_max_segs", "1"])
     if any(subprocess.run(["ip", *words]).returncode != 0 for words in lines):
         sys.exit(NO_LINE)
     folder, pki = map(pathlib.Path, sys.argv[1:])
