@@ -15,6 +15,9 @@
 #define CORRECTION_GRACE_MS 5000
 /* Between the parts of a tail that a full disk has made long: twice what one takes. */
 #define PART_PAUSE_US 20000
+/* Two clocks that were read within so long of each other were read at one moment; how often that is tried. */
+#define MOMENT_MS 10
+#define LOOKS_MOST 10
 
 struct intake {
     sd_event_source *commit_timer;
@@ -115,9 +118,22 @@ static void keep_clock(struct intake *intake) {
     intake->dirty = true;
 }
 
+/* Both clocks at one moment: whoever is held up between the two would take that for a step. */
+static struct clock_look look_at_clocks(void) {
+    struct clock_look look = {.state = clock_state()};
+    for (int i = 0; i < LOOKS_MOST; i++) {
+        const int64_t began_ms = clock_monotonic_ms();
+        look.utc_ms = clock_utc_ms();
+        look.monotonic_ms = clock_monotonic_ms();
+        if (look.monotonic_ms - began_ms <= MOMENT_MS)
+            break;
+    }
+    return look;
+}
+
 static void watch_clock(struct intake *intake) {
     const struct clock_watch before = intake->clock;
-    const struct clock_look look = {clock_utc_ms(), clock_monotonic_ms(), clock_state()};
+    const struct clock_look look = look_at_clocks();
     struct batch_correction corrections[CLOCK_WATCH_RUNS_MAX];
     const size_t count = clock_watch_look(&intake->clock, &look, store_last_number(intake->store) + 1, corrections);
     for (size_t i = 0; i < count; i++)
