@@ -62,6 +62,10 @@ class Simulator:
         assert answer["ok"], f"{command}: {answer}"
         return answer["result"]
 
+    def requests(self):
+        """{bus: requests so far}"""
+        return {name: one["requests"] for name, one in self.say("figures").items()}
+
     def record(self):
         """Every request so far, in order; data as bytes or None. A line that is being written does not count yet."""
         self.say("flush")

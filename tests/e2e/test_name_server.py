@@ -20,7 +20,6 @@ from common import PYTHON, Service, make_certificates, wait_until
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
 from simulator import Simulator
-from slots import skipped
 
 NAME, PORT = "broker.example", 15671
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
@@ -78,9 +77,9 @@ def up_at(gateway, address):
     return gateway.wait_for_status(met, 40, f"the link is up at {address}")
 
 
-def stuck(gateway, names, broker, sim):
+def stuck(gateway, names, broker):
     """The name server stops while the gateway polls, and the link breaks: what is told meanwhile, and how long it took."""
-    before = sum(skipped(gateway, sim).values())
+    before = sum(gateway.skipped().values())
     names.process.send_signal(signal.SIGSTOP)
     known = len(attempts(gateway))
     since_s = time.time()
@@ -98,7 +97,7 @@ def stuck(gateway, names, broker, sim):
     gateway.wait_for_status(looking, 20, "and looked up again")
     until_s = time.time()
     names.process.send_signal(signal.SIGCONT)
-    slots_skipped = sum(skipped(gateway, sim).values()) - before
+    slots_skipped = sum(gateway.skipped().values()) - before
     return {"shown": shown, "failed": failed[0], "from": since_s, "until": until_s, "skipped": slots_skipped}
 
 
@@ -123,7 +122,7 @@ def inside(folder):
         before = gateway.status()["link"]
         first.kill()
         after = up_at(gateway, SECOND)["link"]
-        found = {"moved": (before["peer"], after["peer"]), "stuck": stuck(gateway, names, second, sim)}
+        found = {"moved": (before["peer"], after["peer"]), "stuck": stuck(gateway, names, second)}
         after = up_at(gateway, SECOND)["link"]
         gateway.wait_for_status(lambda now: now["link"]["accepted"] > after["accepted"], 20, "batches go again")
         found["attempts"] = attempts(gateway)

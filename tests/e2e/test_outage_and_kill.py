@@ -11,7 +11,6 @@ from consumer import Consumer
 from gateway import Gateway, cloud_part
 from plants import SequencePlant
 from simulator import Simulator
-from slots import requests, skipped
 
 TAGS = 1000
 OUTAGE_S, KILL_AFTER_S = 60, 30
@@ -34,10 +33,10 @@ def run(site):
         broker.kill()
         down = time.monotonic()
         time.sleep(KILL_AFTER_S)
-        slots_skipped = sum(skipped(gateway, sim).values())
+        slots_skipped = sum(gateway.skipped().values())
         killed_s = time.time()
         gateway.kill_all()
-        gone_s, before = time.time(), requests(sim)
+        gone_s = time.time()
         gateway.launch()
         started_s = time.time()
         time.sleep(max(0, down + OUTAGE_S - time.monotonic()))
@@ -47,7 +46,7 @@ def run(site):
         time.sleep(3)
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
-        slots_skipped += sum(skipped(gateway, sim, before).values())
+        slots_skipped += sum(gateway.skipped().values())
         gateway.stop()
         record = sim.record()
     found = compare(record, consumer.view().by_tag(), plant.tags, since_s, until_s)

@@ -19,7 +19,6 @@ from plants import SequencePlant
 from processes import memory_mb
 from proxy import Proxy
 from simulator import Simulator
-from slots import skipped
 
 TAGS = 20
 USUAL_ROUNDS = 20
@@ -138,7 +137,7 @@ def run(site):
         assert gateway.pids()["forebay-cloud"] == [pid], "forebay-cloud has died"
         until_s = time.time()
         consumer.wait_for_readings(plant.tags, until_s)
-        slots = until_s - since_s - sum(skipped(gateway, sim).values())
+        slots = until_s - since_s - sum(gateway.skipped().values())
         records = gateway.call("attempts", after=0, limit=1000)["records"]
         gateway.stop()
         found = compare(sim.record(), consumer.view().by_tag(), plant.tags, since_s, until_s)

@@ -11,7 +11,6 @@ from consumer import Consumer
 from gateway import cloud_part
 from plants import SequencePlant
 from simulator import Simulator
-from slots import requests
 from wrong_clock import ClocklessGateway, WrongClock
 
 TAGS = 10
@@ -40,10 +39,10 @@ def run(site):
         for ahead_ms in (0, *STEPS_MS):
             before = gateway.status()["store"]["readings"]
             gateway.clock.set(ahead_ms, True)
-            asked = requests(sim)["hall-1"]
+            asked = sim.requests()["hall-1"]
             time.sleep(STEP_S)
             gateway.wait_for_status(lambda now, least=before + 2 * TAGS: now["store"]["readings"] >= least, 20, "readings go on")
-            wait_until(lambda least=asked + 2: requests(sim)["hall-1"] >= least, 20, "one came with this clock")
+            wait_until(lambda least=asked + 2: sim.requests()["hall-1"] >= least, 20, "one came with this clock")
         last = max(served_ms(sim.record()))
         wait_until(lambda: counted(consumer.view())[-1].value >= last, 60, "the last readings arrive", every_s=0.2)
         lines = gateway.command("export", "-c", str(gateway.file), "--tags", "counters/r0", "--to", "2100-01-01")
