@@ -81,8 +81,8 @@ struct amqp {
     struct validity_list peer_chain;
 
     bool driver_ready;
-    struct sasl_client sasl; /* client */
-    struct sasl_server sasl_server;
+    struct sasl_client sasl;        /* client */
+    struct sasl_server sasl_server; /* server */
     pn_connection_driver_t driver;
     bool peer_open;              /* the peer has sent its OPEN */
     pn_link_t *link;             /* the one link; NULL before and after */

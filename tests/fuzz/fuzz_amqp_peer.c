@@ -3,7 +3,6 @@
  * byte chooses our role; then pieces as they come out of TLS, each behind a length of 16 bits, or, where the length has
  * its highest bit set, something that the program does in between. TLS itself and the socket are played here. */
 #include <assert.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -381,12 +380,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return -1;
 }
 
+static void remove_key(void) {
+    unlink(key_file);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     static const char key[] = "Zm9yZWJheSBmb3JlYmF5IGZvcmViYXkgZm9yZWJheSE=\n";
     const int descriptor = mkstemp(key_file);
     assert(descriptor >= 0 && write(descriptor, key, sizeof key - 1) == sizeof key - 1);
     close(descriptor);
+    atexit(remove_key);
     assert(sd_event_new(&event) >= 0);
     return 0;
 }
